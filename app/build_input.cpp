@@ -1,0 +1,80 @@
+#include "app/build_input.hpp"
+
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/stream.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
+#include "parser/dockerignore.hpp"
+#include "parser/parse.hpp"
+
+namespace lade {
+namespace {
+
+std::string absolute_directory(const std::string& path) {
+  for (const char* scheme : {"http://", "https://", "git://", "ssh://", "git@"}) {
+    if (path.starts_with(scheme)) {
+      throw Error(fmt::format("context {} is not a directory: remote contexts are not supported by this "
+                              "version",
+                              lade::quoted(path)));
+    }
+  }
+  if (path == "-") throw Error("a context from standard input is not supported by this version");
+  char resolved[PATH_MAX];
+  if (!::realpath(path.c_str(), resolved)) throw_errno("context " + lade::quoted(path));
+  if (::access((std::string(resolved) + "/.").c_str(), X_OK) != 0) {
+    throw Error(fmt::format("context {} is not a directory", lade::quoted(path)));
+  }
+  return resolved;
+}
+
+std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
+                                                  const std::string& context, std::string& path) {
+  auto file = std::make_shared<SourceFile>();
+  if (request.file == "-") {
+    FdSource input(STDIN_FILENO);
+    file->name = "-";
+    file->text = read_all(input, parser::kMaxDockerfileSize, "the Dockerfile on standard input");
+    return file;
+  }
+  path = request.file.empty() ? context + "/Dockerfile" : request.file;
+  file->name = request.file.empty() ? "Dockerfile" : request.file;
+  auto text = sys::read_file(path, parser::kMaxDockerfileSize);
+  if (!text && request.file.empty()) {
+    // As docker: the lower-case name works, too.
+    text = sys::read_file(context + "/dockerfile", parser::kMaxDockerfileSize);
+  }
+  if (!text) {
+    Error error(fmt::format("there is no Dockerfile at {}", lade::quoted(path)), ErrorKind::not_found);
+    error.set_hint("name it with -f FILE");
+    throw error;
+  }
+  file->text = std::move(*text);
+  return file;
+}
+
+}  // namespace
+
+BuildInput read_build_input(const BuildRequest& request) {
+  BuildInput input;
+  input.context = absolute_directory(request.context);
+  std::string path;
+  input.dockerfile = read_dockerfile(request, input.context, path);
+  for (const auto& name : {path + ".dockerignore", input.context + "/.dockerignore"}) {
+    if (path.empty() && name == ".dockerignore") continue;
+    auto text = sys::read_file(name);
+    if (!text) continue;
+    input.ignore_file = base_name(name);
+    input.ignore_patterns = parser::Dockerignore::parse(std::move(*text), input.ignore_file).patterns();
+    break;
+  }
+  return input;
+}
+
+}  // namespace lade

@@ -1,0 +1,199 @@
+#include "app/build_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "app/csv.hpp"
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
+#include "snapshotter/content/reference.hpp"
+
+namespace lade {
+namespace {
+
+constexpr uint64_t kMaxSecret = 500 * 1024;
+
+[[noreturn]] void throw_usage(const std::string& message) {
+  throw Error(message, ErrorKind::usage);
+}
+
+std::pair<std::string, std::string> key_value(const char* option, const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw_usage(fmt::format("{}: {} is not of the form KEY=VALUE", option, lade::quoted(text)));
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+/// K=V, or K alone for the variable of lade's own environment; an unset one is not passed on.
+std::map<std::string, std::string> read_build_args(const std::vector<std::string>& texts) {
+  std::map<std::string, std::string> args;
+  for (const auto& text : texts) {
+    const auto equals = text.find('=');
+    const std::string name = text.substr(0, equals);
+    if (name.empty()) throw_usage(fmt::format("--build-arg: {} has no name", lade::quoted(text)));
+    if (equals != std::string::npos) {
+      args[name] = text.substr(equals + 1);
+    } else if (const char* value = std::getenv(name.c_str())) {
+      args[name] = value;
+    }
+  }
+  const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+  if (epoch && *epoch) args.emplace("SOURCE_DATE_EPOCH", epoch);
+  return args;
+}
+
+std::pair<std::string, std::string> read_secret(const std::string& text) {
+  std::string id;
+  std::string source;
+  std::string variable;
+  std::string type;
+  for (const auto& field : parse_csv(text)) {
+    const auto [key, value] = key_value("--secret", field);
+    if (key == "id") {
+      id = value;
+    } else if (key == "src" || key == "source") {
+      source = value;
+    } else if (key == "env") {
+      variable = value;
+    } else if (key == "type") {
+      type = value;
+    } else {
+      throw_usage(fmt::format("--secret has no option {}", lade::quoted(key)));
+    }
+  }
+  if (id.empty()) throw_usage("--secret needs id=NAME");
+  if (!type.empty() && type != "file" && type != "env") {
+    throw_usage(fmt::format("--secret type={} is not one of: file, env", type));
+  }
+  if (variable.empty() && (type == "env" || source.empty())) variable = source.empty() ? id : source;
+  if (type == "file" || (!source.empty() && type != "env")) {
+    auto bytes = sys::read_file(source.empty() ? id : source, kMaxSecret);
+    if (!bytes) throw_usage(fmt::format("--secret id={}: no such file {}", id, lade::quoted(source)));
+    return {id, std::move(*bytes)};
+  }
+  const char* value = std::getenv(variable.c_str());
+  if (!value) throw_usage(fmt::format("--secret id={}: {} is not set", id, variable));
+  return {id, value};
+}
+
+std::pair<std::string, std::string> read_host(const std::string& text) {
+  // name:address or name=address; an IPv6 address may stand in brackets
+  const auto separator = text.find_first_of("=:");
+  if (separator == std::string::npos || separator == 0 || separator + 1 == text.size()) {
+    throw_usage(fmt::format("--add-host: {} is not of the form NAME:ADDRESS", lade::quoted(text)));
+  }
+  std::string address = text.substr(separator + 1);
+  if (address.starts_with('[') && address.ends_with(']')) {
+    address = address.substr(1, address.size() - 2);
+  }
+  return {text.substr(0, separator), address};
+}
+
+PullPolicy read_pull(const std::string& text) {
+  if (text == "missing" || text == "false") return PullPolicy::missing;
+  if (text == "always" || text == "true") return PullPolicy::always;
+  if (text == "never") return PullPolicy::never;
+  throw_usage(fmt::format("--pull={} is not one of: missing, always, never", text));
+}
+
+void read_allow(const std::vector<std::string>& texts, LowerOptions& lower) {
+  for (const auto& text : texts) {
+    if (text == "network.host") {
+      lower.allow_host_network = true;
+    } else if (text == "security.insecure") {
+      lower.allow_insecure = true;
+    } else {
+      throw_usage(fmt::format("--allow {} is not one of: network.host, security.insecure", text));
+    }
+  }
+}
+
+OpNetwork read_network(const std::string& text) {
+  if (text == "default" || text.empty()) return OpNetwork::sandbox;
+  if (text == "none") return OpNetwork::none;
+  if (text == "host") return OpNetwork::host;
+  throw_usage(fmt::format("--network {} is not one of: default, none, host", text));
+}
+
+Reference parse_name(const std::string& text) {
+  try {
+    return Reference::parse(text);
+  } catch (Error& error) {
+    error.set_kind(ErrorKind::usage);
+    error.add_context("--tag");
+    throw;
+  }
+}
+
+}  // namespace
+
+void add_build_flags(CLI::App& command, BuildFlags& flags) {
+  command.add_option("CONTEXT", flags.context, "directory that COPY and ADD read from")->required();
+  command.add_option("-f,--file", flags.file, "Dockerfile (default: CONTEXT/Dockerfile; -: standard input)");
+  command.add_option("-t,--tag", flags.tags, "name of the image, NAME[:TAG]")->allow_extra_args(false);
+  command.add_option("--target", flags.target, "stage to build (default: the last)");
+  command.add_option("--build-arg", flags.build_args, "value of an ARG, K=V; K takes it from the environment")
+      ->allow_extra_args(false);
+  command
+      .add_option("--build-context", flags.build_contexts,
+                  "another context, NAME=DIR|oci-layout://DIR[:TAG]|docker-image://NAME")
+      ->allow_extra_args(false);
+  command.add_option("--label", flags.labels, "label of the image, K=V")->allow_extra_args(false);
+  command
+      .add_option("-o,--output", flags.outputs,
+                  "where the result goes: type=image|oci|docker|local|tar,dest=PATH[,...], or a directory")
+      ->allow_extra_args(false);
+  command.add_option("--secret", flags.secrets, "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR")
+      ->allow_extra_args(false);
+  command.add_option("--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS")
+      ->allow_extra_args(false);
+  command.add_option("--allow", flags.allow, "grant network.host or security.insecure to the Dockerfile")
+      ->allow_extra_args(false);
+  command.add_option("--network", flags.network, "network of steps: default, none, host");
+  command.add_option("--platform", flags.platform, "platform of the image, os/arch[/variant]");
+  command.add_option("--progress", flags.progress, "how progress is shown: auto, plain, quiet");
+  command.add_flag("--pull{always}", flags.pull,
+                   "ask registries: missing (default), always (--pull alone), never");
+  command.add_option("--max-parallelism", flags.max_parallelism, "steps running at once (default: no limit)");
+  command.add_flag("--no-cache", flags.no_cache, "run every step");
+  command.add_flag("-q,--quiet", flags.quiet, "print the image's digest only");
+}
+
+BuildRequest check_build_flags(const BuildFlags& flags) {
+  BuildRequest request;
+  request.context = flags.context;
+  request.file = flags.file;
+  for (const auto& tag : flags.tags) request.names.push_back(parse_name(tag).str());
+  for (const auto& output : flags.outputs) request.outputs.push_back(parse_output(output));
+  for (const auto& secret : flags.secrets) request.secrets.insert(read_secret(secret));
+  LowerOptions& lower = request.lower;
+  lower.target = flags.target;
+  lower.build_args = read_build_args(flags.build_args);
+  for (const auto& context : flags.build_contexts) {
+    lower.contexts.insert(key_value("--build-context", context));
+  }
+  for (const auto& label : flags.labels) {
+    const auto equals = label.find('=');
+    lower.labels[label.substr(0, equals)] =
+        equals == std::string::npos ? "" : label.substr(equals + 1);
+  }
+  for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(read_host(host));
+  read_allow(flags.allow, lower);
+  lower.network = read_network(flags.network);
+  if (!flags.platform.empty()) lower.target_platform = Platform::parse(flags.platform);
+  lower.no_cache = flags.no_cache;
+  request.pull = read_pull(flags.pull);
+  if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
+  request.max_parallelism = flags.max_parallelism;
+  if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {
+    throw_usage(fmt::format("--progress {} is not one of: auto, plain, quiet", flags.progress));
+  }
+  request.quiet = flags.quiet || flags.progress == "quiet";
+  return request;
+}
+
+}  // namespace lade

@@ -1,0 +1,72 @@
+// `lade import`: a root filesystem tar becomes a base image.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "app/commands.hpp"
+#include "base/error.hpp"
+#include "exporter/exporter.hpp"
+#include "snapshotter/content/decompress.hpp"
+#include "snapshotter/content/reference.hpp"
+#include "snapshotter/state.hpp"
+#include "snapshotter/tar.hpp"
+
+namespace lade {
+namespace {
+
+struct ImportFlags {
+  std::string file;
+  std::string name;
+  std::string platform;
+};
+
+std::unique_ptr<ByteSource> open_input(const std::string& file) {
+  if (file == "-") return std::make_unique<FdSource>(STDIN_FILENO);
+  return std::make_unique<FdSource>(sys::open(file, O_RDONLY));
+}
+
+int run_import(const Globals& globals, const ImportFlags& flags) {
+  const Reference name = Reference::parse(flags.name);
+  if (name.digest) throw Error("an image cannot be named by a digest", ErrorKind::usage);
+  const auto state = StateDir::open(StateDir::default_root(globals.root));
+
+  // Unpack the tar into a layer.
+  const auto tar = decompress(open_input(flags.file));
+  PendingLayer pending = state->layers().prepare();
+  const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
+  LayerIndex index = with_context(lade::quoted(flags.file), [&] {
+    return extract_tar(*tar, dir.get(), TarDialect::plain);
+  });
+  const size_t entries = index.entries().size();
+  if (entries == 0) throw Error(lade::quoted(flags.file) + " holds no files");
+  const LayerId layer = state->layers().commit(std::move(pending), std::move(index));
+
+  // An image of that one layer.
+  ImageSource source;
+  source.layers = {layer};
+  source.config.platform = flags.platform.empty() ? Platform::host() : Platform::parse(flags.platform);
+  HistoryEntry history;
+  history.comment = "imported by lade";
+  source.config.history.push_back(std::move(history));
+  const WrittenImage image = write_image(*state, source, {});
+  state->images().put(name.str(), image.manifest);
+  fmt::print("{} {} ({} files)\n", name.familiar(), image.manifest.digest.str(), entries);
+  return 0;
+}
+
+}  // namespace
+
+void add_import_command(CLI::App& app, const Globals& globals, CommandAction& action) {
+  auto* command = app.add_subcommand("import", "make a base image of a root filesystem tar");
+  auto flags = std::make_shared<ImportFlags>();
+  command->add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")->required();
+  command->add_option("NAME", flags->name, "name of the image, NAME[:TAG]")->required();
+  command->add_option("--platform", flags->platform, "platform of the image (default: this machine's)");
+  command->callback([flags, &globals, &action] {
+    action = [flags, &globals] { return run_import(globals, *flags); };
+  });
+}
+
+}  // namespace lade

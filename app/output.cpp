@@ -1,0 +1,116 @@
+#include "app/output.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "app/csv.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace lade {
+namespace {
+
+[[noreturn]] void throw_usage(const std::string& message, std::string hint = {}) {
+  Error error(message, ErrorKind::usage);
+  error.set_hint(std::move(hint));
+  throw error;
+}
+
+bool parse_bool(const std::string& key, const std::string& value) {
+  const std::string lower = to_lower(value);
+  if (lower == "true" || lower == "1" || lower == "t") return true;
+  if (lower == "false" || lower == "0" || lower == "f") return false;
+  throw_usage(fmt::format("--output {}={}: expected true or false", key, value));
+}
+
+OutputType parse_type(const std::string& text) {
+  if (text == "image") return OutputType::image;
+  if (text == "oci") return OutputType::oci;
+  if (text == "docker") return OutputType::docker;
+  if (text == "local") return OutputType::local;
+  if (text == "tar") return OutputType::tar;
+  throw_usage(fmt::format("--output type={} is not supported", text),
+              "use one of: image, oci, docker, local, tar");
+}
+
+LayerCompression parse_compression(const std::string& text) {
+  if (text == "gzip") return LayerCompression::gzip;
+  if (text == "zstd") return LayerCompression::zstd;
+  if (text == "uncompressed") return LayerCompression::uncompressed;
+  throw_usage(fmt::format("--output compression={} is not supported", text),
+              "use one of: gzip, zstd, uncompressed");
+}
+
+int parse_level(const std::string& text) {
+  int level = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), level);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size()) {
+    throw_usage(fmt::format("--output compression-level={}: expected a number", text));
+  }
+  return level;
+}
+
+void set_option(Output& output, const std::string& key, const std::string& value) {
+  if (key == "type") {
+    output.type = parse_type(value);
+  } else if (key == "dest") {
+    output.dest = value;
+  } else if (key == "name") {
+    output.names = split(value, ',');
+  } else if (key == "tar") {
+    output.as_tar = parse_bool(key, value);
+  } else if (key == "compression") {
+    output.image.compression.type = parse_compression(value);
+  } else if (key == "compression-level") {
+    output.image.compression.level = parse_level(value);
+  } else if (key == "force-compression") {
+    output.image.compression.force = parse_bool(key, value);
+  } else if (key == "oci-mediatypes") {
+    output.image.oci_media_types = parse_bool(key, value);
+  } else if (key == "rewrite-timestamp") {
+    output.image.rewrite_timestamp = parse_bool(key, value);
+  } else if (key.starts_with("annotation.")) {
+    output.image.annotations[key.substr(11)] = value;
+  } else {
+    const std::vector<std::string> known = {"type",        "dest",           "name",
+                                            "tar",         "compression",    "compression-level",
+                                            "force-compression", "oci-mediatypes", "rewrite-timestamp"};
+    const std::string meant = nearest(key, known);
+    throw_usage(fmt::format("--output has no option {}", lade::quoted(key)),
+                meant.empty() ? "" : "did you mean " + meant + "?");
+  }
+}
+
+}  // namespace
+
+Output parse_output(const std::string& text) {
+  Output output;
+  bool docker_types = true;
+  const auto fields = parse_csv(text);
+  if (fields.size() == 1 && fields[0].find('=') == std::string::npos) {
+    output.type = fields[0] == "-" ? OutputType::tar : OutputType::local;
+    output.dest = fields[0];
+    return output;
+  }
+  for (const auto& field : fields) {
+    const auto equals = field.find('=');
+    if (equals == std::string::npos) {
+      throw_usage(fmt::format("--output: {} is not of the form key=value", lade::quoted(field)));
+    }
+    const std::string key = to_lower(trim(field.substr(0, equals)));
+    if (key == "oci-mediatypes") docker_types = false;
+    set_option(output, key, field.substr(equals + 1));
+  }
+  // As BuildKit: a docker tarball has Docker's media types unless asked otherwise.
+  if (output.type == OutputType::docker && docker_types) output.image.oci_media_types = false;
+  if (output.type != OutputType::image && output.dest.empty()) {
+    throw_usage("--output needs dest=PATH for this type", "dest=- writes to standard output");
+  }
+  if (output.type == OutputType::local && output.dest == "-") {
+    throw_usage("--output type=local cannot go to standard output", "use type=tar");
+  }
+  return output;
+}
+
+}  // namespace lade

@@ -1,0 +1,42 @@
+# lade_library(NAME DEPS lade_x ... LIBS y ... [SOURCES a.cpp ...]): a static library of this folder's .cpp
+# files (or of SOURCES alone), compiled strictly. DEPS are lade's own targets, LIBS foreign ones.
+add_library(lade_flags INTERFACE)
+target_compile_options(lade_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor)
+target_include_directories(lade_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(lade_flags INTERFACE LADE_VERSION="${PROJECT_VERSION}" _GNU_SOURCE)
+if(LADE_SANITIZE)
+  target_compile_options(lade_flags INTERFACE -fsanitize=${LADE_SANITIZE} -fno-omit-frame-pointer
+                                              -fno-sanitize-recover=undefined)
+  target_link_options(lade_flags INTERFACE -fsanitize=${LADE_SANITIZE})
+endif()
+
+function(lade_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;SOURCES" ${ARGN})
+  if(NOT ARG_SOURCES AND NOT "SOURCES" IN_LIST ARG_KEYWORDS_MISSING_VALUES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  endif()
+  if(ARG_SOURCES)
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC lade_flags ${ARG_DEPS} PRIVATE ${ARG_LIBS})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE lade_flags ${ARG_DEPS})
+  endif()
+endfunction()
+
+# lade_test(FOLDER LABEL label DEPS lade_x ...): one GoogleTest program of tests/FOLDER/*_test.cpp.
+function(lade_test folder)
+  cmake_parse_arguments(ARG "" "LABEL" "DEPS;LIBS" ${ARGN})
+  string(REPLACE "/" "_" name ${folder})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${name} ${sources})
+  target_link_libraries(test_${name} PRIVATE lade_flags lade_test_support ${ARG_DEPS} ${ARG_LIBS}
+                                             GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(test_${name} PRIVATE LADE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                                  LADE_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."
+                       PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 300)
+endfunction()

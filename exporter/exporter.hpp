@@ -1,0 +1,119 @@
+// From a ref and an image config to what people asked for: an OCI layout, an OCI or Docker tarball,
+// a local directory, a root filesystem tar.
+//
+// The way of an image: write_image() makes what is missing of its blobs in the content store (tar
+// -> diff ID
+// -> compress -> digest, one pass), then config and manifest; export_oci() and export_docker() only
+// copy blobs from there. Files are written under a temporary name and renamed at the end, so a
+// failure leaves what was there before.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "snapshotter/content/image_config.hpp"
+#include "snapshotter/content/manifest.hpp"
+#include "snapshotter/state.hpp"
+
+namespace lade {
+
+enum class LayerCompression { uncompressed, gzip, zstd };
+
+/// How layers become blobs. Part of a blob's identity in the layer store (encoding name).
+struct CompressionOptions {
+  LayerCompression type = LayerCompression::gzip;
+  std::optional<int> level;
+  /// Also re-encode layers that came with a blob of another type (base layers). Their tar, and with
+  /// it their diff ID, stays.
+  bool force = false;
+};
+
+/// Gives the blob of a layer that is known but not here (base images, imported cache); may be
+/// empty, and may return null for layers whose blobs are all here. Called from several threads.
+using LayerProvider = std::function<std::shared_ptr<BlobProvider>(LayerId)>;
+
+/// One image to be written: what the solver produced for one platform.
+struct ImageSource {
+  LayerStack layers;  ///< bottom first
+  /// How many of `layers`, from the bottom, are the base image's: rewrite_timestamp leaves them
+  /// alone.
+  size_t base_layers = 0;
+  /// diff_ids are filled in by the writer. History comes complete; entries without `created` are
+  /// this build's and get the epoch, or the present time.
+  ImageConfig config;
+  LayerProvider provider;
+};
+
+struct ImageOptions {
+  CompressionOptions compression;
+  bool oci_media_types = true;  ///< false: Docker schema 2
+  /// `created` of this build's history entries and, unless it is older, of the config.
+  std::optional<Timestamp> source_date_epoch;
+  /// Clamp file times of this build's layers to the epoch (which must be given).
+  bool rewrite_timestamp = false;
+  std::map<std::string, std::string> annotations;  ///< of the manifest
+};
+
+/// The descriptors of an image whose blobs are all in the content store.
+struct WrittenImage {
+  Descriptor manifest;  ///< with the image's platform
+  Descriptor config;
+  std::vector<Descriptor> layers;
+  ImageConfig parsed_config;
+};
+
+struct MadeBlob {
+  DiffId diff_id;  ///< of this blob: not the layer's own if its times were clamped
+  Descriptor descriptor;
+};
+
+/// Makes the blob of one layer of this build unless it exists; records diff ID and blob. A layer
+/// that came with a blob keeps that (unless `force`, or its times are to be clamped); the blob is
+/// fetched if it is not here. Thread-safe: the solver calls it for finished layers while later
+/// steps run. Computes on the calling thread and on oneTBB; waits for the network if `provider`
+/// does, so call it on oneTBB only for layers that are here.
+MadeBlob make_layer_blob(StateDir& state, LayerId layer, const ImageOptions& options,
+                         const LayerProvider& provider);
+
+/// Makes what is missing, all layers side by side, and stores config and manifest.
+WrittenImage write_image(StateDir& state, const ImageSource& source, const ImageOptions& options);
+
+/// Throws what an export to this path would throw for the path's sake: the parent directory is
+/// missing, it may not be written, `dest` is a directory. For the command line to call before it
+/// builds. "-" passes.
+void check_output_file(const std::string& dest);
+/// The same for a directory that an export fills (missing ones are made, with their parents).
+void check_output_directory(const std::string& dest);
+
+struct OciOutput {
+  std::string dest;                ///< "-" is standard output for tars
+  bool tar = true;                 ///< false: an OCI layout directory (an existing one is added to)
+  std::vector<std::string> names;  ///< org.opencontainers.image.ref.name / io.containerd.image.name
+};
+/// Returns the manifest's descriptor.
+Descriptor export_oci(StateDir& state, const WrittenImage& image, const OciOutput& output);
+
+struct DockerOutput {
+  std::string dest;                ///< "-" is standard output
+  std::vector<std::string> names;  ///< RepoTags
+};
+/// `docker load`'s format: manifest.json and (as BuildKit's) an OCI layout in the same tar.
+void export_docker(StateDir& state, const WrittenImage& image, const DockerOutput& output);
+
+/// The flattened file tree into a directory, as BuildKit's `type=local`: everything belongs to the
+/// user who runs lade, nothing else that is there is deleted, files are replaced one by one, and
+/// with an epoch every time is set to it. No symlink in `dest` is followed.
+void export_local(StateDir& state, const ImageSource& source, const std::string& dest,
+                  std::optional<Timestamp> epoch = {});
+
+/// The flattened file tree as one tar (BuildKit's `type=tar`): owners as in the image. "-" is
+/// standard output. With an epoch every time is set to it.
+void export_rootfs_tar(StateDir& state, const ImageSource& source, const std::string& dest,
+                       std::optional<Timestamp> epoch = {});
+
+}  // namespace lade

@@ -1,0 +1,29 @@
+// A stack of layers as the one tree it shows, for exports that have no layers.
+#pragma once
+
+#include <vector>
+
+#include "exporter/exporter.hpp"
+
+namespace lade {
+
+/// The entries of the merged view, parents before children (MergedIndex::walk's order), without the
+/// root. Hard links of different layers are in different groups. Keeps `state` and copies the
+/// stack; thread-safe after making.
+class FlatTree {
+ public:
+  /// Fetches the directories that are missing; waits for the network.
+  FlatTree(StateDir& state, const ImageSource& source, std::optional<Timestamp> epoch);
+
+  const std::vector<Entry>& entries() const { return entries_; }
+  /// Opens a regular file of entries() for reading.
+  UniqueFd open(const Entry& entry) const;
+
+ private:
+  StateDir& state_;
+  LayerStack stack_;
+  std::vector<Entry> entries_;
+  std::vector<size_t> layers_;  // of each entry
+};
+
+}  // namespace lade

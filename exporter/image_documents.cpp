@@ -1,0 +1,92 @@
+#include "exporter/image_documents.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "snapshotter/content/json_writer.hpp"
+#include "snapshotter/content/reference.hpp"
+
+namespace lade {
+namespace {
+
+std::string blob_path(const Digest& digest) {
+  return "blobs/sha256/" + digest.hex();
+}
+
+}  // namespace
+
+std::vector<std::string> normalized_names(const std::vector<std::string>& names) {
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    const Reference reference = Reference::parse(name);
+    if (reference.digest) {
+      throw Error("an image cannot be named " + quoted(name) + ": its digest is not known before",
+                  ErrorKind::usage);
+    }
+    std::string full = reference.str();
+    if (std::find(out.begin(), out.end(), full) == out.end()) out.push_back(std::move(full));
+  }
+  return out;
+}
+
+std::vector<Descriptor> index_entries(const WrittenImage& image,
+                                      const std::vector<std::string>& full_names,
+                                      std::string_view tag) {
+  Descriptor entry = image.manifest;
+  if (const auto& created = image.parsed_config.created) {
+    entry.annotations[std::string(kCreatedAnnotation)] = Timestamp{created->seconds, 0}.str();
+  }
+  if (full_names.empty()) {
+    if (!tag.empty()) entry.annotations[std::string(kRefNameAnnotation)] = tag;
+    return {entry};
+  }
+  std::vector<Descriptor> out;
+  for (const std::string& name : full_names) {
+    entry.annotations[std::string(kNameAnnotation)] = name;
+    entry.annotations[std::string(kRefNameAnnotation)] = Reference::parse(name).tag;
+    out.push_back(entry);
+  }
+  return out;
+}
+
+std::string index_document(const std::vector<Descriptor>& entries) {
+  JsonWriter out;
+  out.begin_object()
+      .member("schemaVersion", int64_t{2})
+      .member("mediaType", media_type::kOciIndex)
+      .key("manifests")
+      .begin_array();
+  for (const Descriptor& entry : entries) write_json(out, entry);
+  out.end_array().end_object();
+  return out.take();
+}
+
+std::string docker_manifest_document(const WrittenImage& image,
+                                     const std::vector<std::string>& full_names) {
+  std::vector<std::string> tags;
+  for (const std::string& name : full_names) tags.push_back(Reference::parse(name).familiar());
+  std::vector<std::string> layers;
+  for (const Descriptor& layer : image.layers) layers.push_back(blob_path(layer.digest));
+  JsonWriter out;
+  out.begin_array()
+      .begin_object()
+      .member("Config", blob_path(image.config.digest))
+      .member("RepoTags", tags)
+      .member("Layers", layers)
+      .end_object()
+      .end_array();
+  return out.take();
+}
+
+std::vector<Descriptor> all_blobs(const WrittenImage& image) {
+  std::vector<Descriptor> out = image.layers;
+  out.push_back(image.config);
+  out.push_back(image.manifest);
+  const auto less = [](const Descriptor& a, const Descriptor& b) { return a.digest < b.digest; };
+  const auto same = [](const Descriptor& a, const Descriptor& b) { return a.digest == b.digest; };
+  std::sort(out.begin(), out.end(), less);
+  out.erase(std::unique(out.begin(), out.end(), same), out.end());
+  return out;
+}
+
+}  // namespace lade

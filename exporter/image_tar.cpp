@@ -1,0 +1,122 @@
+// export_oci() into a tar, and export_docker(). Entries are sorted by name, times are 0, owners
+// root, modes BuildKit's, so equal images give equal bytes. libarchive makes the headers; the
+// blobs' bytes go from file to file in the kernel, past it.
+#include <map>
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "base/error.hpp"
+#include "exporter/image_documents.hpp"
+#include "exporter/layout_directory.hpp"
+#include "exporter/output_file.hpp"
+
+namespace lade {
+namespace {
+
+constexpr size_t kTarBlock = 512;
+
+struct TarEntry {
+  mode_t mode = 0444;
+  std::string text;                ///< what the entry holds, or:
+  std::optional<Descriptor> blob;  ///< the blob that it is
+  bool directory = false;
+};
+using TarEntries = std::map<std::string, TarEntry>;
+
+struct FreeArchive {
+  void operator()(archive* writer) const {
+    // Closing would write the data that the header promised.
+    archive_write_fail(writer);
+    archive_write_free(writer);
+  }
+};
+struct FreeEntry {
+  void operator()(archive_entry* entry) const { archive_entry_free(entry); }
+};
+
+void check(archive* writer, int status) {
+  if (status != ARCHIVE_OK) {
+    const char* reason = archive_error_string(writer);
+    throw Error(std::string("could not write a tar header: ") + (reason ? reason : "unknown"));
+  }
+}
+
+la_ssize_t append(archive*, void* header, const void* bytes, size_t size) {
+  static_cast<std::string*>(header)->append(static_cast<const char*>(bytes), size);
+  return static_cast<la_ssize_t>(size);
+}
+
+// One ustar header, preceded by a PAX one where it must be (blobs of 8 GiB and more).
+std::string tar_header(const std::string& name, const TarEntry& what, uint64_t size) {
+  std::string header;
+  const std::unique_ptr<archive, FreeArchive> writer(archive_write_new());
+  const std::unique_ptr<archive_entry, FreeEntry> entry(archive_entry_new());
+  if (!writer || !entry) throw Error("out of memory");
+  check(writer.get(), archive_write_set_format_pax_restricted(writer.get()));
+  check(writer.get(), archive_write_set_bytes_per_block(writer.get(), 0));
+  check(writer.get(),
+        archive_write_open2(writer.get(), &header, nullptr, append, nullptr, nullptr));
+  archive_entry_set_pathname(entry.get(), name.c_str());
+  archive_entry_set_filetype(entry.get(), what.directory ? AE_IFDIR : AE_IFREG);
+  archive_entry_set_perm(entry.get(), what.mode);
+  archive_entry_set_size(entry.get(), static_cast<la_int64_t>(size));
+  archive_entry_set_mtime(entry.get(), 0, 0);
+  check(writer.get(), archive_write_header(writer.get(), entry.get()));
+  return header;
+}
+
+void write_entries(StateDir& state, const TarEntries& entries, OutputFile& out) {
+  const std::string zeros(2 * kTarBlock, '\0');
+  for (const auto& [name, entry] : entries) {
+    const uint64_t size = entry.blob ? entry.blob->size : entry.text.size();
+    out.write(tar_header(name, entry, size));
+    if (entry.blob) {
+      const UniqueFd fd = open_image_blob(state, *entry.blob);
+      out.copy_from(fd.get(), size);
+    } else {
+      out.write(entry.text);
+    }
+    if (size % kTarBlock != 0) out.write({zeros.data(), kTarBlock - size % kTarBlock});
+  }
+  out.write(zeros);
+}
+
+TarEntries layout_entries(const WrittenImage& image, const std::vector<std::string>& full_names) {
+  TarEntries entries;
+  entries["blobs/"] = {.mode = 0755, .text = {}, .blob = {}, .directory = true};
+  entries["blobs/sha256/"] = {.mode = 0755, .text = {}, .blob = {}, .directory = true};
+  for (const Descriptor& blob : all_blobs(image)) {
+    entries["blobs/sha256/" + blob.digest.hex()] = {.text = {}, .blob = blob};
+  }
+  entries["index.json"] = {
+      .mode = 0644, .text = index_document(index_entries(image, full_names, "")), .blob = {}};
+  entries["oci-layout"] = {.text = std::string(kLayoutDocument), .blob = {}};
+  return entries;
+}
+
+}  // namespace
+
+Descriptor export_oci(StateDir& state, const WrittenImage& image, const OciOutput& output) {
+  const std::vector<std::string> names = normalized_names(output.names);
+  if (!output.tar) {
+    add_to_layout(state, image, names, output.dest);
+    return image.manifest;
+  }
+  OutputFile out = OutputFile::create(output.dest);
+  write_entries(state, layout_entries(image, names), out);
+  out.commit();
+  return image.manifest;
+}
+
+void export_docker(StateDir& state, const WrittenImage& image, const DockerOutput& output) {
+  const std::vector<std::string> names = normalized_names(output.names);
+  OutputFile out = OutputFile::create(output.dest);
+  TarEntries entries = layout_entries(image, names);
+  entries["manifest.json"] = {
+      .mode = 0644, .text = docker_manifest_document(image, names), .blob = {}};
+  write_entries(state, entries, out);
+  out.commit();
+}
+
+}  // namespace lade

@@ -1,0 +1,152 @@
+// make_layer_blob() and write_image(): a ref and a config become blobs, a config and a manifest.
+#include <algorithm>
+#include <map>
+
+#include <tbb/parallel_for.h>
+
+#include "base/error.hpp"
+#include "exporter/exporter.hpp"
+#include "exporter/fetchers.hpp"
+#include "exporter/layer_blob.hpp"
+
+namespace lade {
+namespace {
+
+constexpr std::string_view kMissingHistory = "this layer has no history entry in the base image";
+
+// A layer may be in a stack twice (once in the base image and once made anew); it is made once for
+// each request.
+struct Job {
+  LayerPlan plan;
+  MadeBlob made;
+};
+
+// Makes all blobs: what is here is computed while the rest is fetched, then that.
+void make_all(StateDir& state, std::vector<Job>& jobs, const LayerProvider& provider) {
+  const auto middle = std::stable_partition(jobs.begin(), jobs.end(),
+                                            [](const Job& job) { return job.plan.needs_fetch(); });
+  const auto fetched = static_cast<size_t>(middle - jobs.begin());
+  const auto make = [&](size_t i) { jobs[i].made = carry_out(state, jobs[i].plan); };
+
+  Fetchers fetchers(fetched, [&](size_t i) { fetch_for(state, jobs[i].plan, provider); });
+  tbb::parallel_for(fetched, jobs.size(), make);
+  fetchers.join();
+  tbb::parallel_for(size_t{0}, fetched, make);
+}
+
+std::vector<MadeBlob> make_blobs(StateDir& state, const ImageSource& source,
+                                 const ImageOptions& options) {
+  const BlobRequest own = blob_request(options);
+  BlobRequest base = own;
+  base.clamp.reset();
+  std::vector<Job> jobs;
+  std::map<std::pair<LayerId, bool>, size_t> positions;
+  const auto key_of = [&](size_t i) {
+    return std::pair(source.layers[i], own.clamp && i < source.base_layers);
+  };
+  for (size_t i = 0; i < source.layers.size(); ++i) {
+    const auto key = key_of(i);
+    if (!positions.try_emplace(key, jobs.size()).second) continue;
+    jobs.push_back({plan_layer(state, key.first, key.second ? base : own), {}});
+  }
+  make_all(state, jobs, source.provider);
+
+  std::map<std::pair<LayerId, bool>, const MadeBlob*> made;
+  for (const Job& job : jobs) {
+    made[{job.plan.layer, own.clamp && !job.plan.request.clamp}] = &job.made;
+  }
+  std::vector<MadeBlob> out;
+  for (size_t i = 0; i < source.layers.size(); ++i) out.push_back(*made.at(key_of(i)));
+  return out;
+}
+
+// Base images without, or with a wrong, history exist; config.md wants one non-empty entry per
+// layer.
+void match_history(std::vector<HistoryEntry>& history, size_t layers) {
+  size_t described = 0;
+  for (HistoryEntry& entry : history) {
+    if (entry.empty_layer) continue;
+    if (described == layers) {
+      entry.empty_layer = true;
+    } else {
+      ++described;
+    }
+  }
+  // This build's own entries, which have no time yet, are complete: what is missing goes before
+  // them.
+  auto at = std::find_if(history.rbegin(), history.rend(),
+                         [](const HistoryEntry& entry) { return entry.created.has_value(); });
+  HistoryEntry missing;
+  missing.comment = kMissingHistory;
+  history.insert(at.base(), layers - described, missing);
+}
+
+ImageConfig finish_config(const ImageSource& source, const std::vector<MadeBlob>& blobs,
+                          const std::optional<Timestamp>& epoch) {
+  ImageConfig config = source.config;
+  config.diff_ids.clear();
+  for (const MadeBlob& blob : blobs) config.diff_ids.push_back(blob.diff_id);
+  match_history(config.history, blobs.size());
+  const Timestamp now = epoch.value_or(Timestamp::now());
+  for (HistoryEntry& entry : config.history) {
+    if (!entry.created) entry.created = now;
+  }
+  if (!config.created || (epoch && *config.created > *epoch)) config.created = now;
+  return config;
+}
+
+// What containerd and BuildKit note on descriptors for themselves does not belong into an image;
+// Docker's schema has no annotations on layers at all.
+void clean_annotations(Descriptor& layer, bool oci) {
+  if (!oci) layer.annotations.clear();
+  std::erase_if(layer.annotations, [](const auto& annotation) {
+    const std::string_view key = annotation.first;
+    return key == "containerd.io/uncompressed" || key == "buildkit/createdat" ||
+           key == "buildkit/rewritten-timestamp" ||
+           key.starts_with("containerd.io/distribution.source.");
+  });
+}
+
+}  // namespace
+
+MadeBlob make_layer_blob(StateDir& state, LayerId layer, const ImageOptions& options,
+                         const LayerProvider& provider) {
+  const LayerPlan plan = plan_layer(state, layer, blob_request(options));
+  if (plan.needs_fetch()) fetch_for(state, plan, provider);
+  MadeBlob made = carry_out(state, plan);
+  made.descriptor.media_type =
+      layer_media_type(made.descriptor.media_type, options.oci_media_types);
+  return made;
+}
+
+WrittenImage write_image(StateDir& state, const ImageSource& source, const ImageOptions& options) {
+  if (source.config.platform.os.empty() || source.config.platform.architecture.empty()) {
+    throw Error("the image config has no os or no architecture");
+  }
+  // Layers: digests, diff IDs.
+  const std::vector<MadeBlob> blobs = make_blobs(state, source, options);
+  WrittenImage image;
+  for (const MadeBlob& blob : blobs) {
+    Descriptor layer = blob.descriptor;
+    layer.media_type = layer_media_type(layer.media_type, options.oci_media_types);
+    layer.platform.reset();
+    clean_annotations(layer, options.oci_media_types);
+    image.layers.push_back(std::move(layer));
+  }
+  // Config.
+  const bool oci = options.oci_media_types;
+  image.parsed_config = finish_config(source, blobs, options.source_date_epoch);
+  image.config = state.content().put(image.parsed_config.serialize(),
+                                     oci ? media_type::kOciConfig : media_type::kDockerConfig);
+  // Manifest.
+  Manifest manifest;
+  manifest.media_type = oci ? media_type::kOciManifest : media_type::kDockerManifest;
+  manifest.config = image.config;
+  manifest.layers = image.layers;
+  manifest.annotations = options.annotations;
+  image.manifest = state.content().put(manifest.serialize(), manifest.media_type);
+  image.manifest.platform = source.config.platform;
+  return image;
+}
+
+}  // namespace lade

@@ -1,0 +1,23 @@
+// An OCI image layout as a directory (image-spec: image-layout.md).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "exporter/exporter.hpp"
+
+namespace lade {
+
+/// Adds the image to the layout at `dest`, which is made if there is none. Blobs that are there
+/// stay; index.json comes last, under the lock BuildKit's clients take (index.json.lock), and loses
+/// older entries of the same names. A failure leaves no blob, directory or entry behind that was
+/// not there before.
+void add_to_layout(StateDir& state, const WrittenImage& image,
+                   const std::vector<std::string>& full_names, const std::string& dest);
+
+/// Opens a blob of a written image in the content store and checks its size. Error(not_found) if it
+/// is gone.
+UniqueFd open_image_blob(StateDir& state, const Descriptor& blob);
+
+}  // namespace lade

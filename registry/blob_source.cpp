@@ -1,0 +1,122 @@
+#include "registry/blob_source.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace lade {
+namespace {
+
+/// A server that cuts more often than once per so many bytes is given up.
+constexpr uint64_t kBytesPerCut = 1u << 20;
+
+}  // namespace
+
+RemoteBlobSource::RemoteBlobSource(std::shared_ptr<RegistryAccess> access, Reference repository,
+                                   Descriptor descriptor)
+    : access_(std::move(access)),
+      repository_(std::move(repository)),
+      descriptor_(std::move(descriptor)) {
+  access_->http().retry([&] { connect(); });
+}
+
+size_t RemoteBlobSource::read(char* buffer, size_t size) {
+  if (size == 0) return 0;
+  if (offset_ == descriptor_.size) {
+    check_end();
+    return 0;
+  }
+  size_t count = 0;
+  with_context(
+      [&] {
+        return fmt::format("{}: blob {} after {} of {} bytes", repository_.name(),
+                           descriptor_.digest.str(), offset_, descriptor_.size);
+      },
+      [&] { access_->http().retry([&] { count = read_once(buffer, size); }); });
+  return count;
+}
+
+size_t RemoteBlobSource::read_once(char* buffer, size_t size) {
+  try {
+    if (!response_) connect();
+    const uint64_t rest = descriptor_.size - offset_;
+    const size_t count = response_->read(buffer, std::min<uint64_t>(size, rest));
+    if (count == 0) {
+      // Without a Content-Length this is how a lost connection looks.
+      throw TransientError(access_->host(repository_) + " ended the blob too early");
+    }
+    offset_ += count;
+    return count;
+  } catch (const TransientError&) {
+    response_.reset();
+    count_cut();
+    throw;
+  }
+}
+
+void RemoteBlobSource::count_cut() {
+  const uint64_t allowed =
+      static_cast<uint64_t>(access_->http().options().attempts) + offset_ / kBytesPerCut;
+  if (++cuts_ > allowed) {
+    throw Error(fmt::format("{} cut the connection {} times", access_->host(repository_), cuts_),
+                ErrorKind::unavailable);
+  }
+}
+
+void RemoteBlobSource::connect() {
+  std::vector<std::string> headers;
+  if (offset_ > 0) headers.push_back(fmt::format("Range: bytes={}-", offset_));
+  response_ = access_->request(repository_, "blobs/" + descriptor_.digest.str(), headers);
+  const int status = response_->status();
+  const auto length = response_->length();
+  if (status == 200) {
+    if (length && *length != descriptor_.size) wrong_size(*length);
+    skip_what_was_read();
+  } else if (status == 206 && offset_ > 0) {
+    const std::string range = response_->header("content-range");
+    const std::string expected =
+        fmt::format("bytes {}-{}/", offset_, std::max<uint64_t>(descriptor_.size, 1) - 1);
+    if (!range.starts_with(expected)) {
+      throw Error(fmt::format("{} answered {} to a request for the bytes from {}",
+                              access_->host(repository_), quoted(range), offset_),
+                  ErrorKind::corrupt);
+    }
+  } else {
+    RegistryAccess::fail(access_->host(repository_), *response_);
+  }
+}
+
+/// For servers that know no ranges and send everything again.
+void RemoteBlobSource::skip_what_was_read() {
+  std::vector<char> buffer(64 * 1024);
+  for (uint64_t rest = offset_; rest > 0;) {
+    const size_t count = response_->read(buffer.data(), std::min<uint64_t>(buffer.size(), rest));
+    if (count == 0) throw TransientError(access_->host(repository_) + " ended the blob too early");
+    rest -= count;
+  }
+}
+
+/// All bytes are there; a server that has more of them sent another blob.
+void RemoteBlobSource::check_end() {
+  if (!response_) return;
+  const auto response = std::exchange(response_, nullptr);
+  char more = 0;
+  size_t count = 0;
+  try {
+    count = response->read(&more, 1);
+  } catch (const TransientError&) {
+    // Lost after the last byte: nothing is missing.
+  }
+  if (count > 0) wrong_size(descriptor_.size + 1);
+}
+
+void RemoteBlobSource::wrong_size(uint64_t actual) const {
+  throw Error(fmt::format("{}: the blob {} has {} bytes{}, its descriptor says {}",
+                          access_->host(repository_), descriptor_.digest.str(), actual,
+                          actual == descriptor_.size + 1 ? " or more" : "", descriptor_.size),
+              ErrorKind::corrupt);
+}
+
+}  // namespace lade

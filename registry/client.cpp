@@ -1,0 +1,152 @@
+#include "registry/client.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "registry/access.hpp"
+#include "registry/blob_source.hpp"
+#include "snapshotter/content/json_reader.hpp"
+
+namespace lade {
+namespace {
+
+constexpr uint64_t kMaxManifestBytes = 4u << 20;
+
+std::string accept_header() {
+  return fmt::format("Accept: {}, {}, {}, {}", media_type::kOciIndex, media_type::kDockerIndex,
+                     media_type::kOciManifest, media_type::kDockerManifest);
+}
+
+std::string manifest_path(const Reference& reference) {
+  return "manifests/" + (reference.digest ? reference.digest->str() : reference.tag);
+}
+
+/// Docker-Content-Digest, if the registry sent one of an algorithm that lade can check.
+std::optional<Digest> digest_header(const HttpResponse& response) {
+  const std::string text = response.header("docker-content-digest");
+  if (!text.starts_with("sha256:")) return std::nullopt;
+  return Digest::parse(text);
+}
+
+/// Content-Type without its parameters.
+std::string content_type(const HttpResponse& response) {
+  const std::string text = response.header("content-type");
+  return text.substr(0, text.find_first_of("; "));
+}
+
+bool is_known(std::string_view type) {
+  return media_type::is_manifest(type) || media_type::is_index(type);
+}
+
+/// What a manifest is: what the registry says, or, where that is something general such as
+/// "application/json", what the document says or has.
+std::string manifest_type(const std::string& announced, std::string_view bytes) {
+  if (is_known(announced)) return announced;
+  if (announced.starts_with("application/vnd.docker.distribution.manifest.v1+")) {
+    throw Error("it is an image in Docker's schema 1, which is no longer supported");
+  }
+  const JsonDocument document(bytes, kMaxManifestBytes, "the manifest");
+  const JsonValue root = document.root();
+  const std::string own = root["mediaType"].string_or_empty();
+  if (!own.empty()) return own;
+  return std::string(root["manifests"].present() ? media_type::kOciIndex
+                                                 : media_type::kOciManifest);
+}
+
+class RemoteBlobs : public BlobProvider {
+ public:
+  RemoteBlobs(std::shared_ptr<RegistryAccess> access, Reference repository)
+      : access_(std::move(access)), repository_(std::move(repository)) {}
+
+  std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
+    return with_context(
+        [&] {
+          return fmt::format("could not fetch the blob {} of {}", descriptor.digest.str(), where());
+        },
+        [&] { return std::make_unique<RemoteBlobSource>(access_, repository_, descriptor); });
+  }
+
+  std::string where() const override { return repository_.name(); }
+
+ private:
+  std::shared_ptr<RegistryAccess> access_;
+  Reference repository_;
+};
+
+class CurlRegistryClient : public RegistryClient {
+ public:
+  explicit CurlRegistryClient(RegistryOptions options)
+      : access_(std::make_shared<RegistryAccess>(std::move(options))) {}
+
+  Descriptor resolve(const Reference& reference) override {
+    std::optional<Descriptor> found;
+    with_context([&] { return "could not resolve " + reference.str(); },
+                 [&] { access_->http().retry([&] { found = head(reference); }); });
+    // A HEAD has no body that could say what is wrong, and some registries do not know it.
+    return found ? *found : fetch_manifest(reference).descriptor;
+  }
+
+  RemoteManifest fetch_manifest(const Reference& reference) override {
+    RemoteManifest out;
+    with_context([&] { return "could not fetch the manifest of " + reference.str(); },
+                 [&] { access_->http().retry([&] { out = get(reference); }); });
+    return out;
+  }
+
+  std::unique_ptr<BlobProvider> blobs(const Reference& repository) override {
+    return std::make_unique<RemoteBlobs>(access_, repository);
+  }
+
+ private:
+  std::optional<Descriptor> head(const Reference& reference);
+  RemoteManifest get(const Reference& reference);
+
+  std::shared_ptr<RegistryAccess> access_;
+};
+
+std::optional<Descriptor> CurlRegistryClient::head(const Reference& reference) {
+  const auto response =
+      access_->request(reference, manifest_path(reference), {accept_header()}, true);
+  const auto digest = digest_header(*response);
+  const auto size = response->length();
+  Descriptor out;
+  out.media_type = content_type(*response);
+  if (response->status() != 200 || !digest || !size || !is_known(out.media_type)) {
+    return std::nullopt;
+  }
+  if (reference.digest && *reference.digest != *digest) {
+    throw Error(
+        fmt::format("{} answered with the digest {}", access_->host(reference), digest->str()),
+        ErrorKind::corrupt);
+  }
+  out.digest = *digest;
+  out.size = *size;
+  return out;
+}
+
+RemoteManifest CurlRegistryClient::get(const Reference& reference) {
+  const auto response = access_->request(reference, manifest_path(reference), {accept_header()});
+  const std::string host = access_->host(reference);
+  if (response->status() != 200) RegistryAccess::fail(host, *response);
+  RemoteManifest out;
+  out.bytes = read_all(*response, kMaxManifestBytes, "the manifest from " + host);
+  out.descriptor.digest = Digest::of(out.bytes);
+  out.descriptor.size = out.bytes.size();
+  for (const auto& expected : {reference.digest, digest_header(*response)}) {
+    if (expected && *expected != out.descriptor.digest) {
+      throw Error(fmt::format("{} sent bytes with the digest {}, not {}", host,
+                              out.descriptor.digest.str(), expected->str()),
+                  ErrorKind::corrupt);
+    }
+  }
+  out.descriptor.media_type = manifest_type(content_type(*response), out.bytes);
+  return out;
+}
+
+}  // namespace
+
+std::unique_ptr<RegistryClient> RegistryClient::create(RegistryOptions options) {
+  return std::make_unique<CurlRegistryClient>(std::move(options));
+}
+
+}  // namespace lade

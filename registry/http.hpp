@@ -1,0 +1,98 @@
+// HTTP as registries need it: GET and HEAD with streamed bodies, redirects, time limits and
+// retries.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/stream.hpp"
+
+namespace lade {
+
+/// A failure that may pass: a lost connection, 429, 5xx. Its kind is ErrorKind::unavailable.
+class TransientError : public Error {
+ public:
+  explicit TransientError(std::string message, std::chrono::seconds retry_after = {})
+      : Error(std::move(message), ErrorKind::unavailable), retry_after_(retry_after) {}
+  /// What the server asked for, 0 if it did not.
+  std::chrono::seconds retry_after() const { return retry_after_; }
+
+ private:
+  std::chrono::seconds retry_after_;
+};
+
+struct HttpOptions {
+  std::chrono::milliseconds connect_timeout{30'000};
+  /// A transfer that gives less than 100 bytes/s over this time of waiting is cut.
+  std::chrono::milliseconds stall_timeout{60'000};
+  /// How often a request is sent in all before a TransientError is final.
+  int attempts = 4;
+  /// The mean delay before the second attempt; doubled each time, and randomised, so that many
+  /// builders that lost the same server do not come back at once.
+  std::chrono::milliseconds retry_delay{500};
+  /// The longest delay, also where a server asks for more.
+  std::chrono::milliseconds max_retry_delay{60'000};
+};
+
+struct HttpRequest {
+  std::string url;
+  bool head = false;                 ///< HEAD instead of GET
+  std::vector<std::string> headers;  ///< "Accept: text/plain"
+  /// The value of Authorization; sent to the origin of `url` only, never to where it redirects.
+  std::string authorization;
+};
+
+/// A response whose head has arrived; reading gives the body as it comes, with bounded buffering:
+/// what is not read stays in the network. Destroying it ends the transfer. May outlive its
+/// HttpClient. For one thread at a time.
+class HttpResponse : public ByteSource {
+ public:
+  virtual int status() const = 0;
+  /// The field's value (`name` in lower case), "" if there is none; repeated fields are joined by
+  /// ", ".
+  virtual std::string header(std::string_view name) const = 0;
+  /// Content-Length, if the server said.
+  std::optional<uint64_t> length() const;
+  /// Throws TransientError if the body is cut short or stalls.
+  size_t read(char* buffer, size_t size) override = 0;
+};
+
+/// Thread-safe. Connections are kept open and used again. Proxies are taken from the environment as
+/// curl does (http_proxy, https_proxy, no_proxy), except for loopback hosts. TLS certificates are
+/// checked against the system's authorities, again except for loopback hosts, where self-signed
+/// ones are usual.
+class HttpClient {
+ public:
+  static std::unique_ptr<HttpClient> create(HttpOptions options);
+  virtual ~HttpClient() = default;
+
+  /// Sends one request, once, and follows redirects (at most 10, never from https to http). Throws
+  /// TransientError for lost connections, 429 and 5xx; Error(unavailable) for other connection
+  /// failures.
+  virtual std::unique_ptr<HttpResponse> send(const HttpRequest& request) = 0;
+
+  /// Runs `body` until it throws no TransientError, with delays between, at most options.attempts
+  /// times.
+  virtual void retry(const std::function<void()>& body) = 0;
+
+  virtual const HttpOptions& options() const = 0;
+};
+
+/// "https://example.com:5000" of "https://example.com:5000/v2/?x", lower case.
+std::string url_origin(std::string_view url);
+/// Whether `host` ("localhost:5000", "127.0.0.2", "[::1]:80") is this machine.
+bool is_loopback(std::string_view host);
+/// Percent-encodes all but letters, digits and "-._~" (RFC 3986, 2.3).
+std::string url_encode(std::string_view text);
+/// What a registry says in the body of an error (distribution-spec, "Error Codes"), or "" if it is
+/// none of those. Reads at most 64 KiB of `response`.
+std::string error_text(HttpResponse& response);
+
+}  // namespace lade

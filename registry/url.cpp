@@ -1,0 +1,37 @@
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "registry/http.hpp"
+
+namespace lade {
+
+std::string url_origin(std::string_view url) {
+  const size_t scheme_end = url.find("://");
+  if (scheme_end == std::string_view::npos) return "";
+  return to_lower(url.substr(0, url.find_first_of("/?#", scheme_end + 3)));
+}
+
+bool is_loopback(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1) == "[::1]";
+  const std::string name = to_lower(host.substr(0, host.find(':')));
+  if (name == "localhost" || name.ends_with(".localhost")) return true;
+  struct in_addr address = {};
+  return inet_pton(AF_INET, name.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+std::string url_encode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                            (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+    if (unreserved) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+}  // namespace lade

@@ -1,0 +1,14 @@
+// Descriptors as database columns. Private to this folder.
+#pragma once
+
+#include <string>
+
+#include "snapshotter/content/descriptor.hpp"
+
+namespace lade {
+
+/// JSON, as in a manifest.
+std::string descriptor_text(const Descriptor& descriptor);
+Descriptor parse_descriptor(const std::string& text);  ///< throws Error(corrupt)
+
+}  // namespace lade

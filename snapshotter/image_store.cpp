@@ -1,0 +1,61 @@
+#include "snapshotter/image_store.hpp"
+
+#include "snapshotter/descriptor_row.hpp"
+
+namespace lade {
+
+std::string_view ImageStore::schema() {
+  return R"(
+CREATE TABLE IF NOT EXISTS images(
+  name TEXT PRIMARY KEY,
+  descriptor TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS resolutions(
+  reference TEXT PRIMARY KEY,
+  descriptor TEXT NOT NULL,
+  resolved_at INTEGER NOT NULL
+) WITHOUT ROWID;
+)";
+}
+
+void ImageStore::put(const std::string& name, const Descriptor& target) {
+  database_.prepare("INSERT OR REPLACE INTO images VALUES(?, ?, unixepoch())")
+      .bind(name)
+      .bind(descriptor_text(target))
+      .run();
+}
+
+std::optional<ImageName> ImageStore::find(const std::string& name) const {
+  auto row = database_.prepare("SELECT descriptor, created_at FROM images WHERE name = ?");
+  if (!row.bind(name).step()) return std::nullopt;
+  return ImageName{name, parse_descriptor(row.text(0)), row.integer(1)};
+}
+
+std::vector<ImageName> ImageStore::list() const {
+  std::vector<ImageName> out;
+  auto row = database_.prepare("SELECT name, descriptor, created_at FROM images ORDER BY name");
+  while (row.step()) out.push_back({row.text(0), parse_descriptor(row.text(1)), row.integer(2)});
+  return out;
+}
+
+bool ImageStore::remove(const std::string& name) {
+  const auto lock = database_.lock();
+  database_.prepare("DELETE FROM images WHERE name = ?").bind(name).run();
+  return database_.changes() > 0;
+}
+
+void ImageStore::record_resolution(const std::string& reference, const Descriptor& target) {
+  database_.prepare("INSERT OR REPLACE INTO resolutions VALUES(?, ?, unixepoch())")
+      .bind(reference)
+      .bind(descriptor_text(target))
+      .run();
+}
+
+std::optional<Descriptor> ImageStore::resolution(const std::string& reference) const {
+  auto row = database_.prepare("SELECT descriptor FROM resolutions WHERE reference = ?");
+  if (!row.bind(reference).step()) return std::nullopt;
+  return parse_descriptor(row.text(0));
+}
+
+}  // namespace lade

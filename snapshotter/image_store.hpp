@@ -1,0 +1,46 @@
+// Names of images on this machine, and what registries answered for tags.
+//
+//   lade.db: images(name -> descriptor of a manifest or index in the content store)
+//            resolutions(reference -> descriptor, when): a tag as a registry last gave it
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/database.hpp"
+#include "snapshotter/content/descriptor.hpp"
+
+namespace lade {
+
+struct ImageName {
+  std::string name;        ///< Reference::str()
+  Descriptor target;       ///< manifest or index, in the content store
+  int64_t created_at = 0;  ///< seconds since 1970: when it was named
+};
+
+/// Thread-safe.
+class ImageStore {
+ public:
+  /// `database` outlives the store.
+  explicit ImageStore(Database& database) : database_(database) {}
+  /// The tables that `database` must have (idempotent SQL).
+  static std::string_view schema();
+
+  void put(const std::string& name, const Descriptor& target);
+  std::optional<ImageName> find(const std::string& name) const;
+  std::vector<ImageName> list() const;
+  bool remove(const std::string& name);
+
+  /// What `reference` meant when the registry was last asked.
+  void record_resolution(const std::string& reference, const Descriptor& target);
+  std::optional<Descriptor> resolution(const std::string& reference) const;
+
+ private:
+  Database& database_;
+};
+
+}  // namespace lade

@@ -1,0 +1,391 @@
+// LayerStore: the forms of a layer, each made from another when somebody needs it.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include "base/error.hpp"
+#include "snapshotter/content/decompress.hpp"
+#include "snapshotter/dir_scan.hpp"
+#include "snapshotter/layer_store_state.hpp"
+#include "snapshotter/open_beneath.hpp"
+#include "snapshotter/read_ahead.hpp"
+#include "snapshotter/tar.hpp"
+
+namespace lade {
+namespace {
+
+using Progress = std::function<void(uint64_t, uint64_t)>;
+
+/// Detects files that a power-off has torn; nothing more is asked of it.
+uint64_t checksum(std::string_view bytes) {
+  uint64_t sum = 0x9e3779b97f4a7c15 ^ bytes.size();
+  for (size_t i = 0; i < bytes.size(); i += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + i, std::min<size_t>(8, bytes.size() - i));
+    sum = (sum ^ word) * 0xff51afd7ed558ccd;
+    sum ^= sum >> 32;
+  }
+  return sum;
+}
+
+std::string pack(const LayerIndex& index) {
+  const std::string bytes = index.serialize();
+  const uint64_t sum = checksum(bytes);
+  std::string out(reinterpret_cast<const char*>(&sum), sizeof sum);
+  return out += bytes;
+}
+
+LayerIndex unpack(std::string_view bytes) {
+  uint64_t sum = 0;
+  if (bytes.size() < sizeof sum) throw Error("layer index ends early", ErrorKind::corrupt);
+  std::memcpy(&sum, bytes.data(), sizeof sum);
+  bytes.remove_prefix(sizeof sum);
+  if (checksum(bytes) != sum) throw Error("layer index is damaged", ErrorKind::corrupt);
+  return LayerIndex::parse(bytes);
+}
+
+/// A blob on its way to the decompressor: counted, hashed, and kept by `ingest` if it is not null.
+class BlobSource : public ByteSource {
+ public:
+  BlobSource(ByteSource& inner, Ingest* ingest, uint64_t total, const Progress& progress)
+      : inner_(inner), ingest_(ingest), total_(total), progress_(progress) {}
+
+  size_t read(char* buffer, size_t size) override {
+    const size_t count = inner_.read(buffer, size);
+    if (count == 0) return 0;
+    done_ += count;
+    // More than was announced is refused before it fills the disk.
+    if (done_ > total_) {
+      throw Error(fmt::format("there are more than the expected {} bytes", total_),
+                  ErrorKind::corrupt);
+    }
+    if (ingest_) {
+      ingest_->write({buffer, count});
+    } else {
+      hasher_.update(buffer, count);
+    }
+    if (progress_) progress_(done_, total_);
+    return count;
+  }
+
+  /// Without an ingest, which checks by itself.
+  void check(const Descriptor& expected) {
+    const Digest digest = hasher_.finish();
+    if (digest == expected.digest && done_ == expected.size) return;
+    throw Error(fmt::format("its {} bytes have digest {}", done_, digest.str()), ErrorKind::corrupt);
+  }
+
+ private:
+  ByteSource& inner_;
+  Ingest* ingest_;
+  const uint64_t total_;
+  const Progress& progress_;
+  Hasher hasher_;
+  uint64_t done_ = 0;
+};
+
+/// Lets decompress() own a source that is needed again afterwards.
+class Borrowed : public ByteSource {
+ public:
+  explicit Borrowed(ByteSource& inner) : inner_(inner) {}
+  size_t read(char* buffer, size_t size) override { return inner_.read(buffer, size); }
+
+ private:
+  ByteSource& inner_;
+};
+
+void drain(ByteSource& source) {
+  std::vector<char> buffer(64 * 1024);
+  while (source.read(buffer.data(), buffer.size()) > 0) {
+  }
+}
+
+}  // namespace
+
+UniqueFd lock_number(const std::string& root, const std::string& file, uint64_t number) {
+  UniqueFd fd = sys::open(root + "/locks/" + file, O_RDWR | O_CREAT, 0600);
+  struct flock range {};
+  range.l_type = F_WRLCK;
+  range.l_whence = SEEK_SET;
+  range.l_start = static_cast<off_t>(number & ((uint64_t{1} << 62) - 1));  // offsets are signed
+  range.l_len = 1;
+  while (::fcntl(fd.get(), F_OFD_SETLKW, &range) != 0) {
+    if (errno != EINTR) throw_errno("could not lock " + quoted(file));
+  }
+  return fd;
+}
+
+void LayerStore::State::write_index(const std::string& path, const LayerIndex& index) {
+  UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  sys::write_all(fd.get(), pack(index));
+  fd.close();
+}
+
+bool LayerStore::has_directory(LayerId layer) const {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->with_directory.contains(layer)) return true;
+  }
+  {
+    auto row = state_->database.prepare("SELECT has_directory FROM layers WHERE id = ?");
+    if (!row.bind(layer).step() || row.integer(0) == 0) return false;
+  }
+  const std::lock_guard lock(state_->mutex);
+  state_->with_directory.insert(layer);
+  return true;
+}
+
+std::string LayerStore::directory(LayerId layer) const {
+  return state_->root + "/layers/" + state_->name(layer);
+}
+
+void LayerStore::ensure_directory(LayerId layer, BlobProvider& provider, const Progress& progress) {
+  if (has_directory(layer)) return;
+  const UniqueFd lock = lock_number(state_->root, "layers", static_cast<uint64_t>(layer));
+  if (has_directory(layer)) return;
+  const auto known = info(layer);
+  if (!known) throw Error(fmt::format("there is no layer {}", layer), ErrorKind::not_found);
+  // What is here already, first.
+  for (const auto& blob : known->blobs) {
+    if (extract_blob(layer, blob, known->diff_id, nullptr, progress)) return;
+  }
+  for (size_t i = 0; i < known->blobs.size(); ++i) {
+    try {
+      extract_blob(layer, known->blobs[i], known->diff_id, &provider, progress);
+      return;
+    } catch (const Error& error) {
+      // Another encoding of the layer may be there.
+      if (error.kind() != ErrorKind::not_found || i + 1 == known->blobs.size()) throw;
+    }
+  }
+  throw Error(fmt::format("layer {} has neither a directory nor a blob", layer),
+              ErrorKind::not_found);
+}
+
+/// Makes the directory from one blob: of the content store if `provider` is null, and then false if it is not
+/// there or damaged (and removed).
+bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
+                              const std::optional<DiffId>& diff_id, BlobProvider* provider,
+                              const Progress& progress) {
+  const Descriptor& descriptor = blob.descriptor;
+  std::unique_ptr<ByteSource> bytes;
+  std::unique_ptr<Ingest> ingest;
+  if (provider) {
+    bytes = provider->open(descriptor);
+    ingest = state_->content.ingest();
+  } else {
+    auto fd = state_->content.open_blob(descriptor.digest);
+    if (!fd) return false;
+    bytes = std::make_unique<FdSource>(std::move(*fd));
+  }
+  PendingLayer pending = prepare();
+  try {
+    LayerIndex index = with_context("layer " + descriptor.digest.str(), [&] {
+      BlobSource source(*bytes, ingest.get(), descriptor.size, progress);
+      const auto tar = decompress(std::make_unique<Borrowed>(source));
+      HashSource hashed(*tar);
+      const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
+      LayerIndex extracted = [&] {
+        ReadAhead ahead(hashed);
+        return extract_tar(ahead, dir.get(), TarDialect::layer, state_->userxattr);
+      }();
+      drain(source);
+      if (ingest) {
+        ingest->commit(&descriptor);
+      } else {
+        source.check(descriptor);
+      }
+      const DiffId found{hashed.digest()};
+      if (diff_id && found != *diff_id) {
+        throw Error(fmt::format("its tar has diff ID {}, not {}", found.digest.str(),
+                                diff_id->digest.str()),
+                    ErrorKind::corrupt);
+      }
+      return extracted;
+    });
+    const auto shared = std::make_shared<const LayerIndex>(std::move(index));
+    State::write_index(pending.dir_.path() + "/index", *shared);
+    const RootAttributes root = RootAttributes::of(*shared);
+    Database& database = state_->database;
+    database.transaction([&] {
+      auto row = database.prepare(
+          "UPDATE layers SET has_directory = 1, durable = 0, boot_id = ?, root_opaque = ?, "
+          "root_mode = ?, root_uid = ?, root_gid = ? WHERE id = ?");
+      row.bind(state_->boot_id).bind(int64_t{root.opaque});
+      if (root.present) {
+        row.bind(int64_t{root.mode}).bind(int64_t{root.uid}).bind(int64_t{root.gid});
+      } else {
+        row.bind_null().bind_null().bind_null();
+      }
+      row.bind(layer).run();
+      state_->place(pending, layer);
+    });
+    state_->remember(layer, shared);
+    state_->durability.note_commit();
+    return true;
+  } catch (const Error& error) {
+    if (provider || error.kind() != ErrorKind::corrupt) throw;
+    state_->content.remove(descriptor.digest);
+    return false;
+  }
+}
+
+void LayerStore::ensure_blob(const Descriptor& blob, BlobProvider& provider,
+                             const Progress& progress) {
+  if (state_->content.has(blob.digest)) return;
+  const UniqueFd lock =
+      lock_number(state_->root, "blobs", std::hash<Digest>{}(blob.digest));
+  if (state_->content.has(blob.digest)) return;
+  with_context("blob " + blob.digest.str(), [&] {
+    const auto bytes = provider.open(blob);
+    const auto ingest = state_->content.ingest();
+    BlobSource source(*bytes, ingest.get(), blob.size, progress);
+    drain(source);
+    ingest->commit(&blob);
+  });
+}
+
+std::shared_ptr<const LayerIndex> LayerStore::load_index(LayerId layer) {
+  if (const auto bytes = sys::read_file(state_->index_path(layer), uint64_t{4} << 30)) {
+    try {
+      return std::make_shared<const LayerIndex>(unpack(*bytes));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) throw;
+    }
+  }
+  if (!has_directory(layer)) {
+    throw Error(fmt::format("layer {} has neither an index nor a directory", layer),
+                ErrorKind::not_found);
+  }
+  // Lost or torn: the directory says the same, but for the hashes.
+  const UniqueFd dir = open_beneath(state_->layers_dir.get(), state_->name(layer),
+                                    O_RDONLY | O_DIRECTORY);
+  auto entries = scan_tree(dir.get(), state_->userxattr);
+  bool says_root = false;
+  {
+    auto row = state_->database.prepare("SELECT root_mode IS NOT NULL FROM layers WHERE id = ?");
+    says_root = row.bind(layer).step() && row.integer(0) != 0;
+  }
+  if (!says_root) std::erase_if(entries, [](const Entry& entry) { return entry.path.empty(); });
+  auto index = std::make_shared<const LayerIndex>(std::move(entries));
+  sys::write_file_atomically(state_->index_path(layer), pack(*index), 0600);
+  return index;
+}
+
+std::shared_ptr<const LayerIndex> LayerStore::index(LayerId layer) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    const auto at = state_->indexes.find(layer);
+    if (at != state_->indexes.end()) return at->second;
+  }
+  auto loaded = load_index(layer);
+  const std::lock_guard lock(state_->mutex);
+  // Another thread may have been faster, or have hashed it meanwhile.
+  return state_->indexes.try_emplace(layer, std::move(loaded)).first->second;
+}
+
+std::shared_ptr<const LayerIndex> LayerStore::hashed_index(LayerId layer) {
+  auto known = index(layer);
+  if (known->hashed()) return known;
+  std::shared_ptr<std::mutex> hashing;
+  {
+    const std::lock_guard lock(state_->mutex);
+    auto& slot = state_->hashing[layer];
+    if (!slot) slot = std::make_shared<std::mutex>();
+    hashing = slot;
+  }
+  const std::lock_guard only_one(*hashing);
+  known = index(layer);
+  if (known->hashed()) return known;
+
+  std::vector<Entry> entries = known->entries();
+  std::vector<Entry*> unhashed;
+  std::unordered_map<uint32_t, Entry*> first_of_group;
+  for (auto& entry : entries) {
+    if (entry.type != EntryType::regular || !entry.content.empty()) continue;
+    if (entry.hardlink_group == 0 || first_of_group.try_emplace(entry.hardlink_group, &entry).second) {
+      unhashed.push_back(&entry);
+    }
+  }
+  // Isolated: while this thread waits for the others it must not start work that wants the same lock.
+  tbb::this_task_arena::isolate([&] {
+    tbb::parallel_for(size_t{0}, unhashed.size(), [&](size_t i) {
+      Entry& entry = *unhashed[i];
+      const UniqueFd fd = open_entry(layer, entry);
+      Hasher hasher;
+      thread_local std::vector<char> buffer(128 * 1024);
+      uint64_t size = 0;
+      while (const size_t count = sys::read_some(fd.get(), buffer.data(), buffer.size())) {
+        hasher.update(buffer.data(), count);
+        size += count;
+      }
+      if (size != entry.size) {
+        throw Error(fmt::format("{} in layer {} has changed", quoted(entry.path), layer),
+                    ErrorKind::corrupt);
+      }
+      entry.content = hasher.finish();
+    });
+  });
+  for (auto& entry : entries) {
+    if (entry.type == EntryType::regular && entry.content.empty()) {
+      entry.content = first_of_group.at(entry.hardlink_group)->content;
+    }
+  }
+  auto hashed = std::make_shared<const LayerIndex>(std::move(entries));
+  sys::write_file_atomically(state_->index_path(layer), pack(*hashed), 0600);
+  const std::lock_guard lock(state_->mutex);
+  state_->indexes[layer] = hashed;
+  return hashed;
+}
+
+MergedIndex LayerStore::merged(const LayerStack& stack, bool hashed) {
+  std::vector<std::shared_ptr<const LayerIndex>> layers;
+  layers.reserve(stack.size());
+  for (const LayerId layer : stack) layers.push_back(hashed ? hashed_index(layer) : index(layer));
+  return MergedIndex(std::move(layers));
+}
+
+Digest LayerStore::content_digest(LayerId layer) {
+  const auto stored = [&]() -> std::optional<Digest> {
+    auto row = state_->database.prepare("SELECT content_digest FROM layers WHERE id = ?");
+    if (!row.bind(layer).step()) {
+      throw Error(fmt::format("there is no layer {}", layer), ErrorKind::not_found);
+    }
+    if (row.is_null(0)) return std::nullopt;
+    return row.digest(0);
+  }();
+  if (stored) return *stored;
+  const Digest digest = hashed_index(layer)->content_digest();
+  state_->database.prepare("UPDATE layers SET content_digest = ? WHERE id = ?")
+      .bind(digest)
+      .bind(layer)
+      .run();
+  return digest;
+}
+
+UniqueFd LayerStore::open_entry(LayerId layer, const Entry& entry) const {
+  return with_context([&] { return fmt::format("layer {}", layer); }, [&] {
+    if (entry.type != EntryType::regular) throw Error(quoted(entry.path) + " is no regular file");
+    UniqueFd fd = open_beneath(state_->layers_dir.get(), state_->name(layer) + "/" + entry.path,
+                               O_RDONLY | O_NONBLOCK);
+    if (!S_ISREG(sys::fstat(fd.get()).st_mode)) {
+      throw Error(quoted(entry.path) + " is no regular file any more", ErrorKind::corrupt);
+    }
+    return fd;
+  });
+}
+
+UniqueFd LayerStore::open_file(const LayerStack& stack, const Found& found) const {
+  if (found.layer >= stack.size()) throw Error("a path was found in another stack");
+  return open_entry(stack[found.layer], *found.entry);
+}
+
+}  // namespace lade

@@ -1,0 +1,344 @@
+// LayerStore: opening, making and committing layers, what is known of each.
+
+#include "snapshotter/layer_store.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "base/wire.hpp"
+#include "snapshotter/descriptor_row.hpp"
+#include "snapshotter/dir_scan.hpp"
+#include "snapshotter/layer_store_state.hpp"
+
+namespace lade {
+namespace {
+
+constexpr std::string_view kPendingPrefix = "layer-";
+
+std::string base36(LayerId id) {
+  std::string out;
+  for (auto left = static_cast<uint64_t>(id); left > 0; left /= 36) {
+    out.insert(out.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[left % 36]);
+  }
+  return out.empty() ? "0" : out;
+}
+
+/// In the first user namespace the map is the identity; elsewhere trusted.* xattrs are out of reach.
+bool in_user_namespace() {
+  const auto map = sys::read_file("/proc/self/uid_map");
+  if (!map) return false;  // a kernel without user namespaces
+  std::string words;
+  for (const auto& word : split(*map, ' ')) {
+    if (const auto text = trim(word); !text.empty()) words.append(text).append(" ");
+  }
+  return words != "0 0 4294967295 ";
+}
+
+std::string kernel_boot_id() {
+  const auto id = sys::read_file("/proc/sys/kernel/random/boot_id");
+  return id ? std::string(trim(*id)) : "unknown";
+}
+
+void flock_exclusive(int fd) {
+  while (::flock(fd, LOCK_EX) != 0) {
+    if (errno != EINTR) throw_errno("could not lock");
+  }
+}
+
+}  // namespace
+
+std::string_view LayerStore::schema() {
+  return R"(
+CREATE TABLE IF NOT EXISTS layers(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: caches of other processes hold ids
+  diff_id BLOB,
+  content_digest BLOB,
+  has_directory INTEGER NOT NULL,
+  of_image INTEGER NOT NULL,            -- can be had again from its blob
+  root_opaque INTEGER NOT NULL DEFAULT 0,
+  root_mode INTEGER,                    -- null: the layer says nothing of the root directory
+  root_uid INTEGER,
+  root_gid INTEGER,
+  boot_id TEXT NOT NULL,
+  durable INTEGER NOT NULL,             -- the directory and index have reached the disk
+  created_at INTEGER NOT NULL DEFAULT (unixepoch())
+);
+CREATE INDEX IF NOT EXISTS layers_by_diff_id ON layers(diff_id) WHERE diff_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS layers_not_durable ON layers(boot_id) WHERE durable = 0;
+CREATE TABLE IF NOT EXISTS layer_blobs(
+  layer INTEGER NOT NULL REFERENCES layers(id) ON DELETE CASCADE,
+  encoding TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  descriptor TEXT NOT NULL,
+  PRIMARY KEY(layer, encoding, digest)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS flattened_stacks(
+  stack BLOB PRIMARY KEY,               -- digest of the ids of the layers it merges
+  layer INTEGER NOT NULL REFERENCES layers(id) ON DELETE CASCADE
+) WITHOUT ROWID;
+)";
+}
+
+RootAttributes RootAttributes::of(const LayerIndex& index) {
+  RootAttributes out;
+  const Entry* root = index.find("");
+  if (!root) return out;
+  return {root->opaque, true, root->mode, root->uid, root->gid};
+}
+
+LayerStore::State::State(std::string state_root, Database& state_database,
+                         ContentStore& content_store, const LayerStoreOptions& options)
+    : root(std::move(state_root)),
+      database(state_database),
+      content(content_store),
+      userxattr(in_user_namespace()),
+      boot_id(options.boot_id.empty() ? kernel_boot_id() : options.boot_id),
+      layers_dir(sys::open(root + "/layers", O_RDONLY | O_DIRECTORY)),
+      tmp_dir(sys::open(root + "/tmp", O_RDONLY | O_DIRECTORY)),
+      durability(sys::openat(layers_dir.get(), ".", O_RDONLY | O_DIRECTORY),
+                 [&connection = state_database] { return connection.reopen(); },
+                 options.durability_delay) {}
+
+std::string LayerStore::State::name(LayerId layer) const { return base36(layer); }
+
+void LayerStore::State::place(const PendingLayer& pending, LayerId layer) const {
+  // Ids are given out in the transaction that this is part of: what has the name already was left by a process
+  // that died before its commit.
+  const std::string target = root + "/layers/" + name(layer);
+  if (::rename(pending.path().c_str(), target.c_str()) != 0) {
+    if (errno != EEXIST && errno != ENOTEMPTY) throw_errno("could not rename to " + quoted(target));
+    sys::remove_tree(layers_dir.get(), name(layer));
+    sys::renameat(AT_FDCWD, pending.path(), AT_FDCWD, target);
+  }
+  sys::renameat(AT_FDCWD, pending.dir_.path() + "/index", AT_FDCWD, index_path(layer));
+}
+
+void LayerStore::State::remember(LayerId layer, std::shared_ptr<const LayerIndex> index) {
+  const std::lock_guard lock(mutex);
+  with_directory.insert(layer);
+  indexes[layer] = std::move(index);
+}
+
+void LayerStore::State::sweep_tmp() {
+  {
+    const std::lock_guard lock(mutex);
+    if (std::exchange(swept, true)) return;
+  }
+  // A descriptor of its own, as its lock must exclude other processes' and this one's prepare().
+  const UniqueFd dir = sys::open(root + "/tmp", O_RDONLY | O_DIRECTORY);
+  if (::flock(dir.get(), LOCK_EX | LOCK_NB) != 0) return;  // somebody is making a layer: next time
+  for (const auto& entry : sys::list_dir(dir.get())) {
+    if (!entry.starts_with(kPendingPrefix)) continue;
+    const auto pending = sys::try_openat(dir.get(), entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!pending || ::flock(pending->get(), LOCK_EX | LOCK_NB) != 0) continue;  // its owner lives
+    try {
+      sys::remove_tree(dir.get(), entry);
+    } catch (const Error&) {
+      // Something is mounted in it, or it is half gone: it is in nobody's way.
+    }
+  }
+}
+
+void LayerStore::State::drop_lost_layers() {
+  {
+    auto any = database.prepare("SELECT 1 FROM layers WHERE durable = 0 AND boot_id <> ? LIMIT 1");
+    if (!any.bind(boot_id).step()) return;
+  }
+  // One process does it; the rows are read again, since another one may have just done it.
+  const UniqueFd lock = sys::open(root + "/locks/recovery", O_RDWR | O_CREAT, 0600);
+  flock_exclusive(lock.get());
+  std::vector<LayerId> lost;
+  {
+    auto row = database.prepare("SELECT id FROM layers WHERE durable = 0 AND boot_id <> ?");
+    row.bind(boot_id);
+    while (row.step()) lost.push_back(row.integer(0));
+  }
+  // The rows go last: a crash in between starts over.
+  for (const LayerId layer : lost) {
+    sys::remove_tree(layers_dir.get(), name(layer));
+    sys::remove_tree(AT_FDCWD, index_path(layer));
+  }
+  database.transaction([&] {
+    for (const LayerId layer : lost) {
+      database.prepare("DELETE FROM layers WHERE id = ? AND of_image = 0").bind(layer).run();
+      database.prepare("UPDATE layers SET has_directory = 0, durable = 1 WHERE id = ?")
+          .bind(layer)
+          .run();
+    }
+  });
+}
+
+LayerStore::LayerStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+LayerStore::~LayerStore() = default;
+
+std::unique_ptr<LayerStore> LayerStore::open(const std::string& root, Database& database,
+                                             ContentStore& content,
+                                             const LayerStoreOptions& options) {
+  // "0" and "00" are empty layers for mounts that need one: no row has the id 0.
+  if (::access((root + "/layers/00").c_str(), F_OK) != 0) {
+    for (const char* dir : {"/tmp", "/locks", "/index", "/layers/0", "/layers/00"}) {
+      sys::make_dirs(root + dir, 0755);
+    }
+  }
+  auto state = std::make_unique<State>(root, database, content, options);
+  state->drop_lost_layers();
+  return std::unique_ptr<LayerStore>(new LayerStore(std::move(state)));
+}
+
+PendingLayer LayerStore::prepare() {
+  state_->sweep_tmp();
+  PendingLayer out;
+  {
+    // Between making the directory and locking it, a sweep must not take it for a dead one's. The lock is
+    // this process's as a whole, hence the mutex.
+    const std::lock_guard guard(state_->mutex);
+    while (::flock(state_->tmp_dir.get(), LOCK_SH) != 0) {
+      if (errno != EINTR) throw_errno("could not lock " + quoted(state_->root + "/tmp"));
+    }
+    struct Unlock {
+      int fd;
+      ~Unlock() { ::flock(fd, LOCK_UN); }
+    } unlock{state_->tmp_dir.get()};
+    out.dir_ = TempDir::create(state_->root + "/tmp", std::string(kPendingPrefix));
+    out.lock_ = sys::open(out.dir_.path(), O_RDONLY | O_DIRECTORY);
+    flock_exclusive(out.lock_.get());
+  }
+  sys::mkdirat(out.lock_.get(), "work", 0700);
+  sys::mkdirat(out.lock_.get(), "fs", 0755);
+  // Whatever the umask, and whatever group or setgid bit the state directory hands on.
+  if (::fchownat(out.lock_.get(), "fs", ::geteuid(), ::getegid(), 0) != 0 ||
+      ::fchmodat(out.lock_.get(), "fs", 0755, 0) != 0) {
+    throw_errno("could not prepare " + quoted(out.path()));
+  }
+  return out;
+}
+
+LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
+  const auto shared = std::make_shared<const LayerIndex>(std::move(index));
+  State::write_index(layer.dir_.path() + "/index", *shared);
+  const RootAttributes root = RootAttributes::of(*shared);
+  LayerId id = 0;
+  Database& database = state_->database;
+  database.transaction([&] {
+    auto row = database.prepare(
+        "INSERT INTO layers(has_directory, of_image, root_opaque, root_mode, root_uid, root_gid, "
+        "boot_id, durable) VALUES(1, 0, ?, ?, ?, ?, ?, 0)");
+    row.bind(int64_t{root.opaque});
+    if (root.present) {
+      row.bind(int64_t{root.mode}).bind(int64_t{root.uid}).bind(int64_t{root.gid});
+    } else {
+      row.bind_null().bind_null().bind_null();
+    }
+    row.bind(state_->boot_id).run();
+    id = database.last_id();
+    state_->place(layer, id);
+  });
+  state_->remember(id, shared);
+  state_->durability.note_commit();
+  return id;
+}
+
+LayerId LayerStore::commit_upper(PendingLayer layer, const LayerStack& lower) {
+  const UniqueFd dir = sys::open(layer.path(), O_RDONLY | O_DIRECTORY);
+  LayerIndex index = with_context("could not commit a step's changes", [&] {
+    return index_upper(dir.get(), state_->userxattr, merged(lower),
+                       [&](const Found& found) { return open_file(lower, found); });
+  });
+  return commit(std::move(layer), std::move(index));
+}
+
+LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
+  Database& database = state_->database;
+  const auto find = [&]() -> std::optional<LayerId> {
+    auto row = database.prepare("SELECT id FROM layers WHERE diff_id = ? ORDER BY id LIMIT 1");
+    if (!row.bind(diff_id.digest).step()) return std::nullopt;
+    return row.integer(0);
+  };
+  const auto has_blob = [&](LayerId layer) {
+    auto row = database.prepare("SELECT 1 FROM layer_blobs WHERE layer = ? AND digest = ?");
+    return row.bind(layer).bind(blob.digest).step();
+  };
+  // The usual case of a cached build writes nothing.
+  if (const auto known = find(); known && has_blob(*known)) return *known;
+  LayerId id = 0;
+  database.transaction([&] {
+    if (const auto known = find()) {
+      id = *known;
+    } else {
+      const Digest content =
+          Digest::of(WireWriter().text("diff-id").digest(diff_id.digest).str());
+      database
+          .prepare(
+              "INSERT INTO layers(diff_id, content_digest, has_directory, of_image, boot_id, durable)"
+              " VALUES(?, ?, 0, 1, ?, 1)")
+          .bind(diff_id.digest)
+          .bind(content)
+          .bind(state_->boot_id)
+          .run();
+      id = database.last_id();
+    }
+    record_blob(id, {"as-pulled", blob});
+  });
+  return id;
+}
+
+std::optional<LayerInfo> LayerStore::info(LayerId layer) const {
+  LayerInfo out;
+  out.id = layer;
+  {
+    auto row = state_->database.prepare(
+        "SELECT diff_id, content_digest, has_directory FROM layers WHERE id = ?");
+    if (!row.bind(layer).step()) return std::nullopt;
+    if (!row.is_null(0)) out.diff_id = DiffId{row.digest(0)};
+    if (!row.is_null(1)) out.content_digest = row.digest(1);
+    out.has_directory = row.integer(2) != 0;
+  }
+  auto row = state_->database.prepare(
+      "SELECT encoding, descriptor FROM layer_blobs WHERE layer = ? ORDER BY encoding, digest");
+  row.bind(layer);
+  while (row.step()) out.blobs.push_back({row.text(0), parse_descriptor(row.text(1))});
+  return out;
+}
+
+bool LayerStore::exists(const LayerStack& stack) const {
+  for (const LayerId layer : stack) {
+    {
+      const std::lock_guard lock(state_->mutex);
+      if (state_->with_directory.contains(layer)) continue;
+    }
+    auto row = state_->database.prepare("SELECT has_directory FROM layers WHERE id = ?");
+    if (!row.bind(layer).step()) return false;
+    if (row.integer(0) == 0) continue;
+    if (::faccessat(state_->layers_dir.get(), state_->name(layer).c_str(), F_OK, 0) != 0) return false;
+    const std::lock_guard lock(state_->mutex);
+    state_->with_directory.insert(layer);
+  }
+  return true;
+}
+
+void LayerStore::record_diff_id(LayerId layer, const DiffId& diff_id) {
+  state_->database.prepare("UPDATE layers SET diff_id = ? WHERE id = ?")
+      .bind(diff_id.digest)
+      .bind(layer)
+      .run();
+}
+
+void LayerStore::record_blob(LayerId layer, const LayerBlob& blob) {
+  state_->database.prepare("INSERT OR REPLACE INTO layer_blobs VALUES(?, ?, ?, ?)")
+      .bind(layer)
+      .bind(blob.encoding)
+      .bind(blob.descriptor.digest)
+      .bind(descriptor_text(blob.descriptor))
+      .run();
+}
+
+}  // namespace lade

@@ -1,0 +1,64 @@
+// What LayerStore's parts (layer_store.cpp, layer_forms.cpp, layer_mount.cpp) share. Private to this folder.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "snapshotter/durability.hpp"
+#include "snapshotter/layer_store.hpp"
+
+namespace lade {
+
+/// What an overlay must know of a layer's root directory without loading its index.
+struct RootAttributes {
+  bool opaque = false;  ///< the layers below are not to be seen
+  bool present = false; ///< the layer has an entry for the root, with these:
+  uint32_t mode = 0755;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+
+  static RootAttributes of(const LayerIndex& index);
+};
+
+struct LayerStore::State {
+  State(std::string state_root, Database& state_database, ContentStore& content_store,
+        const LayerStoreOptions& options);
+
+  std::string name(LayerId layer) const;  ///< its id in base 36
+  std::string index_path(LayerId layer) const { return root + "/index/" + name(layer); }
+
+  /// Renames a finished directory and its index file into place, over what a crash may have left.
+  void place(const PendingLayer& pending, LayerId layer) const;
+  /// Writes the index file beside the directory of `pending`, for place().
+  static void write_index(const std::string& path, const LayerIndex& index);
+  void remember(LayerId layer, std::shared_ptr<const LayerIndex> index);
+
+  /// Removes tmp/ directories whose owners are gone; once per process.
+  void sweep_tmp();
+  /// Drops layers of an earlier boot that are not durable.
+  void drop_lost_layers();
+
+  const std::string root;
+  Database& database;
+  ContentStore& content;
+  const bool userxattr;  ///< in a user namespace: overlay's marks are user.overlay.*
+  const std::string boot_id;
+  UniqueFd layers_dir;
+  UniqueFd tmp_dir;
+  DurabilitySweep durability;
+
+  std::mutex mutex;
+  bool swept = false;  // guarded by mutex, as the rest
+  std::unordered_map<LayerId, std::shared_ptr<const LayerIndex>> indexes;
+  std::unordered_map<LayerId, std::shared_ptr<std::mutex>> hashing;  // one hasher per layer
+  std::unordered_set<LayerId> with_directory;
+};
+
+/// Locks byte `number` of STATE/locks/`file` (an open-file-description lock) until the descriptor is closed:
+/// a lock per layer or blob without a file for each. Waits; threads of one process exclude each other too.
+UniqueFd lock_number(const std::string& root, const std::string& file, uint64_t number);
+
+}  // namespace lade

@@ -1,0 +1,108 @@
+#include "snapshotter/state.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
+
+namespace lade {
+namespace {
+
+constexpr std::string_view kFormat = "lade-state 1";
+constexpr int kSchemaVersion = 1;
+
+std::string absolute(const std::string& path) {
+  if (path.starts_with('/')) return clean_path(path);
+  std::string here(4096, '\0');
+  if (!::getcwd(here.data(), here.size())) throw_errno("could not get the working directory");
+  return join_path(here.c_str(), path);
+}
+
+void check_owner(const std::string& root, const struct stat& info) {
+  if (!S_ISDIR(info.st_mode)) throw Error("it is not a directory");
+  if (info.st_uid == ::geteuid()) return;
+  Error error(fmt::format("it belongs to user {}, and this is user {}", info.st_uid, ::geteuid()));
+  error.set_hint(fmt::format("choose another directory with --root or LADE_ROOT; {} stays theirs",
+                             quoted(root)));
+  throw error;
+}
+
+/// Makes a new state directory; several processes may do so at once.
+void initialise(const std::string& root) {
+  sys::make_dirs(root, 0700);
+  struct stat info {};
+  if (::stat(root.c_str(), &info) != 0) throw_errno("could not stat it");
+  check_owner(root, info);
+  refuse_network_filesystem(root);
+  sys::write_file_atomically(root + "/format", std::string(kFormat) + "\n");
+}
+
+void check_format(const std::string& root) {
+  struct stat info {};
+  const bool there = ::stat(root.c_str(), &info) == 0;
+  if (!there && errno != ENOENT) throw_errno("could not stat it");
+  if (there) check_owner(root, info);
+  const auto format = there ? sys::read_file(root + "/format", 4096) : std::nullopt;
+  if (format) {
+    if (trim(*format) == kFormat) return;
+    throw Error(fmt::format("its format is {}, this lade knows {}", quoted(trim(*format)),
+                            quoted(kFormat)));
+  }
+  if (there) {
+    const UniqueFd dir = sys::open(root, O_RDONLY | O_DIRECTORY);
+    const auto names = sys::list_dir(dir.get());
+    const bool foreign = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+      // "format": another process is making it; the other is in every new ext4 filesystem.
+      return !name.starts_with("format") && name != "lost+found";
+    });
+    if (foreign && !sys::read_file(root + "/format", 4096)) {
+      throw Error("it has files in it that are not lade's");
+    }
+  }
+  initialise(root);
+}
+
+}  // namespace
+
+std::string StateDir::default_root(const std::string& option) {
+  if (!option.empty()) return option;
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+  };
+  if (auto root = variable("LADE_ROOT"); !root.empty()) return root;
+  if (::geteuid() == 0) return "/var/lib/lade";
+  // An XDG directory must be absolute to count (XDG Base Directory Specification).
+  if (auto data = variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/lade";
+  const std::string home = variable("HOME");
+  if (home.empty()) {
+    throw Error("there is no place for lade's state: set --root, LADE_ROOT or HOME",
+                ErrorKind::usage);
+  }
+  return home + "/.local/share/lade";
+}
+
+std::unique_ptr<StateDir> StateDir::open(const std::string& root) {
+  return with_context([&] { return "state directory " + quoted(root); }, [&] {
+    std::unique_ptr<StateDir> state(new StateDir);
+    state->root_ = absolute(root);
+    check_format(state->root_);
+    static const std::string schema =
+        std::string(LayerStore::schema()) + std::string(ImageStore::schema());
+    state->database_ = Database::open(state->root_ + "/lade.db", kSchemaVersion, schema);
+    state->content_ = ContentStore::open(state->root_);
+    state->layers_ = LayerStore::open(state->root_, *state->database_, *state->content_);
+    state->images_ = std::make_unique<ImageStore>(*state->database_);
+    return state;
+  });
+}
+
+}  // namespace lade

@@ -1,0 +1,401 @@
+// Decoding of tars into the directory form and the index of a layer, in one pass.
+//
+// The directory is empty at the start and ours alone, so the table of what has been made is the truth about
+// it: every question (is the parent a directory? what does this entry replace? is that a link's target?) is answered
+// there. The kernel's own refusal to follow symlinks (TreeWriter) stands behind it.
+
+#include <algorithm>
+#include <exception>
+#include <map>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/sys.hpp"
+#include "snapshotter/archive_handle.hpp"
+#include "snapshotter/overlay_xattrs.hpp"
+#include "snapshotter/tar.hpp"
+#include "snapshotter/tree_writer.hpp"
+
+namespace lade {
+namespace {
+
+constexpr size_t kBuffer = 256 * 1024;
+constexpr size_t kMaxPath = 4095;  // PATH_MAX without its NUL
+constexpr size_t kMaxEntries = 10'000'000;
+/// Bytes of holes that a layer's sparse files may have in all: they cost no input, but time to hash.
+constexpr uint64_t kMaxHoles = uint64_t{64} << 30;
+constexpr std::string_view kWhiteoutPrefix = ".wh.";
+constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
+
+Error corrupt(std::string message) { return Error(std::move(message), ErrorKind::corrupt); }
+
+/// libarchive reading from a ByteSource.
+class TarReader {
+ public:
+  explicit TarReader(ByteSource& source)
+      : source_(source), buffer_(kBuffer), archive_(archive_read_new()) {
+    if (!archive_) throw std::bad_alloc();
+    check(archive_read_support_format_tar(archive_.get()));
+    check(archive_read_support_format_empty(archive_.get()));  // no bytes at all: no entries
+    check(archive_read_open2(archive_.get(), this, nullptr, on_read, nullptr, nullptr));
+  }
+
+  /// The next entry, valid until the next call; null at the end.
+  archive_entry* next() {
+    archive_entry* entry = nullptr;
+    const int result = archive_read_next_header(archive_.get(), &entry);
+    if (result == ARCHIVE_EOF) return nullptr;
+    check(result);
+    return entry;
+  }
+
+  /// The next run of an entry's data at its offset; false at the end.
+  bool block(std::string_view& bytes, uint64_t& offset) {
+    const void* data = nullptr;
+    size_t size = 0;
+    la_int64_t at = 0;
+    const int result = archive_read_data_block(archive_.get(), &data, &size, &at);
+    if (result == ARCHIVE_EOF) return false;
+    check(result);
+    bytes = {static_cast<const char*>(data), size};
+    offset = static_cast<uint64_t>(at);
+    return true;
+  }
+
+  /// What is after the end mark belongs to the stream, and to its digest.
+  void drain() {
+    while (source_.read(buffer_.data(), buffer_.size()) > 0) {
+    }
+  }
+
+ private:
+  static la_ssize_t on_read(archive*, void* self, const void** bytes) {
+    return static_cast<TarReader*>(self)->fill(bytes);
+  }
+
+  la_ssize_t fill(const void** bytes) {
+    try {
+      *bytes = buffer_.data();
+      return static_cast<la_ssize_t>(source_.read(buffer_.data(), buffer_.size()));
+    } catch (...) {
+      failure_ = std::current_exception();
+      archive_set_error(archive_.get(), EIO, "could not read");
+      return -1;
+    }
+  }
+
+  void check(int result) {
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    // Warnings are about names that are not ASCII (kept as bytes) and records nobody needs.
+    if (result < ARCHIVE_WARN) throw corrupt("bad tar: " + archive_message(archive_.get()));
+  }
+
+  ByteSource& source_;
+  const PlainLocale locale_;
+  std::vector<char> buffer_;
+  std::exception_ptr failure_;
+  ReadArchive archive_;
+};
+
+/// "./usr//bin/" -> "usr/bin"; "" is the root. Leading slashes go, as all tar readers have it.
+std::string clean_name(const char* raw) {
+  if (!raw) throw corrupt("bad tar: an entry without a name");
+  const std::string_view name = raw;
+  if (name.size() > kMaxPath) throw corrupt("bad tar: a name is longer than 4095 bytes");
+  std::string out;
+  for (size_t begin = 0; begin < name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    begin = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..") throw corrupt("bad tar: the name " + quoted(name) + " leaves its directory");
+    if (!out.empty()) out += '/';
+    out += part;
+  }
+  return out;
+}
+
+std::string_view parent_of(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
+}
+
+class Extraction {
+ public:
+  Extraction(ByteSource& tar, int dir, TarDialect dialect, bool userxattr)
+      : reader_(tar), writer_(dir, userxattr), dialect_(dialect) {}
+
+  LayerIndex run() {
+    size_t count = 0;
+    while (archive_entry* header = reader_.next()) {
+      if (++count > kMaxEntries) throw corrupt("bad tar: more than 10 million entries");
+      const std::string path = clean_name(archive_entry_pathname(header));
+      with_context([&] { return quoted("/" + path); }, [&] { take(path, header); });
+    }
+    reader_.drain();
+    std::vector<Entry> entries;
+    entries.reserve(table_.size());
+    for (auto& [path, item] : table_) {
+      if (item.entry.type == EntryType::directory) writer_.finish_directory(item.entry);
+      entries.push_back(std::move(item.entry));
+    }
+    return LayerIndex(std::move(entries));
+  }
+
+ private:
+  struct Item {
+    Entry entry;
+    bool hides_lower = false;  // a whiteout of this name was met
+  };
+  struct PathLess {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const { return compare_paths(a, b) < 0; }
+  };
+  using Table = std::map<std::string, Item, PathLess>;
+
+  void take(const std::string& path, archive_entry* header) {
+    if (dialect_ == TarDialect::layer && take_marker(path)) return;
+    if (const char* target = archive_entry_hardlink(header)) {
+      add_link(path, clean_name(target));
+      return;
+    }
+    Entry entry = describe(path, header);
+    if (entry.type == EntryType::directory) {
+      add_directory(std::move(entry));
+      return;
+    }
+    if (path.empty()) throw corrupt("bad tar: the root is no directory");
+    Item& item = make_room(path);
+    if (entry.type == EntryType::regular) {
+      extract_file(entry);
+    } else {
+      writer_.make(entry);
+    }
+    item.entry = std::move(entry);
+  }
+
+  /// Whiteouts (image-spec, layer.md): they hide what is below this layer, never what is in it, wherever
+  /// in the tar they are.
+  bool take_marker(const std::string& path) {
+    const std::string_view dir = parent_of(path);
+    const std::string_view name = std::string_view(path).substr(dir.empty() ? 0 : dir.size() + 1);
+    if (!name.starts_with(kWhiteoutPrefix)) return false;
+    if (name == kOpaqueMarker) {
+      need_directory(dir).entry.opaque = true;
+      return true;
+    }
+    const std::string_view hidden = name.substr(kWhiteoutPrefix.size());
+    if (hidden.starts_with(kWhiteoutPrefix)) return true;  // AUFS's own files
+    if (hidden.empty() || hidden == "." || hidden == "..") throw corrupt("bad tar: a bad whiteout");
+    if (!dir.empty()) need_directory(dir);
+    const auto [at, is_new] =
+        table_.try_emplace(dir.empty() ? std::string(hidden) : fmt::format("{}/{}", dir, hidden));
+    Item& item = at->second;
+    item.hides_lower = true;
+    if (is_new) {
+      item.entry.path = at->first;
+      item.entry.type = EntryType::whiteout;
+      writer_.make(item.entry);
+    } else if (item.entry.type == EntryType::directory) {
+      item.entry.opaque = true;
+    }
+    return true;
+  }
+
+  /// The entry of a tar's header, checked.
+  Entry describe(const std::string& path, archive_entry* header) {
+    Entry entry;
+    entry.path = path;
+    entry.type = type_of(header);
+    entry.mode = entry.type == EntryType::symlink ? 0777 : archive_entry_perm(header) & 07777;
+    entry.uid = owner(archive_entry_uid(header));
+    entry.gid = owner(archive_entry_gid(header));
+    entry.mtime_sec = archive_entry_mtime(header);
+    entry.mtime_nsec = static_cast<uint32_t>(archive_entry_mtime_nsec(header));
+    if (entry.mtime_nsec >= 1'000'000'000) throw corrupt("bad tar: a bad time");
+    if (entry.type == EntryType::regular) {
+      if (archive_entry_size(header) < 0) throw corrupt("bad tar: a negative size");
+      entry.size = static_cast<uint64_t>(archive_entry_size(header));
+    } else if (entry.type == EntryType::symlink) {
+      const char* target = archive_entry_symlink(header);
+      entry.link_target = target ? target : "";
+      if (entry.link_target.empty() || entry.link_target.size() > kMaxPath) {
+        throw corrupt("bad tar: a bad symlink target");
+      }
+    } else if (entry.type == EntryType::char_device || entry.type == EntryType::block_device) {
+      entry.dev_major = static_cast<uint32_t>(archive_entry_rdevmajor(header));
+      entry.dev_minor = static_cast<uint32_t>(archive_entry_rdevminor(header));
+      // An overlay would take it for a deletion.
+      if (entry.type == EntryType::char_device && entry.dev_major == 0 && entry.dev_minor == 0) {
+        throw corrupt("bad tar: character device 0:0 is reserved for overlayfs");
+      }
+    }
+    read_xattrs(entry, header);
+    return entry;
+  }
+
+  static EntryType type_of(archive_entry* header) {
+    switch (archive_entry_filetype(header)) {
+      case AE_IFREG: return EntryType::regular;
+      case AE_IFDIR: return EntryType::directory;
+      case AE_IFLNK: return EntryType::symlink;
+      case AE_IFCHR: return EntryType::char_device;
+      case AE_IFBLK: return EntryType::block_device;
+      case AE_IFIFO: return EntryType::fifo;
+      default: throw corrupt("bad tar: an entry of unknown type");
+    }
+  }
+
+  static uint32_t owner(la_int64_t id) {
+    // -1 means "unchanged" to chown.
+    if (id < 0 || id >= UINT32_MAX) throw corrupt("bad tar: an owner out of range");
+    return static_cast<uint32_t>(id);
+  }
+
+  static void read_xattrs(Entry& entry, archive_entry* header) {
+    for (int left = archive_entry_xattr_reset(header); left > 0; --left) {
+      const char* name = nullptr;
+      const void* value = nullptr;
+      size_t size = 0;
+      if (archive_entry_xattr_next(header, &name, &value, &size) != ARCHIVE_OK || !name) break;
+      if (is_overlay_xattr(name)) {
+        throw corrupt(fmt::format("bad tar: extended attribute {} is reserved", quoted(name)));
+      }
+      if (is_host_xattr(name)) continue;
+      entry.xattrs.push_back({name, std::string(static_cast<const char*>(value), size)});
+    }
+    // A writer may have given each one twice, in both of the usual encodings.
+    std::sort(entry.xattrs.begin(), entry.xattrs.end());
+    const auto same = [](const auto& a, const auto& b) { return a.name == b.name; };
+    entry.xattrs.erase(std::unique(entry.xattrs.begin(), entry.xattrs.end(), same),
+                       entry.xattrs.end());
+  }
+
+  /// The directory `path`, made if the tar has left it out.
+  Item& need_directory(std::string_view path) {
+    auto at = table_.find(path);
+    if (at != table_.end() && at->second.entry.type != EntryType::whiteout) {
+      if (at->second.entry.type != EntryType::directory) {
+        throw corrupt(fmt::format("bad tar: {} is no directory", quoted(fmt::format("/{}", path))));
+      }
+      return at->second;
+    }
+    Entry entry;
+    entry.path = path;
+    entry.type = EntryType::directory;
+    entry.mode = 0755;
+    return add_directory(std::move(entry));
+  }
+
+  Item& add_directory(Entry entry) {
+    if (entry.path.empty()) {
+      Item& root = table_[""];
+      entry.opaque = root.entry.opaque;
+      root.entry = std::move(entry);
+      return root;
+    }
+    const auto at = table_.find(entry.path);
+    if (at != table_.end() && at->second.entry.type == EntryType::directory) {
+      entry.opaque = at->second.entry.opaque;
+      at->second.entry = std::move(entry);
+      return at->second;
+    }
+    Item& item = make_room(entry.path);
+    writer_.make(entry);
+    // Over a whiteout: what a lower layer has in a directory of that name stays hidden.
+    entry.opaque = item.hides_lower;
+    item.entry = std::move(entry);
+    return item;
+  }
+
+  /// Makes the parents of `path` and removes what is there; the table's place for the new entry.
+  Item& make_room(const std::string& path) {
+    if (const auto parent = parent_of(path); !parent.empty()) need_directory(parent);
+    const auto [at, is_new] = table_.try_emplace(path);
+    if (is_new) return at->second;
+    writer_.remove(path);
+    auto below = std::next(at);
+    while (below != table_.end() && below->first.size() > path.size() &&
+           below->first[path.size()] == '/' && below->first.starts_with(path)) {
+      below = table_.erase(below);
+    }
+    return at->second;
+  }
+
+  void add_link(const std::string& path, const std::string& target) {
+    if (path.empty()) throw corrupt("bad tar: the root is no directory");
+    if (path == target) return;
+    const auto is_file = [](const Item& item) {
+      return item.entry.type != EntryType::directory && item.entry.type != EntryType::whiteout;
+    };
+    // Looked up again after making room, which may have removed it.
+    const bool there = table_.contains(target) && is_file(table_.find(target)->second);
+    if (there) make_room(path);
+    const auto at = table_.find(target);
+    if (!there || at == table_.end()) {
+      throw corrupt(fmt::format("bad tar: its hard link's target {} is no earlier file",
+                                quoted("/" + target)));
+    }
+    Entry& original = at->second.entry;
+    writer_.link(target, path);
+    if (original.hardlink_group == 0) original.hardlink_group = ++last_group_;
+    Item& item = table_.find(path)->second;
+    item.entry = original;
+    item.entry.path = path;
+  }
+
+  void extract_file(Entry& entry) {
+    const UniqueFd fd = writer_.create_file(entry);
+    Hasher hasher;
+    uint64_t written = 0;
+    std::string_view bytes;
+    uint64_t offset = 0;
+    while (reader_.block(bytes, offset)) {
+      if (bytes.empty()) continue;
+      if (offset < written || offset > entry.size || bytes.size() > entry.size - offset) {
+        throw corrupt("bad tar: data out of place");
+      }
+      if (offset > written) skip(fd.get(), hasher, written, offset);
+      hasher.update(bytes);
+      sys::write_all(fd.get(), bytes);
+      written = offset + bytes.size();
+    }
+    if (written < entry.size) {
+      skip(fd.get(), hasher, written, entry.size);
+      if (::ftruncate(fd.get(), static_cast<off_t>(entry.size)) != 0) {
+        throw_errno("could not set the size of " + quoted(entry.path));
+      }
+    }
+    entry.content = hasher.finish();
+    writer_.finish_file(fd.get(), entry);
+  }
+
+  /// A hole of a sparse file: hashed as the zeros it reads as, and left out on disk.
+  void skip(int fd, Hasher& hasher, uint64_t from, uint64_t to) {
+    static constexpr char kZeros[64 * 1024] = {};
+    if (to - from > kMaxHoles - holes_) throw corrupt("bad tar: sparse files of absurd size");
+    holes_ += to - from;
+    for (uint64_t left = to - from; left > 0;) {
+      const size_t size = std::min<uint64_t>(left, sizeof kZeros);
+      hasher.update(kZeros, size);
+      left -= size;
+    }
+    if (::lseek(fd, static_cast<off_t>(to), SEEK_SET) < 0) throw_errno("could not seek");
+  }
+
+  TarReader reader_;
+  TreeWriter writer_;
+  const TarDialect dialect_;
+  Table table_;
+  uint32_t last_group_ = 0;
+  uint64_t holes_ = 0;
+};
+
+}  // namespace
+
+LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr) {
+  return Extraction(tar, dir, dialect, userxattr).run();
+}
+
+}  // namespace lade

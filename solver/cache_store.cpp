@@ -1,0 +1,126 @@
+#include "solver/cache_store.hpp"
+
+#include <chrono>
+
+#include "base/wire.hpp"
+
+namespace lade {
+namespace {
+
+constexpr std::string_view kSchema = R"(
+CREATE TABLE IF NOT EXISTS records(
+  key BLOB PRIMARY KEY, op BLOB NOT NULL, created_at INTEGER NOT NULL, layers BLOB NOT NULL,
+  inputs BLOB NOT NULL, components BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS records_by_op ON records(op, created_at);
+CREATE TABLE IF NOT EXISTS aliases(key BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS aliases_by_target ON aliases(target);
+)";
+
+constexpr std::string_view kColumns = "key, op, created_at, layers, inputs, components";
+
+std::string encode_layers(const std::vector<int64_t>& layers) {
+  return WireWriter().list(layers, [](WireWriter& w, int64_t id) { w.number(id); }).take();
+}
+
+std::vector<int64_t> decode_layers(WireReader& reader) {
+  std::vector<int64_t> layers(reader.count());
+  for (auto& id : layers) id = reader.number<int64_t>();
+  return layers;
+}
+
+CacheRecord read_record(const Statement& row) {
+  CacheRecord record;
+  record.key = row.digest(0);
+  record.op = row.digest(1);
+  record.created_at = row.integer(2);
+  const std::string layers = row.blob(3);
+  WireReader layer_reader(layers);
+  record.layers = decode_layers(layer_reader);
+  const std::string inputs = row.blob(4);
+  WireReader input_reader(inputs);
+  for (size_t left = input_reader.count(); left > 0; --left) {
+    RecordInput input;
+    input.layers = decode_layers(input_reader);
+    input.selection = input_reader.digest();
+    record.inputs.push_back(std::move(input));
+  }
+  const std::string components = row.blob(5);
+  WireReader component_reader(components);
+  for (size_t left = component_reader.count(); left > 0; --left) {
+    std::string name(component_reader.text());
+    record.components.emplace_back(std::move(name), component_reader.text());
+  }
+  return record;
+}
+
+}  // namespace
+
+CacheStore::CacheStore(Database& database) : database_(database) {
+  // Asking costs less than the idempotent statements, and this is on every cached build's way.
+  const auto lock = database_.lock();
+  const bool known = database_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'aliases'").step();
+  if (!known) database_.transaction([&] { database_.execute(std::string(kSchema)); });
+}
+
+std::optional<CacheRecord> CacheStore::find(const Digest& key) {
+  const auto lock = database_.lock();
+  auto query = database_.prepare("SELECT " + std::string(kColumns) +
+                                 " FROM records WHERE key = coalesce("
+                                 "(SELECT target FROM aliases WHERE key = ?), ?)");
+  query.bind(key).bind(key);
+  if (!query.step()) return std::nullopt;
+  return read_record(query);
+}
+
+std::vector<CacheRecord> CacheStore::with_op(const Digest& op, int limit) {
+  const auto lock = database_.lock();
+  auto query = database_.prepare("SELECT " + std::string(kColumns) +
+                                 " FROM records WHERE op = ? ORDER BY created_at DESC LIMIT ?");
+  query.bind(op).bind(static_cast<int64_t>(limit));
+  std::vector<CacheRecord> records;
+  while (query.step()) records.push_back(read_record(query));
+  return records;
+}
+
+void CacheStore::put(const CacheRecord& record) {
+  const std::string inputs = WireWriter()
+                                 .list(record.inputs,
+                                       [](WireWriter& w, const RecordInput& input) {
+                                         w.list(input.layers,
+                                                [](WireWriter& each, int64_t id) { each.number(id); });
+                                         w.digest(input.selection);
+                                       })
+                                 .take();
+  const std::string components =
+      WireWriter()
+          .list(record.components,
+                [](WireWriter& w, const auto& part) { w.text(part.first).text(part.second); })
+          .take();
+  database_.transaction([&] {
+    auto insert = database_.prepare("INSERT OR REPLACE INTO records(" + std::string(kColumns) +
+                                    ") VALUES(?, ?, ?, ?, ?, ?)");
+    insert.bind(record.key).bind(record.op).bind(record.created_at);
+    insert.bind_blob(encode_layers(record.layers)).bind_blob(inputs).bind_blob(components);
+    insert.run();
+    database_.prepare("DELETE FROM aliases WHERE key = ?").bind(record.key).run();
+  });
+}
+
+void CacheStore::alias(const Digest& key, const Digest& target) {
+  if (key == target) return;
+  database_.transaction([&] {
+    database_.prepare("INSERT OR REPLACE INTO aliases(key, target) VALUES(?, ?)")
+        .bind(key)
+        .bind(target)
+        .run();
+  });
+}
+
+void CacheStore::remove(const Digest& key) {
+  database_.transaction([&] {
+    database_.prepare("DELETE FROM records WHERE key = ?").bind(key).run();
+    database_.prepare("DELETE FROM aliases WHERE target = ?").bind(key).run();
+  });
+}
+
+}  // namespace lade

@@ -1,0 +1,33 @@
+// The local cache: what vertices produced, by key, in the state directory's database.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/database.hpp"
+#include "solver/record.hpp"
+
+namespace lade {
+
+/// Thread-safe, shared by concurrent processes.
+class CacheStore {
+ public:
+  explicit CacheStore(Database& database);
+
+  /// The record that `key` leads to, directly or as an alias.
+  std::optional<CacheRecord> find(const Digest& key);
+  /// Records of the same op, newest first, for comparing contents.
+  std::vector<CacheRecord> with_op(const Digest& op, int limit);
+  /// Adds a record; one that is there under the same key is replaced (it was run again).
+  void put(const CacheRecord& record);
+  /// From now on `key` leads to the record `target`: an input changed without changing its content.
+  void alias(const Digest& key, const Digest& target);
+  /// Forgets a record whose layers are gone.
+  void remove(const Digest& key);
+
+ private:
+  Database& database_;
+};
+
+}  // namespace lade

@@ -1,0 +1,102 @@
+#include "solver/definition.hpp"
+
+#include <fmt/format.h>
+
+#include "base/wire.hpp"
+
+namespace lade {
+namespace {
+
+using Components = std::vector<std::pair<std::string, std::string>>;
+
+std::string owner_text(const std::optional<CopyOwner>& owner) {
+  return owner ? "chown=" + owner->user : "";
+}
+
+std::string texts(const auto& range) {
+  return WireWriter().texts(range).take();
+}
+
+void add_source(Components& out, const SourceOp& op) {
+  out.emplace_back("source", op.identifier);
+  for (const auto& [key, value] : op.attrs) out.emplace_back("source." + key, value);
+}
+
+void add_mount(Components& out, const ExecMount& mount) {
+  WireWriter writer;
+  writer.number(mount.type).text(mount.target).number(mount.input ? *mount.input + 1 : 0);
+  writer.text(mount.subpath).number(mount.read_only).number(mount.size_bytes).text(mount.id);
+  writer.number(mount.sharing).number(mount.required).number(mount.env_only);
+  writer.text(mount.env.value_or("")).number(mount.mode).number(mount.uid).number(mount.gid);
+  out.emplace_back("mount " + mount.target, writer.take());
+}
+
+void add_exec(Components& out, const ExecOp& op) {
+  out.emplace_back("command", texts(op.args));
+  for (const auto& variable : op.env) {
+    const auto equals = variable.find('=');
+    out.emplace_back("env " + variable.substr(0, equals), variable);
+  }
+  out.emplace_back("working directory", op.cwd);
+  out.emplace_back("user", op.user);
+  out.emplace_back("hostname", op.hostname);
+  out.emplace_back("network", fmt::format("{}", static_cast<int>(op.network)));
+  out.emplace_back("security", fmt::format("{}", static_cast<int>(op.security)));
+  out.emplace_back("shm size", fmt::format("{}", op.shm_bytes));
+  // Names of extra hosts count, their addresses do not.
+  for (const auto& [name, address] : op.extra_hosts) out.emplace_back("extra host", name);
+  if (op.script) out.emplace_back("script " + op.script->path, op.script->content);
+  for (const auto& mount : op.mounts) add_mount(out, mount);
+}
+
+struct AddAction {
+  Components& out;
+
+  void operator()(const CopyAction& action) const {
+    WireWriter writer;
+    writer.number(action.input).text(action.source).text(action.destination);
+    writer.text(owner_text(action.owner)).number(action.mode.has_value());
+    writer.text(action.mode.value_or("")).texts(action.excludes).number(action.wildcard);
+    writer.number(action.parents).number(action.unpack).number(action.follow_destination);
+    out.emplace_back(fmt::format("copy {} {}", action.source, action.destination), writer.take());
+  }
+  void operator()(const MakeFileAction& action) const {
+    WireWriter writer;
+    writer.text(action.name).text(action.content).text(action.destination);
+    writer.text(owner_text(action.owner)).number(action.mode.has_value());
+    writer.text(action.mode.value_or("")).number(action.follow_destination);
+    out.emplace_back(fmt::format("file {} {}", action.name, action.destination), writer.take());
+  }
+  void operator()(const MakeDirAction& action) const {
+    WireWriter writer;
+    writer.text(owner_text(action.owner)).number(action.mtime.has_value());
+    writer.number(action.mtime.value_or(0));
+    out.emplace_back("directory " + action.path, writer.take());
+  }
+};
+
+}  // namespace
+
+Components op_components(const Vertex& vertex) {
+  Components out;
+  out.emplace_back("platform", vertex.platform);
+  if (const auto* source = std::get_if<SourceOp>(&vertex.op)) {
+    add_source(out, *source);
+  } else if (const auto* exec = std::get_if<ExecOp>(&vertex.op)) {
+    add_exec(out, *exec);
+  } else if (const auto* file = std::get_if<FileOp>(&vertex.op)) {
+    for (const auto& action : file->actions) std::visit(AddAction{out}, action);
+  } else {
+    out.emplace_back("merge", "");
+  }
+  return out;
+}
+
+Digest op_digest(const Vertex& vertex) {
+  WireWriter writer;
+  writer.text("lade op 1").number(vertex.op.index());
+  for (const auto& [name, value] : op_components(vertex)) writer.text(name).text(value);
+  return Digest::of(writer.str());
+}
+
+}  // namespace lade

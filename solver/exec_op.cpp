@@ -1,0 +1,282 @@
+#include "solver/exec_op.hpp"
+
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "snapshotter/users.hpp"
+#include "solver/tree.hpp"
+
+namespace lade {
+namespace {
+
+constexpr int kMaxExclusiveCaches = 1000;
+
+std::string relative(const std::string& path) { return clean_path("/" + path).substr(1); }
+
+UniqueFd open_lock(const std::string& path) { return sys::open(path, O_RDWR | O_CREAT, 0600); }
+
+bool try_lock(const UniqueFd& fd, int operation) {
+  if (::flock(fd.get(), operation | LOCK_NB) == 0) return true;
+  if (errno == EWOULDBLOCK || errno == EINTR) return false;
+  throw_errno("could not lock a cache mount");
+}
+
+/// Makes the directory once; its owner and mode are the first user's.
+void make_cache_dir(const std::string& path, const ExecMount& mount) {
+  const std::string fs = path + "/fs";
+  if (sys::lstatat(AT_FDCWD, fs)) return;
+  sys::make_dirs(path, 0700);
+  sys::make_dirs(path + "/work", 0700);
+  if (::mkdir(fs.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;
+    throw_errno("could not make the cache mount " + quoted(fs));
+  }
+  if (::chown(fs.c_str(), mount.uid, mount.gid) != 0 || ::chmod(fs.c_str(), mount.mode) != 0) {
+    throw_errno("could not set up the cache mount " + quoted(fs));
+  }
+}
+
+/// Makes what mounts need to exist in the root, in a lowerdir of their own: the new layer must not show it.
+class StubDir {
+ public:
+  StubDir(const std::string& path, const MergedIndex& root) : root_(root) {
+    dir_ = sys::open(path, O_RDONLY | O_DIRECTORY);
+  }
+
+  /// `target` will be mounted on; `directory` says with what.
+  void need(const std::string& target, bool directory) {
+    const auto existing = root_.resolve(relative(target));
+    if (existing) return;
+    // A dangling link's target is made, as the mount will follow the link.
+    const std::string path = root_.resolve_for_create(relative(target), true);
+    if (path.empty() || sys::lstatat(dir_.get(), path)) return;
+    const auto slash = path.rfind('/');
+    if (slash != std::string::npos) make_parents(path.substr(0, slash));
+    if (directory) {
+      sys::mkdirat(dir_.get(), path, 0755);
+    } else {
+      sys::openat(dir_.get(), path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+    }
+    used_ = true;
+  }
+
+  bool used() const { return used_; }
+
+  /// Directories take their look from the stub, which lies above the image: their times last.
+  void finish() {
+    for (auto made = replicated_.rbegin(); made != replicated_.rend(); ++made) {
+      const timespec times[2] = {{made->mtime_sec, made->mtime_nsec}, {made->mtime_sec, made->mtime_nsec}};
+      if (::utimensat(dir_.get(), made->path.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
+        throw_errno("could not set the times of a mount stub");
+      }
+    }
+  }
+
+ private:
+  void make_parents(const std::string& path) {
+    if (sys::lstatat(dir_.get(), path)) return;
+    const auto slash = path.rfind('/');
+    if (slash != std::string::npos) make_parents(path.substr(0, slash));
+    sys::mkdirat(dir_.get(), path, 0755);
+    const auto below = root_.find(path);
+    if (!below) return;
+    const Entry& meta = *below->entry;
+    if (meta.type != EntryType::directory) {
+      throw Error(fmt::format("cannot mount below /{}, which is not a directory", path));
+    }
+    const UniqueFd fd = sys::openat(dir_.get(), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (::fchown(fd.get(), meta.uid, meta.gid) != 0 || ::fchmod(fd.get(), meta.mode) != 0) {
+      throw_errno("could not set up a mount stub");
+    }
+    replicated_.push_back(meta);
+    replicated_.back().path = path;
+  }
+
+  const MergedIndex& root_;
+  UniqueFd dir_;
+  std::vector<Entry> replicated_;
+  bool used_ = false;
+};
+
+class Preparation {
+ public:
+  Preparation(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
+              const std::map<size_t, std::string>& cache_paths,
+              const std::map<std::string, std::string>& secrets)
+      : state_(state), op_(op), inputs_(inputs), cache_paths_(cache_paths), secrets_(secrets) {}
+
+  PreparedExec run() {
+    lower_.emplace(state_.layers().merged(inputs_.at(0)));
+    out_.stubs = TempDir::create(state_.tmp(), "stubs-");
+    stubs_.emplace(out_.stubs.path(), *lower_);
+    set_process();
+    for (const char* dir : {"/proc", "/sys", "/dev"}) stubs_->need(dir, true);
+    for (size_t i = 0; i < op_.mounts.size(); ++i) add_mount(i);
+    add_files();
+    stubs_->finish();
+    if (::chmod(out_.stubs.path().c_str(), 0755) != 0) throw_errno("could not set up mount stubs");
+    copy_root_look();
+    out_.upper = state_.layers().prepare();
+    std::vector<std::string> stub_dirs;
+    if (stubs_->used()) stub_dirs.push_back(out_.stubs.path());
+    out_.spec.rootfs = state_.layers().overlay(inputs_.at(0), &out_.upper, stub_dirs);
+    return std::move(out_);
+  }
+
+ private:
+  void set_process() {
+    ExecSpec& spec = out_.spec;
+    spec.args = op_.args;
+    spec.env = op_.env;
+    for (const auto& [name, value] : op_.proxy_env) spec.env.push_back(name + "=" + value);
+    spec.cwd = op_.cwd;
+    if (!op_.hostname.empty()) spec.hostname = op_.hostname;
+    const auto tree = stack_tree(state_.layers(), inputs_.at(0));
+    const UserSpec user = resolve_user(op_.user, tree->index(),
+                                       [&](const Found& found) { return tree->open(found); });
+    spec.uid = user.uid;
+    spec.gid = user.gid;
+    spec.groups = user.groups;
+    spec.network = op_.network == OpNetwork::none   ? NetworkMode::none
+                   : op_.network == OpNetwork::host ? NetworkMode::host
+                                                    : NetworkMode::sandbox;
+    spec.security = op_.security == OpSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
+    if (op_.shm_bytes > 0) spec.shm_bytes = op_.shm_bytes;
+  }
+
+  /// The overlay's root directory looks as the stub's does, if there is one: as the image's, then.
+  void copy_root_look() {
+    const auto root = lower_->find("");
+    if (!root) return;
+    const Entry& meta = *root->entry;
+    if (::chown(out_.stubs.path().c_str(), meta.uid, meta.gid) != 0 ||
+        ::chmod(out_.stubs.path().c_str(), meta.mode) != 0) {
+      throw_errno("could not set up mount stubs");
+    }
+  }
+
+  bool is_directory(const LayerStack& stack, const std::string& subpath) const {
+    if (subpath.empty()) return true;
+    const auto found = state_.layers().merged(stack).resolve(relative(subpath));
+    if (!found) throw Error(fmt::format("\"{}\" not found in what is to be mounted", subpath));
+    return found->entry->type == EntryType::directory;
+  }
+
+  void add_mount(size_t position) {
+    const ExecMount& mount = op_.mounts[position];
+    switch (mount.type) {
+      case ExecMountType::bind: add_bind(mount); break;
+      case ExecMountType::cache: add_cache(mount, cache_paths_.at(position)); break;
+      case ExecMountType::tmpfs: {
+        Mount out;
+        out.kind = MountKind::tmpfs;
+        out.target = mount.target;
+        out.size_bytes = mount.size_bytes;
+        stubs_->need(mount.target, true);
+        out_.spec.mounts.push_back(std::move(out));
+        break;
+      }
+      case ExecMountType::secret: add_secret(mount); break;
+      case ExecMountType::ssh:
+        if (mount.required) throw Error(fmt::format("ssh agent \"{}\" was not given to the build", mount.id));
+        break;
+    }
+  }
+
+  void add_bind(const ExecMount& mount) {
+    const LayerStack& stack = inputs_.at(mount.input.value());
+    stubs_->need(mount.target, is_directory(stack, mount.subpath));
+    const PendingLayer* upper = nullptr;
+    if (!mount.read_only) {
+      out_.thrown.push_back(state_.layers().prepare());
+      upper = &out_.thrown.back();
+    }
+    Mount out = state_.layers().overlay(stack, upper);
+    out.target = mount.target;
+    out.subpath = mount.subpath;
+    out.read_only = mount.read_only;
+    out_.spec.mounts.push_back(std::move(out));
+  }
+
+  void add_cache(const ExecMount& mount, const std::string& path) {
+    stubs_->need(mount.target, true);
+    Mount out;
+    if (mount.input) {
+      out = state_.layers().overlay(inputs_.at(*mount.input), nullptr);
+      out.upper = path + "/fs";
+      out.work = path + "/work";
+      out.subpath = mount.subpath;
+    } else {
+      out.source = path + "/fs";
+    }
+    out.target = mount.target;
+    out.read_only = mount.read_only;
+    out_.spec.mounts.push_back(std::move(out));
+  }
+
+  void add_secret(const ExecMount& mount) {
+    const auto secret = secrets_.find(mount.id);
+    if (secret == secrets_.end()) {
+      if (mount.required) throw Error(fmt::format("secret \"{}\" was not given to the build", mount.id));
+      return;
+    }
+    if (mount.env) out_.spec.env.push_back(*mount.env + "=" + secret->second);
+    if (mount.env_only) return;
+    stubs_->need(mount.target, false);
+    out_.spec.files.push_back(
+        {mount.target, secret->second, mount.mode, mount.uid, mount.gid, true});
+  }
+
+  void add_files() {
+    auto& files = out_.spec.files;
+    for (const char* file : {"/etc/resolv.conf", "/etc/hosts"}) stubs_->need(file, false);
+    const std::string resolv = sandbox_resolv_conf(out_.spec.network);
+    files.push_back({"/etc/resolv.conf", resolv, 0644, 0, 0, false});
+    files.push_back(
+        {"/etc/hosts", sandbox_hosts(out_.spec.hostname, op_.extra_hosts), 0644, 0, 0, false});
+    if (op_.script) {
+      files.push_back({op_.script->path, op_.script->content, 0755, 0, 0, true});
+    }
+  }
+
+  StateDir& state_;
+  const ExecOp& op_;
+  const std::vector<LayerStack>& inputs_;
+  const std::map<size_t, std::string>& cache_paths_;
+  const std::map<std::string, std::string>& secrets_;
+  PreparedExec out_;
+  std::optional<MergedIndex> lower_;  // the root before the step
+  std::optional<StubDir> stubs_;
+};
+
+}  // namespace
+
+std::optional<CacheMount> CacheMount::try_lease(const std::string& root, const ExecMount& mount) {
+  const std::string base = root + "/" + Digest::of(mount.id).hex().substr(0, 32);
+  sys::make_dirs(root, 0700);
+  for (int number = 0; number < kMaxExclusiveCaches; ++number) {
+    CacheMount cache;
+    cache.path_ = number == 0 ? base : fmt::format("{}-{}", base, number);
+    cache.lock_ = open_lock(cache.path_ + ".lock");
+    const bool shared = mount.sharing == CacheMountSharing::shared;
+    if (try_lock(cache.lock_, shared ? LOCK_SH : LOCK_EX)) {
+      make_cache_dir(cache.path_, mount);
+      return cache;
+    }
+    if (mount.sharing != CacheMountSharing::exclusive) return std::nullopt;
+  }
+  throw Error(fmt::format("{} builds use the cache mount \"{}\" already", kMaxExclusiveCaches, mount.id));
+}
+
+PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
+                          const std::map<size_t, std::string>& cache_paths,
+                          const std::map<std::string, std::string>& secrets) {
+  return Preparation(state, op, inputs, cache_paths, secrets).run();
+}
+
+}  // namespace lade

@@ -1,0 +1,149 @@
+// The sandbox: runs one step's process in namespaces of its own on a root filesystem that is
+// mounted inside them, so that nothing is left behind on the host when the process ends.
+//
+// Lifecycle: Executor::create() forks the zygote, a small single-threaded process that makes every
+// sandbox. It must be called before the process has any other thread or holds any lock (main does
+// it first thing), since a child inherits both. Sandboxes are then started from the event loop's
+// thread; their output and their end arrive as callbacks on it. When the Executor (or the whole
+// process, however it dies) goes away, the zygote kills every sandbox that still runs and ends.
+//
+// The user's command is PID 1 of its sandbox: a step ends when that process ends; what it left
+// running is killed by the kernel with the PID namespace, and output written until then is still
+// delivered.
+//
+// Nothing of a sandbox has a name on the host: mounts exist in its own mount namespace only,
+// ephemeral files on a tmpfs there, network slots as descriptors of the zygote. So there is nothing
+// to tidy after a crash; the one exception is the cgroup of a step whose zygote itself was
+// SIGKILLed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/mount.hpp"
+#include "base/progress.hpp"
+
+namespace lade {
+
+class EventLoop;
+
+enum class NetworkMode {
+  sandbox,  ///< own network namespace, outbound access, no way to the host's loopback
+  none,     ///< own network namespace with loopback only
+  host,     ///< the host's network namespace
+};
+
+enum class SecurityMode {
+  sandbox,   ///< Docker's default capabilities, seccomp filter, masked and read-only paths
+  insecure,  ///< all capabilities, no filter, /sys and /proc writable, host devices
+};
+
+struct ResourceLimit {  ///< setrlimit(2) in the step
+  int resource;         ///< RLIMIT_*
+  uint64_t soft;
+  uint64_t hard;
+};
+
+/// A file that exists only for this step (secrets as files, /etc/hosts, /etc/resolv.conf),
+/// bind-mounted at `target` from a tmpfs of the sandbox that never reaches a disk or a layer.
+struct EphemeralFile {
+  std::string target;  ///< absolute, inside the root filesystem
+  std::string content;
+  uint32_t mode = 0644;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  bool read_only = false;
+};
+
+/// One step, as plain data. Host paths (mount sources, layers) are absolute: the zygote has a
+/// working directory of its own.
+struct ExecSpec {
+  std::vector<std::string>
+      args;  ///< args[0] without '/' is searched in PATH of `env`, inside the root
+  std::vector<std::string> env;  ///< "NAME=value", exactly what the process gets
+  std::string cwd = "/";         ///< made (0755, root) if missing
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> groups;  ///< supplementary
+  std::string hostname = "buildkitsandbox";
+  NetworkMode network = NetworkMode::sandbox;
+  SecurityMode security = SecurityMode::sandbox;
+  Mount rootfs;  ///< target "/"; overlay or bind
+  std::vector<Mount>
+      mounts;  ///< in order; a missing mount target is an error (the caller prepares stubs)
+  std::vector<EphemeralFile> files;  ///< after `mounts`; the targets exist, too
+  std::vector<ResourceLimit> limits;
+  uint64_t shm_bytes = 64u << 20;
+  /// Run in a cgroup of its own below this one (a path from the cgroup root, as in
+  /// /proc/PID/cgroup), in every hierarchy the host has mounted. Without it the step stays in
+  /// lade's own cgroups.
+  std::optional<std::string> cgroup_parent;
+};
+
+/// How a step's process ended.
+struct ExecResult {
+  int exit_code = 0;  ///< 128 + signal when killed by one; with setup_error: see there
+  int signal = 0;     ///< 0 unless killed
+  /// Not empty: the command never ran; says what failed (with the path). exit_code is then, as
+  /// Docker has it, 127 (command not found), 126 (it cannot be executed) or 125 (no sandbox could
+  /// be made).
+  std::string setup_error;
+  bool out_of_memory =
+      false;             ///< the kernel killed one of its processes; known with cgroup_parent only
+  uint64_t user_us = 0;  ///< rusage of the step's process tree
+  uint64_t system_us = 0;
+  uint64_t max_rss_bytes = 0;
+};
+
+/// What of a host the sandbox needs to be told once.
+struct ExecutorOptions {
+  bool rootless =
+      false;  ///< reserved for the rootless form: creation fails with a clear Error today
+};
+
+class Executor {
+ public:
+  using StepId = uint64_t;
+  using OnOutput = std::function<void(LogStream, std::string_view)>;
+  using OnExit = std::function<void(const ExecResult&)>;
+
+  /// Forks the zygote. Throws Error.
+  static std::unique_ptr<Executor> create(const ExecutorOptions& options);
+
+  /// Kills what still runs, whose on_exit then never comes, and waits for the zygote's end. Destroy
+  /// it before the event loop it is attached to, and not from one of its own callbacks.
+  virtual ~Executor() = default;
+
+  /// Tells which loop the callbacks run on; once, before the first start().
+  virtual void attach(EventLoop& loop) = 0;
+
+  /// Gets a network slot ready in the background, so that the first step with NetworkMode::sandbox
+  /// need not wait for it (some 15 ms). Never fails; a step that needs the slot reports what went
+  /// wrong.
+  virtual void prefetch_network() = 0;
+
+  /// Starts a step. `on_output` gets raw bytes as they come; `on_exit` comes once, after the last
+  /// of them. Throws Error only for what is wrong before a sandbox exists (no network helper, say).
+  virtual StepId start(const ExecSpec& spec, OnOutput on_output, OnExit on_exit) = 0;
+
+  /// SIGKILLs the step's PID 1; on_exit still comes. Unknown ids are ignored.
+  virtual void kill(StepId step) = 0;
+};
+
+/// /etc/resolv.conf for sandboxes: the host's, without loopback servers that a sandbox could not
+/// reach. Where the host has no others, the file with the upstream servers that systemd-resolved or
+/// NetworkManager keep beside theirs is used, then the network helper's forwarder. As it is for
+/// `host`.
+std::string sandbox_resolv_conf(NetworkMode network);
+
+/// /etc/hosts with localhost and `hostname` and "IP name" lines for `extra_hosts`.
+std::string sandbox_hosts(const std::string& hostname,
+                          const std::vector<std::pair<std::string, std::string>>& extra_hosts);
+
+}  // namespace lade

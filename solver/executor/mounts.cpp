@@ -1,0 +1,132 @@
+#include "solver/executor/mounts.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "solver/executor/mount_api.hpp"
+#include "solver/executor/overlay.hpp"
+
+namespace lade::sandbox {
+namespace {
+
+bool has_subpath(const Mount& mount) {
+  return !mount.subpath.empty() && mount.subpath != "/";
+}
+
+UniqueFd open_subpath(int tree, const std::string& subpath) {
+  auto fd = sys::open_in_root(tree, subpath, O_PATH);
+  if (!fd)
+    throw Error("there is no " + quoted(subpath) + " in what is to be mounted",
+                ErrorKind::not_found);
+  return std::move(*fd);
+}
+
+UniqueFd open_bind(const Mount& mount) {
+  const UniqueFd source = sys::open(mount.source, O_PATH);
+  if (!has_subpath(mount)) return clone_tree(source.get());
+  return clone_tree(open_subpath(source.get(), mount.subpath).get());
+}
+
+UniqueFd open_tmpfs(const Mount& mount) {
+  FsContext context("tmpfs");
+  context.set("source", "tmpfs");
+  context.set("mode", fmt::format("{:o}", mount.mode));
+  if (mount.size_bytes > 0) context.set("size", fmt::format("{}", mount.size_bytes));
+  return context.mount(MOUNT_ATTR_NOSUID);
+}
+
+/// The part of a fresh filesystem that was asked for. Parts are copied from attached mounts only,
+/// so the whole first gets a place in the staging area, where it stays unseen.
+UniqueFd narrow(UniqueFd whole, const Mount& mount, Staging& staging) {
+  if (!has_subpath(mount)) return whole;
+  attach(whole.get(), staging.open_dir(staging.make_dir()).get());
+  return clone_tree(open_subpath(whole.get(), mount.subpath).get());
+}
+
+UniqueFd open_mount(const Mount& mount, Staging& staging) {
+  switch (mount.kind) {
+    case MountKind::bind:
+      return open_bind(mount);
+    case MountKind::overlay:
+      return narrow(open_overlay(mount, staging), mount, staging);
+    case MountKind::tmpfs:
+      return narrow(open_tmpfs(mount), mount, staging);
+  }
+  throw Error("unknown kind of mount");
+}
+
+/// O_PATH descriptor of a mount target, whose type must match that of what will cover it.
+UniqueFd open_target(int root, const std::string& target, int mount_fd) {
+  auto fd = sys::open_in_root(root, target, O_PATH);
+  if (!fd) throw Error("the target does not exist in the root filesystem", ErrorKind::not_found);
+  const bool target_is_dir = S_ISDIR(sys::fstat(fd->get()).st_mode);
+  const bool source_is_dir = S_ISDIR(sys::fstat(mount_fd).st_mode);
+  if (target_is_dir != source_is_dir) {
+    throw Error(fmt::format("the target is a {} and what is to be mounted is a {}",
+                            target_is_dir ? "directory" : "file",
+                            source_is_dir ? "directory" : "file"));
+  }
+  return std::move(*fd);
+}
+
+/// Whether the target resolves to the root itself, which a mount would hide with all that lies in
+/// it.
+bool is_root(int root, int target) {
+  const struct stat a = sys::fstat(root);
+  const struct stat b = sys::fstat(target);
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+void mount_file(int root, const EphemeralFile& file, Staging& staging, const std::string& name) {
+  {
+    const UniqueFd out =
+        sys::openat(staging.fd(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    sys::write_all(out.get(), file.content);
+    if (::fchown(out.get(), file.uid, file.gid) != 0) throw_errno("could not set its owner");
+    // After the owner, since chown clears set-id bits.
+    if (::fchmod(out.get(), file.mode) != 0) throw_errno("could not set its mode");
+  }
+  const UniqueFd source = sys::openat(staging.fd(), name, O_PATH | O_NOFOLLOW);
+  const UniqueFd bind = clone_tree(source.get());
+  if (file.read_only) make_read_only(bind.get());
+  attach(bind.get(), open_target(root, file.target, bind.get()).get());
+}
+
+}  // namespace
+
+UniqueFd mount_root(const Mount& mount, Staging& staging) {
+  return with_context("could not mount the root filesystem", [&] {
+    UniqueFd root = open_mount(mount, staging);
+    if (!S_ISDIR(sys::fstat(root.get()).st_mode)) throw Error("it is not a directory");
+    if (mount.read_only) make_read_only(root.get());
+    attach(root.get(), staging.open_dir(staging.make_dir()).get());
+    return root;
+  });
+}
+
+void mount_into(int root, const Mount& mount, Staging& staging) {
+  with_context([&] { return "could not mount at " + quoted(mount.target); },
+               [&] {
+                 const UniqueFd source = open_mount(mount, staging);
+                 if (mount.read_only) make_read_only(source.get());
+                 const UniqueFd target = open_target(root, mount.target, source.get());
+                 if (is_root(root, target.get()))
+                   throw Error("the target is the root filesystem itself");
+                 attach(source.get(), target.get());
+               });
+}
+
+void mount_files(int root, const std::vector<EphemeralFile>& files, Staging& staging) {
+  size_t number = 0;
+  for (const auto& file : files) {
+    with_context([&] { return "could not make the file " + quoted(file.target); },
+                 [&] { mount_file(root, file, staging, fmt::format("file-{}", number++)); });
+  }
+}
+
+}  // namespace lade::sandbox

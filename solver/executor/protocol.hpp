@@ -1,0 +1,96 @@
+// What lade and its zygote say to each other, and the socket they say it through.
+//
+// The socket keeps message boundaries (SOCK_SEQPACKET). Small messages travel in it; a step's
+// ExecSpec, whose environment and mounts may exceed any datagram, travels as a memory file beside
+// the message, together with the write ends of the step's output pipes. Both ends are the same
+// program, so the encoding needs no versions.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "base/wire.hpp"
+#include "solver/executor/executor.hpp"
+
+namespace lade::sandbox {
+
+/// First number of each message from lade to the zygote.
+enum class Request : uint8_t {
+  start,             ///< step id; descriptors: memory file with a StartRequest, stdout, stderr
+  kill,              ///< step id
+  prefetch_network,  ///< path of the network helper
+};
+
+struct StartRequest {
+  ExecSpec spec;
+  std::string network_helper;  ///< slirp4netns's path; empty where the step needs none
+};
+
+std::string encode(const StartRequest& request);
+StartRequest decode_start_request(std::string_view bytes);
+
+/// The one message from the zygote to lade: a step is over.
+struct ExitReport {
+  uint64_t id = 0;
+  ExecResult result;
+};
+
+std::string encode(const ExitReport& report);
+ExitReport decode_exit_report(std::string_view bytes);
+
+/// Why a command never ran, as the sandbox's child writes it up its failure pipe.
+struct SetupFailure {
+  int exit_code = 0;
+  std::string message;
+};
+
+std::string encode(const SetupFailure& failure);
+SetupFailure decode_setup_failure(std::string_view bytes);
+
+/// Bytes in a memory file, readable from offset 0. Throws Error.
+UniqueFd memory_file(std::string_view bytes);
+/// All of a memory file.
+std::string read_memory_file(int fd);
+
+/// One end of the socket. Not thread-safe.
+class Channel {
+ public:
+  struct Packet {
+    std::string bytes;
+    std::vector<UniqueFd> fds;
+  };
+  enum class State { open, closed };
+
+  struct Pair;
+  static Pair create_pair();
+
+  Channel() = default;
+  explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  int fd() const { return socket_.get(); }
+  void close() { socket_.reset(); }
+
+  /// Waits for room if it has to. Throws Error when the other end is gone.
+  void send(std::string_view bytes, std::initializer_list<int> fds = {});
+  /// False if it would have to wait. A missing other end is no error here: receive() reports it.
+  bool try_send(std::string_view bytes);
+  /// The next packet; nullopt when there is none now or ever (state() says which).
+  std::optional<Packet> receive();
+  State state() const { return state_; }
+
+ private:
+  UniqueFd socket_;
+  State state_ = State::open;
+};
+
+struct Channel::Pair {
+  Channel lade;
+  Channel zygote;
+};
+
+}  // namespace lade::sandbox

@@ -1,0 +1,241 @@
+#include "solver/executor/sandbox_child.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
+#include "solver/executor/capabilities.hpp"
+#include "solver/executor/command.hpp"
+#include "solver/executor/mounts.hpp"
+#include "solver/executor/protocol.hpp"
+#include "solver/executor/signals.hpp"
+#include "solver/executor/staging.hpp"
+#include "solver/executor/system_mounts.hpp"
+
+namespace lade::sandbox {
+namespace {
+
+constexpr int sandbox_failed = 125;   // as `docker run` has it
+constexpr size_t max_message = 4096;  // fits a pipe's atomic write and the report's packet
+
+struct Child {
+  const ChildPlan& plan;
+  const ExecSpec& spec;
+  UniqueFd root;
+  UniqueFd null;  // the sandbox's own /dev/null
+};
+
+/// Nobody else shares our session, so no terminal's signals arrive and no terminal can be taken
+/// over.
+void leave_session(Child&) {
+  ::setsid();
+}
+
+void enter_cgroup(Child& child) {
+  if (child.plan.cgroup != nullptr) child.plan.cgroup->enter();
+  // Only now, so that the cgroup becomes the namespace's root.
+  if (::unshare(CLONE_NEWCGROUP) != 0) throw_errno("could not make a cgroup namespace");
+}
+
+void bring_loopback_up() {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::memcpy(request.ifr_name, "lo", sizeof "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) {
+    throw_errno("could not bring the loopback interface up");
+  }
+}
+
+void join_network(Child& child) {
+  if (child.plan.netns_fd >= 0 && ::setns(child.plan.netns_fd, CLONE_NEWNET) != 0) {
+    throw_errno("could not join the network namespace");
+  }
+  if (child.spec.network == NetworkMode::none) bring_loopback_up();
+}
+
+void set_hostname(Child& child) {
+  const std::string& name = child.spec.hostname;
+  if (::sethostname(name.data(), name.size()) != 0) {
+    throw_errno("could not set the host name " + quoted(name));
+  }
+}
+
+void put_together(Child& child) {
+  Staging staging;
+  child.root = mount_root(child.spec.rootfs, staging);
+  const int root = child.root.get();
+  mount_system(root, child.spec);
+  child.null = std::move(sys::open_in_root(root, "/dev/null", O_RDONLY).value());
+  for (const auto& mount : child.spec.mounts) mount_into(root, mount, staging);
+  mount_files(root, child.spec.files, staging);
+  if (child.spec.security == SecurityMode::sandbox) mask_paths(root);
+}
+
+void make_root(Child& child) {
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    throw_errno("could not make the mounts private");
+  }
+  put_together(child);
+}
+
+/// "." is the new root afterwards, covered by the host's root, covered by the staging area;
+/// unmounting "." takes the top-most away.
+void leave_host(Child& child) {
+  if (::fchdir(child.root.get()) != 0) throw_errno("could not enter the root filesystem");
+  if (::syscall(SYS_pivot_root, ".", ".") != 0) {
+    Error error = Error::from_errno(errno, "could not switch to the root filesystem");
+    if (errno == EINVAL) {
+      error.add_context("is lade itself in a chroot whose root is no mount point?");
+    }
+    throw error;
+  }
+  for (int mounts = 0; mounts < 2; ++mounts) {
+    if (::umount2(".", MNT_DETACH) != 0) throw_errno("could not detach the host's root");
+  }
+  if (::chdir("/") != 0) throw_errno("could not enter the root filesystem");
+  // A walk to ".." of the root ends on whatever covers it: the one way by which a rest would show.
+  struct stat top{};
+  const struct stat root = sys::fstat(child.root.get());
+  if (::stat("/..", &top) != 0 || top.st_dev != root.st_dev || top.st_ino != root.st_ino) {
+    throw Error("the host's root is still within reach");
+  }
+}
+
+/// Makes the missing directories of a path inside the root, one at a time: openat2 cannot create
+/// them.
+UniqueFd make_cwd(int root, const std::string& path) {
+  std::string done = "/";
+  UniqueFd dir = sys::openat(root, ".", O_PATH | O_DIRECTORY);
+  for (const auto& part : split(path, '/')) {
+    if (part.empty()) continue;
+    done = join_path(done, part);
+    auto next = sys::open_in_root(root, done, O_PATH | O_DIRECTORY);
+    if (!next) {
+      sys::mkdirat(dir.get(), part, 0755);
+      next = sys::openat(dir.get(), part, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    }
+    dir = std::move(*next);
+  }
+  return dir;
+}
+
+void enter_cwd(Child& child) {
+  const std::string path = join_path("/", child.spec.cwd);
+  with_context([&] { return "could not enter the working directory " + quoted(path); },
+               [&] {
+                 auto dir = sys::open_in_root(child.root.get(), path, O_PATH | O_DIRECTORY);
+                 if (!dir) dir = make_cwd(child.root.get(), path);
+                 if (::fchdir(dir->get()) != 0) throw_errno("chdir");
+               });
+}
+
+void connect_stdio(Child& child) {
+  const std::array<int, 3> sources = {child.null.get(), child.plan.stdout_fd, child.plan.stderr_fd};
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::dup2(sources[static_cast<size_t>(fd)], fd) < 0) throw_errno("could not connect output");
+  }
+}
+
+void set_limits(Child& child) {
+  // One byte: a core would be a layer's rubbish, and 1 also keeps a core_pattern helper of the host
+  // (which ignores 0) from being started.
+  rlimit core{};
+  ::getrlimit(RLIMIT_CORE, &core);
+  core.rlim_cur = std::min<rlim_t>(1, core.rlim_max);
+  ::setrlimit(RLIMIT_CORE, &core);
+  for (const auto& limit : child.spec.limits) {
+    const rlimit value{limit.soft, limit.hard};
+    if (::setrlimit(static_cast<__rlimit_resource>(limit.resource), &value) != 0) {
+      throw_errno(fmt::format("could not set resource limit {} to {}:{}", limit.resource,
+                              limit.soft, limit.hard));
+    }
+  }
+}
+
+/// The order matters: the filter needs CAP_SYS_ADMIN, which is still there; leaving uid 0 then
+/// clears permitted and effective as it does in Docker; PDEATHSIG is cleared by each change of
+/// credentials.
+void drop_privileges(Child& child) {
+  const ExecSpec& spec = child.spec;
+  const uint64_t keep = step_capabilities(spec.security);
+  limit_bounding_set(keep);
+  if (child.plan.filter != nullptr) {
+    child.plan.filter->install();
+  } else {
+    // Without the filter a step could read the caller's session keyring; where there are no keys,
+    // fine.
+    ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  }
+  if (::setgroups(spec.groups.size(), spec.groups.data()) != 0) throw_errno("could not set groups");
+  if (::setresgid(spec.gid, spec.gid, spec.gid) != 0) {
+    throw_errno(fmt::format("could not become group {}", spec.gid));
+  }
+  if (::setresuid(spec.uid, spec.uid, spec.uid) != 0) {
+    throw_errno(fmt::format("could not become user {}", spec.uid));
+  }
+  if (spec.uid == 0) set_capabilities(keep);
+}
+
+/// Ties our life to the zygote's.
+void follow_zygote(Child& child) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pollfd zygote{child.plan.zygote_pidfd, POLLIN, 0};
+  if (::poll(&zygote, 1, 0) == 1) ::_exit(sandbox_failed);  // it died before the line above
+}
+
+void run_command(Child& child) {
+  reset_signals();
+  ::umask(0022);
+  execute_command(child.spec.args, child.spec.env);
+}
+
+constexpr std::array setup = {
+    leave_session, enter_cgroup,  join_network, set_hostname,    make_root,     leave_host,
+    enter_cwd,     connect_stdio, set_limits,   drop_privileges, follow_zygote, run_command,
+};
+
+void report(int fd, int exit_code, std::string message) {
+  if (message.size() > max_message) message.resize(max_message);
+  const std::string bytes = encode(SetupFailure{exit_code, std::move(message)});
+  // Nobody is left to tell should this fail.
+  [[maybe_unused]] const auto written = ::write(fd, bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+void run_child(const ChildPlan& plan) noexcept {
+  try {
+    Child child{plan, plan.spec, {}, {}};
+    for (const auto step : setup) step(child);
+  } catch (const CommandError& error) {
+    report(plan.failure_fd, error.exit_code(), error.message());
+  } catch (const std::exception& error) {
+    report(plan.failure_fd, sandbox_failed, error.what());
+  }
+  ::_exit(sandbox_failed);
+}
+
+}  // namespace lade::sandbox

@@ -1,0 +1,27 @@
+// The sandbox from inside: what its first process does between clone(2) and the command's
+// execve(2).
+#pragma once
+
+#include "solver/executor/cgroup.hpp"
+#include "solver/executor/executor.hpp"
+#include "solver/executor/seccomp.hpp"
+
+namespace lade::sandbox {
+
+/// What the zygote hands to the child. Everything is borrowed; the child has its own copy of the
+/// memory.
+struct ChildPlan {
+  const ExecSpec& spec;
+  int stdout_fd;
+  int stderr_fd;
+  int failure_fd;  ///< write end of a close-on-exec pipe: takes one SetupFailure, or EOF on success
+  int zygote_pidfd;
+  int netns_fd;                 ///< network slot to join; -1 for none
+  const StepCgroup* cgroup;     ///< may be null
+  const SeccompFilter* filter;  ///< null for insecure steps
+};
+
+/// Becomes the step's command. Never returns and lets no exception out.
+[[noreturn]] void run_child(const ChildPlan& plan) noexcept;
+
+}  // namespace lade::sandbox

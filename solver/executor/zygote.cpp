@@ -1,0 +1,334 @@
+#include "solver/executor/zygote.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "solver/executor/cgroup.hpp"
+#include "solver/executor/network.hpp"
+#include "solver/executor/sandbox_child.hpp"
+#include "solver/executor/seccomp.hpp"
+#include "solver/executor/signals.hpp"
+
+namespace lade::sandbox {
+namespace {
+
+constexpr int sandbox_failed = 125;
+
+/// A step that has been asked for and has no process yet.
+struct Pending {
+  uint64_t id = 0;
+  StartRequest request;
+  UniqueFd out;
+  UniqueFd err;
+};
+
+struct Running {
+  uint64_t id = 0;
+  UniqueFd failure;  // read end; holds a SetupFailure if the command was never reached
+  NetworkPool::Slot* slot = nullptr;
+  bool slot_reusable = true;
+  std::optional<StepCgroup> cgroup;
+};
+
+uint64_t microseconds(const timeval& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+}
+
+class Zygote {
+ public:
+  explicit Zygote(Channel channel);
+  void serve();
+  void shut_down();
+
+ private:
+  void handle(Channel::Packet packet);
+  void begin(Pending step);
+  void launch(Pending step, NetworkPool::Slot* slot);
+  pid_t clone_child(const Pending& step, const ChildPlan& plan) const;
+  void serve_waiting();
+  void kill_step(uint64_t id);
+  void reap();
+  void ended(pid_t pid, int status, const rusage& usage);
+  void fail(uint64_t id, std::string message);
+  void report(const ExitReport& report);
+  void flush();
+  void wait();
+
+  Channel channel_;
+  UniqueFd children_;  // signalfd for SIGCHLD
+  UniqueFd own_pidfd_;
+  std::optional<SeccompFilter> filter_;
+  NetworkPool network_;
+  std::unordered_map<pid_t, Running> running_;
+  std::deque<Pending> waiting_;     // for a network slot
+  std::deque<std::string> unsent_;  // reports; so that a slow lade never blocks us
+};
+
+Zygote::Zygote(Channel channel) : channel_(std::move(channel)) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  children_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  own_pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  if (!children_ || !own_pidfd_) throw_errno("could not set up the zygote");
+}
+
+void Zygote::serve() {
+  while (channel_.state() == Channel::State::open) {
+    flush();
+    wait();
+    while (auto packet = channel_.receive()) handle(std::move(*packet));
+    for (auto& failure : network_.update()) {
+      // Each waiting step has a slot of its own on the way; one that fails, fails one step.
+      if (waiting_.empty()) break;
+      fail(waiting_.front().id, std::move(failure));
+      waiting_.pop_front();
+    }
+    reap();
+    serve_waiting();
+  }
+}
+
+void Zygote::wait() {
+  const short events = unsent_.empty() ? POLLIN : POLLIN | POLLOUT;
+  std::vector<pollfd> fds = {{channel_.fd(), events, 0}, {children_.get(), POLLIN, 0}};
+  network_.add_poll(fds);
+  ::poll(fds.data(), fds.size(), network_.deadline_ms());
+}
+
+void Zygote::handle(Channel::Packet packet) {
+  WireReader in(packet.bytes);
+  const auto request = in.number<Request>();
+  if (request == Request::prefetch_network) {
+    const std::string helper(in.text());
+    try {
+      network_.prepare(helper, 1);
+      if (!filter_) filter_ = SeccompFilter::compile();
+    } catch (const Error&) {
+      // The step that needs it will try again and report.
+    }
+    return;
+  }
+  const auto id = in.number();
+  if (request == Request::kill) return kill_step(id);
+  try {
+    if (packet.fds.size() != 3) throw Error("the zygote has no descriptors left");
+    Pending step{id, decode_start_request(read_memory_file(packet.fds[0].get())),
+                 std::move(packet.fds[1]), std::move(packet.fds[2])};
+    begin(std::move(step));
+  } catch (const std::exception& error) {
+    fail(id, error.what());
+  }
+}
+
+void Zygote::begin(Pending step) {
+  if (step.request.spec.network != NetworkMode::sandbox) return launch(std::move(step), nullptr);
+  if (NetworkPool::Slot* slot = network_.acquire()) return launch(std::move(step), slot);
+  network_.prepare(step.request.network_helper, waiting_.size() + 1);
+  waiting_.push_back(std::move(step));
+}
+
+void Zygote::serve_waiting() {
+  while (!waiting_.empty()) {
+    NetworkPool::Slot* slot = network_.acquire();
+    if (slot == nullptr) return;
+    Pending step = std::move(waiting_.front());
+    waiting_.pop_front();
+    const auto id = step.id;
+    try {
+      launch(std::move(step), slot);
+    } catch (const std::exception& error) {
+      fail(id, error.what());
+    }
+  }
+}
+
+void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
+  const ExecSpec& spec = step.request.spec;
+  const bool insecure = spec.security == SecurityMode::insecure;
+  Running running;
+  running.id = step.id;
+  running.slot = slot;
+  running.slot_reusable = !insecure;
+  try {
+    if (spec.cgroup_parent) {
+      running.cgroup =
+          StepCgroup::create(*spec.cgroup_parent, fmt::format("lade-{}-{}", ::getpid(), step.id));
+    }
+    if (!insecure && !filter_) filter_ = SeccompFilter::compile();
+    sys::Pipe failure = sys::pipe();
+    const ChildPlan plan{
+        .spec = spec,
+        .stdout_fd = step.out.get(),
+        .stderr_fd = step.err.get(),
+        .failure_fd = failure.write.get(),
+        .zygote_pidfd = own_pidfd_.get(),
+        .netns_fd = slot != nullptr ? NetworkPool::netns(*slot) : -1,
+        .cgroup = running.cgroup ? &*running.cgroup : nullptr,
+        .filter = insecure ? nullptr : &*filter_,
+    };
+    const pid_t pid = clone_child(step, plan);
+    running.failure = std::move(failure.read);
+    running_.emplace(pid, std::move(running));
+  } catch (...) {
+    if (slot != nullptr) network_.release(slot, true);
+    throw;
+  }
+}
+
+pid_t Zygote::clone_child(const Pending& step, const ChildPlan& plan) const {
+  clone_args args{};
+  args.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+  if (step.request.spec.network == NetworkMode::none) args.flags |= CLONE_NEWNET;
+  args.exit_signal = SIGCHLD;
+  // As fork(2) would return: on a copy of this stack.
+  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0) throw_errno("could not make a sandbox");
+  if (pid == 0) run_child(plan);
+  return static_cast<pid_t>(pid);
+}
+
+void Zygote::kill_step(uint64_t id) {
+  for (const auto& [pid, step] : running_) {
+    // Not reaped yet, so the number is still its own.
+    if (step.id == id) ::kill(pid, SIGKILL);
+  }
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const auto& step) { return step.id == id; });
+  if (found == waiting_.end()) return;
+  waiting_.erase(found);
+  ExitReport killed{id, {}};
+  killed.result.signal = SIGKILL;
+  killed.result.exit_code = 128 + SIGKILL;
+  report(killed);
+}
+
+void Zygote::reap() {
+  signalfd_siginfo info{};
+  while (::read(children_.get(), &info, sizeof info) > 0) {
+  }
+  int status = 0;
+  rusage usage{};
+  for (pid_t pid = 0; (pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0;) {
+    if (!network_.helper_ended(pid)) ended(pid, status, usage);
+  }
+}
+
+/// What the child wrote before it gave up. Its end of the pipe is closed by now.
+std::optional<SetupFailure> read_failure(int fd) {
+  std::array<char, 8192> bytes{};
+  const size_t size = sys::read_some(fd, bytes.data(), bytes.size());
+  if (size == 0) return std::nullopt;
+  return decode_setup_failure({bytes.data(), size});
+}
+
+void Zygote::ended(pid_t pid, int status, const rusage& usage) {
+  auto node = running_.extract(pid);
+  if (node.empty()) return;
+  Running& step = node.mapped();
+  ExitReport out{step.id, {}};
+  ExecResult& result = out.result;
+  if (WIFSIGNALED(status)) {
+    result.signal = WTERMSIG(status);
+    result.exit_code = 128 + result.signal;
+  } else {
+    result.exit_code = WEXITSTATUS(status);
+  }
+  if (auto failure = read_failure(step.failure.get())) {
+    result.exit_code = failure->exit_code;
+    result.setup_error = std::move(failure->message);
+  }
+  result.user_us = microseconds(usage.ru_utime);
+  result.system_us = microseconds(usage.ru_stime);
+  result.max_rss_bytes = static_cast<uint64_t>(usage.ru_maxrss) << 10;
+  result.out_of_memory = step.cgroup && step.cgroup->out_of_memory();
+  if (step.slot != nullptr) network_.release(step.slot, step.slot_reusable);
+  report(out);
+}
+
+void Zygote::fail(uint64_t id, std::string message) {
+  ExitReport out{id, {}};
+  out.result.exit_code = sandbox_failed;
+  out.result.setup_error = std::move(message);
+  report(out);
+}
+
+void Zygote::report(const ExitReport& report) {
+  unsent_.push_back(encode(report));
+  flush();
+}
+
+void Zygote::flush() {
+  while (!unsent_.empty() && channel_.try_send(unsent_.front())) unsent_.pop_front();
+}
+
+void Zygote::shut_down() {
+  for (const auto& [pid, step] : running_) ::kill(pid, SIGKILL);
+  for (const auto& [pid, step] : running_) {
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  running_.clear();  // with their cgroups, empty now
+}
+
+/// Lets go of what the fork inherited: lade's descriptors, its terminal, its working directory.
+void settle(Channel& channel) {
+  if (channel.fd() < 3) {  // lade was started with a standard stream closed
+    channel = Channel(UniqueFd(::fcntl(channel.fd(), F_DUPFD_CLOEXEC, 3)));
+  }
+  ::prctl(PR_SET_NAME, "lade-zygote");
+  ::setsid();
+  // Lade decides when a build ends, and tells us by closing the socket.
+  reset_signals({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE});
+  if (::chdir("/") != 0) throw_errno("could not enter '/'");
+  ::umask(0);  // modes of what is made in a sandbox are meant as they are written
+  {
+    const UniqueFd null = sys::open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3; ++fd) {
+      if (fd != null.get()) ::dup2(null.get(), fd);
+    }
+  }
+  const auto keep = static_cast<unsigned>(channel.fd());
+  if (keep > 3) ::close_range(3, keep - 1, 0);
+  ::close_range(keep + 1, ~0u, 0);
+}
+
+}  // namespace
+
+void run_zygote(Channel channel) noexcept {
+  try {
+    settle(channel);
+    Zygote zygote(std::move(channel));
+    zygote.serve();
+    zygote.shut_down();
+  } catch (const std::exception&) {
+    // Lade sees the socket's end; the sandboxes and helpers see ours.
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace lade::sandbox

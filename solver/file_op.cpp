@@ -1,0 +1,314 @@
+// Applying copies. The rules are those of BuildKit's file ops: a directory brings its contents; a file goes into
+// an existing directory or takes the destination's name; what is made on the way is 0755 of root (or as --chown
+// and --chmod say); directories that existed at the destination's root keep their owner and mode, nested ones take
+// the source's; files replace files and links, never directories.
+#include "solver/file_op.hpp"
+
+#include <chrono>
+#include <functional>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "base/wire.hpp"
+#include "snapshotter/content/decompress.hpp"
+#include "snapshotter/tar.hpp"
+#include "snapshotter/users.hpp"
+#include "solver/file_mode.hpp"
+#include "solver/layer_builder.hpp"
+#include "solver/selection.hpp"
+
+namespace lade {
+namespace {
+
+std::string under(const std::string& dir, const std::string& name) {
+  return dir.empty() ? name : dir + "/" + name;
+}
+
+std::string parent_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+void set_time_to_now(Entry& entry) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  entry.mtime_sec = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+  entry.mtime_nsec = static_cast<uint32_t>(
+      (std::chrono::duration_cast<std::chrono::nanoseconds>(now) - std::chrono::seconds(entry.mtime_sec))
+          .count());
+}
+
+/// A directory or file that the builder makes up: root's, of now.
+Entry made_up(uint32_t mode) {
+  Entry entry;
+  entry.mode = mode;
+  set_time_to_now(entry);
+  return entry;
+}
+
+/// Owner and mode of one action, looked up.
+struct Override {
+  std::optional<ChownSpec> owner;
+  std::optional<std::string> mode;
+
+  void apply(Entry& entry) const {
+    if (owner) {
+      entry.uid = owner->uid;
+      entry.gid = owner->gid;
+    }
+    if (mode && entry.type != EntryType::symlink) {
+      entry.mode = apply_mode(*mode, entry.mode, entry.type == EntryType::directory);
+    }
+  }
+
+  /// What directories made for the destination look like. A symbolic mode does not reach them.
+  Entry directory() const {
+    Entry entry = made_up(0755);
+    entry.type = EntryType::directory;
+    if (owner) {
+      entry.uid = owner->uid;
+      entry.gid = owner->gid;
+    }
+    if (mode) entry.mode = octal_mode(*mode).value_or(0755);
+    return entry;
+  }
+};
+
+bool is_tar_header(std::string_view block) {
+  if (block.size() < 512) return false;
+  // The checksum field counts as blanks (POSIX ustar).
+  unsigned sum = 0;
+  for (size_t i = 0; i < 512; ++i) {
+    sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(block[i]);
+  }
+  unsigned stored = 0;
+  bool digits = false;
+  for (size_t i = 148; i < 156; ++i) {
+    const char c = block[i];
+    if (c >= '0' && c <= '7') {
+      stored = stored * 8 + static_cast<unsigned>(c - '0');
+      digits = true;
+    } else if (digits) {
+      break;
+    } else if (c != ' ') {
+      return false;
+    }
+  }
+  return digits && stored == sum;
+}
+
+/// A tree made by unpacking an archive into a scratch directory.
+class ExtractedTree {
+ public:
+  ExtractedTree(LayerStore& layers, ByteSource& tar) : scratch_(layers.prepare()) {
+    dir_ = sys::open(scratch_.path(), O_RDONLY | O_DIRECTORY);
+    index_ = std::make_unique<LayerIndex>(extract_tar(tar, dir_.get(), TarDialect::plain));
+  }
+  const LayerIndex& index() const { return *index_; }
+  UniqueFd open(const Entry& entry) const {
+    auto fd = sys::open_in_root(dir_.get(), entry.path, O_RDONLY | O_NOFOLLOW);
+    if (!fd) throw Error("the archive lost " + quoted(entry.path));
+    return std::move(*fd);
+  }
+
+ private:
+  PendingLayer scratch_;
+  UniqueFd dir_;
+  std::unique_ptr<LayerIndex> index_;
+};
+
+class FileOpRun {
+ public:
+  FileOpRun(LayerStore& layers, const LayerStack& base, const InputTrees& trees)
+      : layers_(layers), base_tree_(stack_tree(layers, base)), trees_(trees),
+        builder_(layers, base_tree_->index()) {}
+
+  void operator()(const CopyAction& action) {
+    const Tree& tree = *trees_.at(action.input - 1);
+    const Override changes = override_of(action.owner, action.mode);
+    groups_.clear();
+    for (const auto& root : select_sources(tree, action)) {
+      if (action.unpack && unpack(tree, action, root, changes)) continue;
+      copy_root(tree, action, root, changes);
+    }
+  }
+
+  void operator()(const MakeFileAction& action) {
+    const Override changes = override_of(action.owner, action.mode);
+    Entry entry = made_up(0644);
+    changes.apply(entry);
+    const std::string path = file_destination(action.destination, action.name,
+                                              action.follow_destination, changes.directory());
+    StringSource bytes(action.content);
+    builder_.put_file(path, entry, bytes);
+  }
+
+  void operator()(const MakeDirAction& action) {
+    Entry entry = made_up(0755);
+    entry.type = EntryType::directory;
+    if (action.mtime) {
+      entry.mtime_sec = *action.mtime;
+      entry.mtime_nsec = 0;
+    }
+    override_of(action.owner, std::nullopt).apply(entry);
+    builder_.make_directories(builder_.canonical(action.path, true, true), entry);
+  }
+
+  LayerId commit() { return builder_.commit(); }
+
+ private:
+  Override override_of(const std::optional<CopyOwner>& owner, const std::optional<std::string>& mode) const {
+    Override changes;
+    changes.mode = mode;
+    if (owner) {
+      changes.owner = resolve_chown(owner->user, base_tree_->index(),
+                                    [&](const Found& found) { return base_tree_->open(found); });
+    }
+    return changes;
+  }
+
+  /// Makes the part of `destination` that must be a directory; returns all of it, canonical.
+  std::string prepare_destination(const std::string& destination, bool follow, const Entry& directory) {
+    const bool as_directory = destination.ends_with('/');
+    const std::string path = builder_.canonical(destination, follow, true);
+    builder_.make_directories(as_directory ? path : parent_of(path), directory);
+    return path;
+  }
+
+  std::string file_destination(const std::string& destination, const std::string& name, bool follow,
+                               const Entry& directory) {
+    const std::string path = prepare_destination(destination, follow, directory);
+    const Entry* existing = path.empty() ? nullptr : builder_.find(path);
+    if (path.empty() || (existing && existing->type == EntryType::directory)) return under(path, name);
+    return path;
+  }
+
+  void copy_root(const Tree& tree, const CopyAction& action, const SelectedRoot& root,
+                 const Override& changes) {
+    Entry directory = changes.directory();
+    // Made directories get the source's time, so that the same input gives the same layer.
+    directory.mtime_sec = root.found.entry->mtime_sec;
+    directory.mtime_nsec = root.found.entry->mtime_nsec;
+    if (root.found.entry->type != EntryType::directory) {
+      const std::string path =
+          file_destination(action.destination, root.name, action.follow_destination, directory);
+      put(tree, root.found, path, changes);
+      return;
+    }
+    const std::string path = prepare_destination(action.destination, action.follow_destination, directory);
+    builder_.make_directories(path, directory);
+    for (const auto& entry : root.entries) {
+      put(tree, entry.found, under(path, entry.relative), changes);
+    }
+  }
+
+  void put(const Tree& tree, const Found& found, const std::string& path, const Override& changes) {
+    Entry meta = *found.entry;
+    changes.apply(meta);
+    if (meta.type == EntryType::directory) {
+      meta.opaque = false;
+      builder_.put_directory(path, meta, true);
+      return;
+    }
+    if (meta.type != EntryType::regular) {
+      builder_.put_other(path, meta);
+      return;
+    }
+    const std::pair<size_t, uint32_t> group(found.layer, meta.hardlink_group);
+    if (meta.hardlink_group != 0) {
+      const auto first = groups_.find(group);
+      if (first != groups_.end()) {
+        builder_.put_hardlink(path, first->second);
+        return;
+      }
+    }
+    FdSource bytes(tree.open(found));
+    tree.copied(found, builder_.put_file(path, meta, bytes));
+    if (meta.hardlink_group != 0) groups_[group] = path;
+  }
+
+  /// ADD of an archive. False if the file is none.
+  bool unpack(const Tree& tree, const CopyAction& action, const SelectedRoot& root,
+              const Override& changes) {
+    if (root.found.entry->type != EntryType::regular || !holds_tar(tree, root.found)) return false;
+    const auto tar = decompress(std::make_unique<FdSource>(tree.open(root.found)));
+    const ExtractedTree archive(layers_, *tar);
+    Override owner_only;
+    owner_only.owner = changes.owner;
+    const std::string path =
+        builder_.canonical(action.destination, action.follow_destination, true);
+    builder_.make_directories(path, changes.directory());
+    std::map<uint32_t, std::string> links;
+    for (const auto& entry : archive.index().entries()) {
+      if (entry.path.empty()) continue;
+      put_extracted(archive, entry, under(path, entry.path), owner_only, links);
+    }
+    return true;
+  }
+
+  void put_extracted(const ExtractedTree& archive, const Entry& entry, const std::string& path,
+                     const Override& changes, std::map<uint32_t, std::string>& links) {
+    Entry meta = entry;
+    changes.apply(meta);
+    if (meta.type == EntryType::directory) {
+      builder_.put_directory(path, meta, true);
+    } else if (meta.type != EntryType::regular) {
+      builder_.put_other(path, meta);
+    } else if (const auto first = links.find(meta.hardlink_group);
+               meta.hardlink_group != 0 && first != links.end()) {
+      builder_.put_hardlink(path, first->second);
+    } else {
+      FdSource bytes(archive.open(entry));
+      builder_.put_file(path, meta, bytes);
+      if (meta.hardlink_group != 0) links[meta.hardlink_group] = path;
+    }
+  }
+
+  static bool holds_tar(const Tree& tree, const Found& file) {
+    try {
+      const auto bytes = decompress(std::make_unique<FdSource>(tree.open(file)));
+      std::string block(512, '\0');
+      size_t size = 0;
+      while (size < block.size()) {
+        const size_t count = bytes->read(block.data() + size, block.size() - size);
+        if (count == 0) return false;
+        size += count;
+      }
+      return is_tar_header(block);
+    } catch (const Error& error) {
+      // Bytes that only look compressed are copied as they are.
+      if (error.kind() == ErrorKind::corrupt) return false;
+      throw;
+    }
+  }
+
+  LayerStore& layers_;
+  std::shared_ptr<const Tree> base_tree_;
+  const InputTrees& trees_;
+  LayerBuilder builder_;
+  std::map<std::pair<size_t, uint32_t>, std::string> groups_;  // hard links of this action's source
+};
+
+}  // namespace
+
+Digest file_op_selection(const FileOp& op, const InputTrees& trees) {
+  WireWriter writer;
+  for (const auto& action : op.actions) {
+    const auto* copy = std::get_if<CopyAction>(&action);
+    if (!copy || !trees.at(copy->input - 1)) continue;
+    const Tree& tree = *trees[copy->input - 1];
+    writer.digest(selection_digest(tree, select_sources(tree, *copy)));
+  }
+  return Digest::of(writer.str());
+}
+
+LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
+                    const InputTrees& trees) {
+  FileOpRun run(layers, base, trees);
+  for (const auto& action : op.actions) std::visit(run, action);
+  return run.commit();
+}
+
+}  // namespace lade

@@ -1,0 +1,257 @@
+#include "solver/layer_builder.hpp"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <deque>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace lade {
+namespace {
+
+constexpr int kMaxLinks = 40;
+
+std::string parent_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+void set_times(int dirfd, const std::string& name, const Entry& meta) {
+  const timespec times[2] = {{meta.mtime_sec, meta.mtime_nsec}, {meta.mtime_sec, meta.mtime_nsec}};
+  if (::utimensat(dirfd, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
+    throw_errno("could not set the times of " + quoted(name));
+  }
+}
+
+mode_t type_bits(EntryType type) {
+  switch (type) {
+    case EntryType::char_device: return S_IFCHR;
+    case EntryType::block_device: return S_IFBLK;
+    case EntryType::fifo: return S_IFIFO;
+    default: return S_IFSOCK;
+  }
+}
+
+}  // namespace
+
+LayerBuilder::LayerBuilder(LayerStore& layers, const MergedIndex& base)
+    : layers_(layers), base_(base), pending_(layers.prepare()) {
+  root_ = sys::open(pending_.path(), O_RDONLY | O_DIRECTORY);
+}
+
+const Entry* LayerBuilder::find(const std::string& path) const {
+  const auto own = entries_.find(path);
+  if (own != entries_.end()) return &own->second;
+  // Below something of ours that is no directory there is nothing any more.
+  for (std::string up = path; !up.empty();) {
+    up = parent_of(up);
+    const auto found = entries_.find(up);
+    if (found != entries_.end() && found->second.type != EntryType::directory) return nullptr;
+  }
+  const auto found = base_.find(path);
+  return found ? found->entry : nullptr;
+}
+
+std::string LayerBuilder::canonical(const std::string& path, bool follow, bool follow_last) const {
+  std::deque<std::string> todo;
+  for (auto& part : split(path, '/')) todo.push_back(std::move(part));
+  std::vector<std::string> done;
+  int links = 0;
+  bool missing = false;  // below something that does not exist nothing needs looking up
+  while (!todo.empty()) {
+    const std::string part = std::move(todo.front());
+    todo.pop_front();
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      if (!done.empty()) done.pop_back();
+      missing = false;
+      continue;
+    }
+    done.push_back(part);
+    if (missing) continue;
+    const std::string current = join(done, "/");
+    const Entry* entry = find(current);
+    const bool last = todo.empty() || (todo.size() == 1 && todo.front().empty());
+    if (!entry) {
+      missing = true;
+    } else if (entry->type == EntryType::symlink && follow && (!last || follow_last)) {
+      if (++links > kMaxLinks) throw Error("too many symbolic links in " + quoted(path));
+      done.pop_back();
+      if (entry->link_target.starts_with('/')) done.clear();
+      const auto parts = split(entry->link_target, '/');
+      todo.insert(todo.begin(), parts.begin(), parts.end());
+    } else if (entry->type != EntryType::directory && !last) {
+      throw Error(fmt::format("cannot copy to non-directory: /{}", current));
+    }
+  }
+  return join(done, "/");
+}
+
+void LayerBuilder::replicate(const std::string& path) {
+  if (path.empty() || entries_.contains(path)) return;
+  const Entry* below = find(path);
+  if (!below || below->type != EntryType::directory) {
+    throw Error(fmt::format("cannot copy to non-directory: /{}", path));
+  }
+  Entry meta = *below;
+  meta.path = path;
+  meta.opaque = false;
+  replicate(parent_of(path));
+  const UniqueFd parent = layer_dir(parent_of(path));
+  sys::mkdirat(parent.get(), name_of(path), 0700);
+  const UniqueFd dir = sys::openat(parent.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  apply_metadata(path, meta, dir.get());
+}
+
+UniqueFd LayerBuilder::layer_dir(const std::string& path) {
+  replicate(path);
+  if (path.empty()) return sys::openat(root_.get(), ".", O_RDONLY | O_DIRECTORY);
+  if (!last_fd_ || last_dir_ != path) {
+    auto fd = sys::open_in_root(root_.get(), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd) throw Error("the layer lost its directory " + quoted(path));
+    last_fd_ = std::move(*fd);
+    last_dir_ = path;
+  }
+  return UniqueFd(::fcntl(last_fd_.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+void LayerBuilder::apply_metadata(const std::string& path, const Entry& meta, int fd) {
+  if (::fchown(fd, meta.uid, meta.gid) != 0) throw_errno("could not set the owner of " + quoted(path));
+  // After chown, which clears set-id bits.
+  if (::fchmod(fd, meta.mode) != 0) throw_errno("could not set the mode of " + quoted(path));
+  for (const auto& xattr : meta.xattrs) {
+    // As BuildKit: what the filesystem below cannot hold is left out.
+    if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0 &&
+        errno != ENOTSUP && errno != EPERM) {
+      throw_errno(fmt::format("could not set {} of {}", xattr.name, quoted(path)));
+    }
+  }
+  Entry entry = meta;
+  entry.path = path;
+  entry.hardlink_group = 0;
+  entries_[path] = std::move(entry);
+}
+
+void LayerBuilder::make_directories(const std::string& path, const Entry& meta) {
+  const Entry* existing = path.empty() ? nullptr : find(path);
+  if (path.empty() || (existing && existing->type == EntryType::directory)) return;
+  if (existing) throw Error(fmt::format("cannot copy to non-directory: /{}", path));
+  make_directories(parent_of(path), meta);
+  put_directory(path, meta, false);
+}
+
+bool LayerBuilder::put_directory(const std::string& path, const Entry& meta, bool replace_metadata) {
+  Entry entry = meta;
+  entry.type = EntryType::directory;
+  entry.size = 0;
+  entry.content = Digest();
+  const Entry* existing = path.empty() ? nullptr : find(path);
+  if (existing && existing->type != EntryType::directory) {
+    throw Error(fmt::format("cannot copy to non-directory: /{}", path));
+  }
+  if (!existing && !path.empty()) {
+    const UniqueFd parent = layer_dir(parent_of(path));
+    sys::mkdirat(parent.get(), name_of(path), 0700);
+  } else if (!replace_metadata || path.empty()) {
+    return false;
+  }
+  const bool made = existing == nullptr;
+  const UniqueFd dir = layer_dir(made ? parent_of(path) : path);
+  const UniqueFd fd = made ? sys::openat(dir.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                           : sys::openat(dir.get(), ".", O_RDONLY | O_DIRECTORY);
+  apply_metadata(path, entry, fd.get());
+  return made;
+}
+
+UniqueFd LayerBuilder::ready(const std::string& path) {
+  if (path.empty()) throw Error("cannot replace to directory / with file");
+  const Entry* existing = find(path);
+  if (existing && existing->type == EntryType::directory) {
+    throw Error(fmt::format("cannot replace to directory /{} with file", path));
+  }
+  UniqueFd dir = layer_dir(parent_of(path));
+  if (entries_.erase(path) > 0) sys::unlinkat(dir.get(), name_of(path));
+  return dir;
+}
+
+Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSource& bytes) {
+  const UniqueFd dir = ready(path);
+  const UniqueFd fd = sys::openat(dir.get(), name_of(path), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  FdSink file(fd.get());
+  HashSink hash(&file);
+  const uint64_t size = copy_stream(bytes, hash);
+  Entry entry = meta;
+  entry.type = EntryType::regular;
+  entry.size = size;
+  entry.content = hash.digest();
+  apply_metadata(path, entry, fd.get());
+  set_times(dir.get(), name_of(path), entry);
+  return entry.content;
+}
+
+void LayerBuilder::put_hardlink(const std::string& path, const std::string& existing) {
+  const UniqueFd dir = ready(path);
+  const UniqueFd from = layer_dir(parent_of(existing));
+  if (::linkat(from.get(), name_of(existing).c_str(), dir.get(), name_of(path).c_str(), 0) != 0) {
+    throw_errno("could not link " + quoted(path));
+  }
+  Entry& original = entries_.at(existing);
+  if (original.hardlink_group == 0) original.hardlink_group = next_group_++;
+  Entry entry = original;
+  entry.path = path;
+  entries_[path] = std::move(entry);
+}
+
+void LayerBuilder::put_other(const std::string& path, const Entry& meta) {
+  const UniqueFd dir = ready(path);
+  const std::string name = name_of(path);
+  if (meta.type == EntryType::symlink) {
+    if (::symlinkat(meta.link_target.c_str(), dir.get(), name.c_str()) != 0) {
+      throw_errno("could not make the link " + quoted(path));
+    }
+  } else {
+    const dev_t device = makedev(meta.dev_major, meta.dev_minor);
+    if (::mknodat(dir.get(), name.c_str(), type_bits(meta.type) | 0600, device) != 0) {
+      throw_errno("could not make the device " + quoted(path));
+    }
+  }
+  if (::fchownat(dir.get(), name.c_str(), meta.uid, meta.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+    throw_errno("could not set the owner of " + quoted(path));
+  }
+  if (meta.type != EntryType::symlink && ::fchmodat(dir.get(), name.c_str(), meta.mode, 0) != 0) {
+    throw_errno("could not set the mode of " + quoted(path));
+  }
+  set_times(dir.get(), name, meta);
+  Entry entry = meta;
+  entry.path = path;
+  entry.hardlink_group = 0;
+  entry.content = Digest();
+  entries_[path] = std::move(entry);
+}
+
+LayerId LayerBuilder::commit() {
+  last_fd_.reset();
+  // Directories last and from the bottom up: making their children touched them.
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    if (entry->second.type != EntryType::directory) continue;
+    const auto parent = sys::open_in_root(root_.get(), parent_of(entry->first).empty() ? "." : parent_of(entry->first),
+                                          O_RDONLY | O_DIRECTORY);
+    if (!parent) throw Error("the layer lost a directory of " + quoted(entry->first));
+    set_times(parent->get(), name_of(entry->first), entry->second);
+  }
+  std::vector<Entry> entries;
+  entries.reserve(entries_.size());
+  for (auto& [path, entry] : entries_) entries.push_back(std::move(entry));
+  return layers_.commit(std::move(pending_), LayerIndex(std::move(entries)));
+}
+
+}  // namespace lade

@@ -1,0 +1,73 @@
+// Builds one new layer's directory and index on top of a merged view, without mounting anything: what
+// COPY, ADD and WORKDIR do. Parents that exist below are replicated with their metadata, so that the layer's
+// directory can be stacked by overlayfs as it lies.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/stream.hpp"
+#include "snapshotter/layer_index.hpp"
+#include "snapshotter/layer_store.hpp"
+
+namespace lade {
+
+/// Paths here are canonical: relative to the root, no symlinks in the middle, "" for the root itself.
+/// One thread at a time.
+class LayerBuilder {
+ public:
+  /// `layers` makes the pending layer; `base` is what it will lie on.
+  LayerBuilder(LayerStore& layers, const MergedIndex& base);
+
+  /// What is at `path` now: in this layer, else below.
+  const Entry* find(const std::string& path) const;
+
+  /// The canonical form of the absolute path `path` for writing to it. Symlinks in the middle resolve inside the
+  /// root, and the last component's if `follow_last`; with `follow` false nothing does (COPY --link).
+  /// Error if a component is neither a directory nor missing, or links loop.
+  std::string canonical(const std::string& path, bool follow, bool follow_last) const;
+
+  /// Makes the directory `path` and its missing parents with `meta`'s mode, owner and mtime. Existing ones stay as
+  /// they are. Error if something else is in the way.
+  void make_directories(const std::string& path, const Entry& meta);
+
+  /// Puts a directory with the metadata of `meta`, replacing that of an existing one only if
+  /// `replace_metadata`. True if it is new. Its parent must exist.
+  bool put_directory(const std::string& path, const Entry& meta, bool replace_metadata);
+
+  /// Puts a regular file, replacing what is there unless that is a directory. Returns the content's digest.
+  Digest put_file(const std::string& path, const Entry& meta, ByteSource& bytes);
+  /// Puts a hard link to a file put earlier.
+  void put_hardlink(const std::string& path, const std::string& existing);
+  /// Puts a symlink, device or fifo.
+  void put_other(const std::string& path, const Entry& meta);
+
+  /// Commits the layer.
+  LayerId commit();
+
+ private:
+  /// Opens the directory `path` of this layer, after replicating it and its parents from below.
+  UniqueFd layer_dir(const std::string& path);
+  void replicate(const std::string& path);
+  /// Readies `path` for something that is no directory: its parent is here, nothing of that name is.
+  UniqueFd ready(const std::string& path);
+  void apply_metadata(const std::string& path, const Entry& meta, int fd);
+
+  LayerStore& layers_;
+  const MergedIndex& base_;
+  PendingLayer pending_;
+  UniqueFd root_;
+  struct Less {
+    bool operator()(const std::string& a, const std::string& b) const {
+      return compare_paths(a, b) < 0;
+    }
+  };
+  std::map<std::string, Entry, Less> entries_;  // of this layer
+  uint32_t next_group_ = 1;
+  // The directory that was written to last: most copies stay in one for a while.
+  std::string last_dir_;
+  UniqueFd last_fd_;
+};
+
+}  // namespace lade

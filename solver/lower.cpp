@@ -1,0 +1,454 @@
+// The driver of lowering. Order: evaluate the global ARGs, make a StageState per FROM, link every
+// `--from`, find what the target reaches, resolve the base images of that (ONBUILD triggers may
+// reach for more), then go through the reachable stages' instructions from the top of the file
+// down.
+#include "solver/lower.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "parser/parse.hpp"
+#include "snapshotter/content/reference.hpp"
+#include "solver/lower_stage.hpp"
+
+namespace lade {
+namespace lowering {
+namespace {
+
+constexpr std::string_view kDefaultPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr std::string_view kScratch = "scratch";
+
+/// Runs `body`; an Error passing through gets `range`.
+template <class Body>
+decltype(auto) at_range(const SourceRange& range, Body&& body) {
+  try {
+    return body();
+  } catch (Error& error) {
+    error.add_range(range);
+    throw;
+  }
+}
+
+void set_default_args(LowerState& state, const std::string& target) {
+  const Platform& build = state.options.build_platform;
+  const Platform& platform = state.target_platform;
+  const std::pair<const char*, std::string> defaults[] = {
+      {"BUILDPLATFORM", build.str()},
+      {"BUILDOS", build.os},
+      {"BUILDOSVERSION", build.os_version},
+      {"BUILDARCH", build.architecture},
+      {"BUILDVARIANT", build.variant},
+      {"TARGETPLATFORM", platform.str()},
+      {"TARGETOS", platform.os},
+      {"TARGETOSVERSION", platform.os_version},
+      {"TARGETARCH", platform.architecture},
+      {"TARGETVARIANT", platform.variant},
+      {"TARGETSTAGE", target.empty() ? "default" : target},
+  };
+  for (const auto& [name, value] : defaults) {
+    const auto given = state.options.build_args.find(name);
+    state.global_args.set(name, given == state.options.build_args.end() ? value : given->second);
+  }
+}
+
+void evaluate_meta_args(LowerState& state) {
+  for (const auto& meta : state.file.meta_args) {
+    for (const auto& arg : meta.arg.arguments) {
+      const auto given = state.options.build_args.find(arg.name);
+      if (given != state.options.build_args.end()) {
+        state.global_args.set(arg.name, given->second);
+      } else if (arg.value) {
+        const auto value = at_range(meta.origin.range, [&] {
+          return parser::process_word(*arg.value, state.global_args.environment(),
+                                      state.expansion());
+        });
+        state.global_args.set(arg.name, value.text);
+      }
+    }
+  }
+}
+
+void read_epoch(LowerState& state) {
+  const auto given = state.options.build_args.find("SOURCE_DATE_EPOCH");
+  std::string text = given != state.options.build_args.end()
+                         ? given->second
+                         : state.global_args.get("SOURCE_DATE_EPOCH").value_or("");
+  if (text.empty()) return;
+  int64_t seconds = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size()) {
+    throw Error("invalid SOURCE_DATE_EPOCH: " + quoted(text) + " is not a number of seconds");
+  }
+  state.epoch = seconds;
+}
+
+std::string expand_from(LowerState& state, const parser::Stage& stage, const std::string& word) {
+  return at_range(stage.origin.range, [&] {
+    return parser::process_word(word, state.global_args.environment(), state.expansion()).text;
+  });
+}
+
+/// The value of the named context called `name`, in any of the spellings of an image's name.
+std::string named_context(const LowerState& state, const std::string& name) {
+  const auto& contexts = state.options.contexts;
+  if (const auto exact = contexts.find(name); exact != contexts.end()) return exact->second;
+  for (const auto& [key, value] : contexts) {
+    if (to_lower(key) == to_lower(name)) return value;
+    try {
+      if (Reference::parse(key).str() == Reference::parse(name).str()) return value;
+    } catch (const Error&) {
+      // Not every stage's or context's name is an image's.
+    }
+  }
+  return {};
+}
+
+void make_stage(LowerState& state, const parser::Stage& stage, size_t index) {
+  auto made = std::make_unique<StageState>();
+  made->stage = &stage;
+  made->range = stage.origin.range;
+  made->name = stage.from.name;
+  made->label = stage.from.name.empty() ? fmt::format("stage-{}", index) : stage.from.name;
+  made->base_name = expand_from(state, stage, stage.from.image);
+  if (made->base_name.empty()) {
+    throw error_at(made->range,
+                   fmt::format("base name ({}) should not be blank", stage.from.image));
+  }
+  if (!stage.from.platform.empty()) {
+    const std::string platform = expand_from(state, stage, stage.from.platform);
+    if (platform.empty()) {
+      throw error_at(made->range, "empty platform value from expression " + stage.from.platform);
+    }
+    made->platform = at_range(made->range, [&] { return Platform::parse(platform); });
+  }
+  for (const auto& command : stage.commands) made->commands.push_back({command, {}, false});
+  if (!made->name.empty()) made->context_value = named_context(state, made->name);
+  // A stage before this one of that name is what it is FROM; names of earlier stages beat images'.
+  if (made->context_value.empty()) made->base = state.find(made->base_name);
+  int total = made->base_name != kScratch && !made->base ? 1 : 0;
+  for (const auto& command : stage.commands) {
+    const auto& body = command.body;
+    total +=
+        std::holds_alternative<parser::Run>(body) || std::holds_alternative<parser::Copy>(body) ||
+        std::holds_alternative<parser::Add>(body) || std::holds_alternative<parser::Workdir>(body);
+  }
+  made->steps_total = total;
+  StageState* raw = made.get();
+  state.stages.push_back(std::move(made));
+  if (!raw->name.empty()) state.by_name[raw->name] = raw;
+}
+
+/// A stage state for an image or context that is only copied or mounted from.
+StageState* add_unnamed_source(LowerState& state, const std::string& name,
+                               const SourceRange& range) {
+  auto made = std::make_unique<StageState>();
+  made->range = range;
+  made->base_name = name;
+  made->context_value = named_context(state, name);
+  state.stages.push_back(std::move(made));
+  return state.stages.back().get();
+}
+
+StageState* source_of(LowerState& state, const std::string& from, const SourceRange& range,
+                      bool index_allowed) {
+  const bool number = !from.empty() && from.find_first_not_of("0123456789") == std::string::npos;
+  if (number && index_allowed) {
+    size_t index = 0;
+    std::from_chars(from.data(), from.data() + from.size(), index);
+    if (from.size() > 6 || index >= state.file.stages.size()) {
+      throw error_at(range, "invalid stage index " + from);
+    }
+    return state.stages[index].get();
+  }
+  const std::string context = named_context(state, from);
+  if (context.empty()) {
+    if (StageState* stage = state.find(from)) return stage;
+  }
+  return add_unnamed_source(state, from, range);
+}
+
+/// Fills in what a command reads from, and the stage's dependencies.
+void link_command(LowerState& state, StageState& stage, StageCommand& command) {
+  const auto& range = command.command.origin.range;
+  const auto add = [&](StageState* source) {
+    command.sources.push_back(source);
+    if (source) stage.deps.push_back(source);
+  };
+  if (const auto* copy = std::get_if<parser::Copy>(&command.command.body)) {
+    if (copy->from.empty()) return;
+    if (copy->from.find('$') != std::string::npos) {
+      throw error_at(range,
+                     "variable expansion is not supported for --from, define a new stage with FROM "
+                     "using ARG from global scope as a workaround");
+    }
+    add(source_of(state, copy->from, range, true));
+  } else if (const auto* run = std::get_if<parser::Run>(&command.command.body)) {
+    for (const auto& mount : run->mounts) {
+      add(mount.from.empty() ? nullptr : source_of(state, mount.from, range, false));
+    }
+  }
+}
+
+void check_circular(const StageState* stage, std::set<const StageState*>& done,
+                    std::vector<const StageState*>& path) {
+  if (done.contains(stage)) return;
+  if (std::find(path.begin(), path.end(), stage) != path.end()) {
+    throw error_at(stage->range,
+                   fmt::format("circular dependency detected on stage: {}",
+                               stage->label.empty() ? stage->base_name : stage->label));
+  }
+  path.push_back(stage);
+  for (const auto* dep : stage->deps) check_circular(dep, done, path);
+  path.pop_back();
+  done.insert(stage);
+}
+
+void mark_reachable(StageState& stage) {
+  // A stack of our own: a chain of stages can be thousands long.
+  std::vector<StageState*> todo{&stage};
+  while (!todo.empty()) {
+    StageState* next = todo.back();
+    todo.pop_back();
+    if (std::exchange(next->reachable, true)) continue;
+    if (next->base) todo.push_back(next->base);
+    todo.insert(todo.end(), next->deps.begin(), next->deps.end());
+  }
+}
+
+ImageConfig empty_image(const Platform& platform) {
+  ImageConfig image;
+  image.platform = platform;
+  image.config.working_dir = "/";
+  image.config.env = {"PATH=" + std::string(kDefaultPath)};
+  return image;
+}
+
+bool is_image_context(const std::string& value) {
+  return value.starts_with("docker-image://") || value.starts_with("oci-layout://");
+}
+
+void resolve_image(LowerState& state, StageState& stage, const std::string& source) {
+  const Platform platform = stage.platform.value_or(state.target_platform);
+  BaseImage base = state.resolver.resolve(source, platform);
+  stage.image = std::move(base.config);
+  stage.image.created.reset();
+  stage.platform = platform;
+  if (stage.image.diff_ids.empty()) {
+    stage.root = state.scratch_edge();
+    return;
+  }
+  ChainId chain;
+  for (const auto& diff_id : stage.image.diff_ids) chain = chain_id(chain, diff_id);
+  Vertex vertex;
+  vertex.op = SourceOp{base.identifier, {{"chain", chain.digest.str()}}};
+  vertex.platform = platform.str();
+  vertex.range = stage.range;
+  const std::string text = "FROM " + base.display;
+  StageCommand from;
+  vertex.name = stage.stage ? step_name(stage, from, text) : text;
+  stage.root = state.add(std::move(vertex));
+}
+
+/// The base image, named context or scratch below a stage that is FROM no other stage.
+void resolve_base(LowerState& state, StageState& stage) {
+  if (stage.resolved || stage.base) return;
+  stage.resolved = true;
+  std::string context = stage.context_value;
+  const bool replaces_stage = !context.empty() && stage.stage;
+  if (context.empty() && stage.base_name != kScratch) {
+    context = named_context(state, stage.base_name);
+  }
+  if (!context.empty() && !is_image_context(context)) {
+    stage.image = empty_image(state.target_platform);
+    stage.platform = state.target_platform;
+    stage.root = state.local_edge(stage.name.empty() ? stage.base_name : stage.name, {});
+    if (stage.stage && !replaces_stage) {
+      // FROM a directory: its files become the first layer.
+      Vertex copy;
+      copy.op = FileOp{{CopyAction{.source = "/", .destination = "/", .wildcard = false}}};
+      copy.inputs = {state.scratch_edge(), *stage.root};
+      copy.platform = platform_text(stage);
+      copy.range = stage.range;
+      copy.name = "FROM " + stage.base_name;
+      stage.root = state.add(std::move(copy));
+    }
+  } else if (context.empty() && stage.base_name == kScratch) {
+    stage.image = empty_image(state.target_platform);
+    stage.platform = state.target_platform;
+    stage.root = state.scratch_edge();
+  } else {
+    const std::string source = context.empty() ? "docker-image://" + stage.base_name : context;
+    at_range(stage.range, [&] { resolve_image(state, stage, source); });
+  }
+  // What replaces a stage as a whole, and what is only copied from, has no instructions to go
+  // through.
+  if (replaces_stage || !stage.stage) stage.dispatched = true;
+}
+
+/// ONBUILD triggers of the base image or stage become the stage's first commands. True if they read
+/// from stages or images, which may have to be reached and resolved, too.
+bool add_triggers(LowerState& state, StageState& stage) {
+  if (stage.triggers_done || !stage.stage || stage.dispatched) return false;
+  std::vector<std::string> triggers;
+  if (stage.base) {
+    if (!stage.base->triggers_done && !stage.base->dispatched) return false;
+    for (const auto& command : stage.base->commands) {
+      if (const auto* onbuild = std::get_if<parser::Onbuild>(&command.command.body)) {
+        triggers.push_back(onbuild->trigger);
+      }
+    }
+  } else {
+    triggers = std::exchange(stage.image.config.on_build, {});
+  }
+  stage.triggers_done = true;
+  bool new_deps = false;
+  std::vector<StageCommand> commands;
+  for (const auto& trigger : triggers) {
+    StageCommand command;
+    command.command = parser::parse_onbuild_trigger(trigger, stage.range);
+    command.from_onbuild = true;
+    link_command(state, stage, command);
+    new_deps = new_deps || !command.sources.empty();
+    commands.push_back(std::move(command));
+  }
+  stage.steps_total += static_cast<int>(commands.size());
+  stage.commands.insert(stage.commands.begin(), commands.begin(), commands.end());
+  return new_deps;
+}
+
+void resolve_reachable(LowerState& state, StageState& target) {
+  for (bool again = true; again;) {
+    again = false;
+    mark_reachable(target);
+    // Indexed: triggers may add sources while we go.
+    for (size_t i = 0; i < state.stages.size(); ++i) {
+      if (state.stages[i]->reachable) resolve_base(state, *state.stages[i]);
+    }
+    for (size_t i = 0; i < state.stages.size(); ++i) {
+      if (state.stages[i]->reachable && add_triggers(state, *state.stages[i])) again = true;
+    }
+    if (again) {
+      for (auto& stage : state.stages) stage->reachable = false;
+    }
+  }
+}
+
+void inherit(StageState& stage) {
+  if (!stage.base) return;
+  stage.root = stage.base->root;
+  stage.platform = stage.base->platform;
+  stage.image = stage.base->image;
+  stage.image.config.on_build.clear();
+  stage.env = stage.base->env;
+  stage.user = stage.base->user;
+  stage.build_args = stage.base->build_args;
+}
+
+void dispatch_stage(LowerState& state, StageState& stage) {
+  inherit(stage);
+  stage.dispatched = true;
+  auto& config = stage.image.config;
+  if (!config.get_env("PATH")) config.env.push_back("PATH=" + std::string(kDefaultPath));
+  for (const auto& variable : config.env) {
+    const auto equals = variable.find('=');
+    stage.env.set(variable.substr(0, equals),
+                  equals == std::string::npos ? "" : variable.substr(equals + 1));
+  }
+  if (!config.working_dir.empty()) config.working_dir = join_path("/", config.working_dir);
+  stage.user = config.user;
+  for (const auto& command : stage.commands) {
+    at_range(command.command.origin.range, [&] { dispatch(state, stage, command); });
+  }
+}
+
+StageState& find_target(LowerState& state) {
+  const std::string& name = state.options.target;
+  const size_t count = state.file.stages.size();
+  if (name.empty()) return *state.stages[count - 1];
+  if (StageState* found = state.find(name)) return *found;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < count; ++i) names.push_back(state.stages[i]->label);
+  Error error(fmt::format("target stage {} could not be found", go_quote(name)),
+              ErrorKind::not_found);
+  if (const auto meant = nearest(name, names); !meant.empty()) {
+    error.set_hint("did you mean " + meant + "?");
+  }
+  throw error;
+}
+
+/// Keeps only what `root` needs, in the same order.
+void drop_unneeded(Definition& definition, Edge& root) {
+  std::vector<bool> needed(definition.vertices.size());
+  needed[root.vertex] = true;
+  for (size_t i = definition.vertices.size(); i-- > 0;) {
+    if (!needed[i]) continue;
+    for (const auto& input : definition.vertices[i].inputs) needed[input.vertex] = true;
+  }
+  std::vector<uint32_t> renumbered(definition.vertices.size());
+  std::vector<Vertex> kept;
+  for (size_t i = 0; i < definition.vertices.size(); ++i) {
+    if (!needed[i]) continue;
+    renumbered[i] = static_cast<uint32_t>(kept.size());
+    kept.push_back(std::move(definition.vertices[i]));
+    for (auto& input : kept.back().inputs) input.vertex = renumbered[input.vertex];
+  }
+  definition.vertices = std::move(kept);
+  root.vertex = renumbered[root.vertex];
+}
+
+}  // namespace
+}  // namespace lowering
+
+LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& options,
+                   ImageResolver& resolver) {
+  using namespace lowering;
+  LowerState state{.file = dockerfile,
+                   .options = options,
+                   .resolver = resolver,
+                   .target_platform = options.target_platform.value_or(options.build_platform),
+                   .global_args = {},
+                   .epoch = {},
+                   .stages = {},
+                   .by_name = {},
+                   .definition = {},
+                   .locals = {},
+                   .scratch = {},
+                   .warnings = dockerfile.warnings};
+  set_default_args(state,
+                   options.target.empty() ? dockerfile.stages.back().from.name : options.target);
+  evaluate_meta_args(state);
+  read_epoch(state);
+  for (size_t i = 0; i < dockerfile.stages.size(); ++i) make_stage(state, dockerfile.stages[i], i);
+  StageState& target = find_target(state);
+  for (size_t i = 0; i < dockerfile.stages.size(); ++i) {
+    for (auto& command : state.stages[i]->commands) link_command(state, *state.stages[i], command);
+  }
+  std::set<const StageState*> done;
+  std::vector<const StageState*> path;
+  for (const auto& stage : state.stages) check_circular(stage.get(), done, path);
+  if (state.stages.size() == 1) state.stages[0]->label.clear();
+  resolve_reachable(state, target);
+  for (size_t i = 0; i < dockerfile.stages.size(); ++i) {
+    StageState& stage = *state.stages[i];
+    if (stage.reachable && !stage.dispatched) dispatch_stage(state, stage);
+  }
+  LoweredImage image;
+  image.root = *target.root;
+  image.config = std::move(target.image);
+  for (const auto& [key, value] : options.labels) image.config.config.labels[key] = value;
+  image.platform = target.platform.value_or(state.target_platform);
+  if (options.target_platform) image.config.platform = *options.target_platform;
+  image.source_date_epoch = state.epoch;
+  image.warnings = std::move(state.warnings);
+  image.definition = std::move(state.definition);
+  drop_unneeded(image.definition, image.root);
+  return image;
+}
+
+}  // namespace lade

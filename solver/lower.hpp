@@ -1,0 +1,68 @@
+// Lowering: from a Dockerfile's syntax tree to a graph (solver/definition.hpp) and the config of
+// the image it makes, for one target and one platform. Only what the target needs is in the graph.
+//
+// The semantics are those of BuildKit's Dockerfile frontend. Errors carry the range of the
+// instruction.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "parser/ast.hpp"
+#include "snapshotter/content/image_config.hpp"
+#include "solver/definition.hpp"
+
+namespace lade {
+
+/// What a base image is, as far as lowering needs to know.
+struct BaseImage {
+  std::string
+      identifier;       ///< for SourceOp: "docker-image://docker.io/library/debian:12@sha256:..."
+  std::string display;  ///< for progress: "docker.io/library/debian:12@sha256:..."
+  ImageConfig config;
+};
+
+/// Finds base images; the one place where lowering meets the outside. May block on the network.
+class ImageResolver {
+ public:
+  virtual ~ImageResolver() = default;
+  /// `source` is "docker-image://NAME" or "oci-layout://PATH[:TAG|@DIGEST]". Throws Error.
+  virtual BaseImage resolve(const std::string& source, const Platform& platform) = 0;
+};
+
+struct LowerOptions {
+  std::string target;  ///< empty: the last stage
+  std::map<std::string, std::string> build_args;
+  std::map<std::string, std::string> contexts;  ///< named contexts: name -> value as given
+  std::map<std::string, std::string> labels;    ///< --label
+  Platform build_platform = Platform::host();
+  std::optional<Platform> target_platform;   ///< absent: the build platform
+  std::vector<std::string> ignore_patterns;  ///< .dockerignore of the main context
+  std::vector<std::pair<std::string, std::string>> extra_hosts;
+  OpNetwork network = OpNetwork::sandbox;  ///< for RUNs without --network
+  bool allow_host_network = false;         ///< --allow network.host
+  bool allow_insecure = false;             ///< --allow security.insecure
+  bool no_cache = false;
+  bool main_context = true;  ///< false: there is no build context
+};
+
+struct LoweredImage {
+  Definition definition;
+  Edge root;  ///< the target's root filesystem
+  ImageConfig
+      config;  ///< diff_ids are the exporter's to fill in; this build's history has no `created`
+  Platform platform;
+  std::optional<int64_t> source_date_epoch;  ///< seconds; from the build-arg of that name
+  std::vector<parser::Warning> warnings;
+};
+
+/// Throws Error with a range for anything that is wrong in the file.
+LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& options,
+                   ImageResolver& resolver);
+
+}  // namespace lade

@@ -1,0 +1,234 @@
+// RUN.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "parser/heredoc.hpp"
+#include "parser/mount.hpp"
+#include "solver/lower_stage.hpp"
+
+namespace lade::lowering {
+namespace {
+
+constexpr std::string_view kScriptDir = "/dev/pipes/";
+
+/// "RUN |2 a=1 b=2 /bin/sh -c make": the build arguments in force come first.
+std::string history_text(const StageState& stage, const std::vector<std::string>& args) {
+  std::vector<std::string> words;
+  std::vector<std::string> names;
+  for (const auto& arg : stage.build_args) {
+    const std::string value = stage.env.get(arg.name).value_or(arg.value.value_or(""));
+    const auto known = std::find(names.begin(), names.end(), arg.name);
+    if (known != names.end()) {
+      words[static_cast<size_t>(known - names.begin())] = arg.name + "=" + value;
+    } else {
+      names.push_back(arg.name);
+      words.push_back(arg.name + "=" + value);
+    }
+  }
+  if (!words.empty()) words.insert(words.begin(), fmt::format("|{}", words.size()));
+  words.insert(words.end(), args.begin(), args.end());
+  return "RUN " + join(words, " ") + " # buildkit";
+}
+
+void set_proxies(const LowerState& state, ExecOp& op) {
+  static constexpr std::string_view kProxies[] = {"http_proxy", "https_proxy", "ftp_proxy",
+                                                  "no_proxy", "all_proxy"};
+  for (const auto& [name, value] : state.options.build_args) {
+    for (const auto proxy : kProxies) {
+      if (to_lower(name) != proxy) continue;
+      op.proxy_env[std::string(proxy)] = value;
+      op.proxy_env[to_upper(proxy)] = value;
+    }
+  }
+}
+
+/// A bind mount of the build context sees a copy of it, without what .dockerignore excludes and
+/// without letting the step touch the user's files.
+Edge context_copy(LowerState& state, StageState& stage, const std::string& source) {
+  if (!state.options.main_context) throw Error("there is no build context to mount from");
+  Vertex copy;
+  // The copied path keeps its place, so that `source` is the mount's subpath as with any other
+  // input.
+  CopyAction action{.source = source, .destination = source, .wildcard = false};
+  copy.op = FileOp{{std::move(action)}};
+  copy.inputs = {state.scratch_edge(), state.local_edge("context", state.options.ignore_patterns)};
+  copy.platform = platform_text(stage);
+  copy.name = "[internal] load " + source + " of the build context";
+  copy.ignore_cache = false;
+  return state.add(std::move(copy));
+}
+
+struct RunBuilder {
+  LowerState& state;
+  StageState& stage;
+  Vertex& vertex;
+  ExecOp& op;
+
+  uint32_t input(Edge edge) {
+    vertex.inputs.push_back(edge);
+    return static_cast<uint32_t>(vertex.inputs.size() - 1);
+  }
+
+  std::string mount_target(const std::string& target) const {
+    const std::string path = join_path(op.cwd, target);
+    if (path == "/") throw Error(fmt::format("invalid mount target {}", go_quote(path)));
+    return path;
+  }
+
+  void add_bind(const parser::ResolvedMount& mount, StageState* source, ExecMount& out) {
+    const std::string subpath = join_path("/", mount.source);
+    out.subpath = subpath == "/" ? "" : subpath;
+    out.read_only = mount.read_only;
+    if (!source) {
+      out.input = input(context_copy(state, stage, subpath));
+      return;
+    }
+    if (!source->dispatched) {
+      throw Error(fmt::format(
+          "cannot mount from stage {} to {}, stage needs to be defined before current command",
+          go_quote(mount.from), go_quote(mount.target)));
+    }
+    out.input = input(*source->root);
+  }
+
+  void add_cache(const parser::ResolvedMount& mount, StageState* source, ExecMount& out) {
+    out.read_only = mount.read_only;
+    out.id = mount.id.empty() ? clean_path(mount.target) : mount.id;
+    out.sharing = mount.sharing == parser::CacheSharing::private_ ? CacheMountSharing::exclusive
+                  : mount.sharing == parser::CacheSharing::locked ? CacheMountSharing::locked
+                                                                  : CacheMountSharing::shared;
+    out.mode = mount.mode.value_or(0755);
+    out.uid = mount.uid.value_or(0);
+    out.gid = mount.gid.value_or(0);
+    if (source && source->base_name != "scratch") {
+      if (!source->dispatched) {
+        throw Error(fmt::format("cannot mount from stage {}, it needs to be defined before",
+                                go_quote(mount.from)));
+      }
+      out.input = input(*source->root);
+      const std::string subpath = join_path("/", mount.source);
+      out.subpath = subpath == "/" ? "" : subpath;
+    }
+  }
+
+  void add_mount(const parser::RunMount& mount, StageState* source) {
+    const auto resolved = parser::resolve_mount(
+        mount, [&](std::string_view word) { return expand(state, stage, word); });
+    ExecMount out;
+    switch (resolved.type) {
+      case parser::MountType::bind:
+        out.type = ExecMountType::bind;
+        out.target = mount_target(resolved.target);
+        add_bind(resolved, source, out);
+        break;
+      case parser::MountType::cache:
+        out.type = ExecMountType::cache;
+        out.target = mount_target(resolved.target);
+        add_cache(resolved, source, out);
+        break;
+      case parser::MountType::tmpfs:
+        out.type = ExecMountType::tmpfs;
+        out.target = mount_target(resolved.target);
+        out.read_only = false;
+        out.size_bytes = static_cast<uint64_t>(resolved.size);
+        break;
+      case parser::MountType::secret:
+      case parser::MountType::ssh:
+        add_secret(resolved, out);
+        break;
+    }
+    op.mounts.push_back(std::move(out));
+  }
+
+  void add_secret(const parser::ResolvedMount& mount, ExecMount& out) {
+    const bool ssh = mount.type == parser::MountType::ssh;
+    out.type = ssh ? ExecMountType::ssh : ExecMountType::secret;
+    out.id = !mount.id.empty() ? mount.id : ssh ? "default" : base_name(mount.target);
+    out.required = mount.required;
+    out.env = mount.env;
+    out.env_only = mount.env.has_value() && mount.target.empty();
+    out.mode = mount.mode.value_or(ssh ? 0600 : 0400);
+    out.uid = mount.uid.value_or(0);
+    out.gid = mount.gid.value_or(0);
+    if (!mount.target.empty()) {
+      out.target = mount_target(mount.target);
+    } else {
+      out.target = ssh ? "" : "/run/secrets/" + base_name(out.id);
+    }
+  }
+};
+
+void check_entitlements(const LowerState& state, const ExecOp& op) {
+  if (op.network == OpNetwork::host && !state.options.allow_host_network) {
+    Error error("the step wants the host's network, which was not granted");
+    error.set_hint("add --allow network.host if you trust this Dockerfile");
+    throw error;
+  }
+  if (op.security == OpSecurity::insecure && !state.options.allow_insecure) {
+    Error error("the step wants to run without a sandbox, which was not granted");
+    error.set_hint("add --allow security.insecure if you trust this Dockerfile");
+    throw error;
+  }
+}
+
+}  // namespace
+
+void dispatch_run(LowerState& state, StageState& stage, const StageCommand& command,
+                  const parser::Run& run) {
+  ExecOp op;
+  Vertex vertex;
+  vertex.inputs = {*stage.root};
+  const parser::Script script = parser::script_of(run.command);
+  if (script.kind == parser::Script::Kind::exec) {
+    op.args = run.command.words;
+  } else {
+    op.args = stage.image.config.shell && !stage.image.config.shell->empty()
+                  ? *stage.image.config.shell
+                  : std::vector<std::string>{"/bin/sh", "-c"};
+    if (script.kind == parser::Script::Kind::file) {
+      op.script = ExecOp::Script{std::string(kScriptDir) + script.name, script.text};
+      op.args.push_back(op.script->path);
+    } else {
+      op.args.push_back(script.text);
+    }
+  }
+  op.env = stage.env.assignments();
+  op.cwd = stage.image.config.working_dir.empty() ? "/" : stage.image.config.working_dir;
+  op.user = stage.user;
+  op.extra_hosts = state.options.extra_hosts;
+  op.network = run.network == parser::NetworkMode::none   ? OpNetwork::none
+               : run.network == parser::NetworkMode::host ? OpNetwork::host
+                                                          : state.options.network;
+  op.security =
+      run.security == parser::SecurityMode::insecure ? OpSecurity::insecure : OpSecurity::sandbox;
+  if (!run.devices.empty()) throw Error("RUN --device is not supported: lade has no CDI devices");
+  check_entitlements(state, op);
+  set_proxies(state, op);
+  RunBuilder builder{state, stage, vertex, op};
+  for (size_t i = 0; i < run.mounts.size(); ++i)
+    builder.add_mount(run.mounts[i], command.sources[i]);
+
+  std::string text = command.command.origin.text;
+  if (!script.summary.empty()) text += " (" + script.summary + ")";
+  parser::ExpansionOptions shown = state.expansion();
+  shown.keep_quotes = true;
+  shown.keep_unset = true;
+  try {
+    text = parser::process_word(text, stage.env.environment(), shown).text;
+  } catch (const Error&) {
+    // What the shell understands need not be a word for us; it is shown as written.
+  }
+  vertex.name = step_name(stage, command, with_upper_keyword(text));
+  vertex.range = command.command.origin.range;
+  vertex.platform = platform_text(stage);
+  vertex.ignore_cache = state.options.no_cache;
+  const std::string history = history_text(stage, op.args);
+  vertex.op = std::move(op);
+  stage.root = state.add(std::move(vertex));
+  add_history(stage, history, true);
+}
+
+}  // namespace lade::lowering

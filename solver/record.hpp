@@ -1,0 +1,30 @@
+// Cache records as plain data: what a vertex produced, under which key.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/digest.hpp"
+
+namespace lade {
+
+/// What an input contributed, kept so that a later build can compare contents without having hashed
+/// them when the record was made.
+struct RecordInput {
+  std::vector<int64_t> layers;  ///< the stack that was read as a whole (a RUN's root); bottom first
+  Digest selection;             ///< of what a COPY or a bind mount read of it; empty() if all of it
+};
+
+struct CacheRecord {
+  Digest key;  ///< definition key it was made under; dependents' keys build on it
+  Digest op;   ///< op_digest of the vertex
+  std::vector<RecordInput> inputs;
+  std::vector<int64_t> layers;  ///< the result: a stack of LayerIds, bottom first
+  /// Named parts of the key (op_components, then inputs), for `lade explain`.
+  std::vector<std::pair<std::string, std::string>> components;
+  int64_t created_at = 0;  ///< seconds since 1970
+};
+
+}  // namespace lade

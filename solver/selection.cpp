@@ -1,0 +1,174 @@
+#include "solver/selection.hpp"
+
+#include <oneapi/tbb/parallel_for_each.h>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/pattern.hpp"
+#include "base/text.hpp"
+#include "base/wire.hpp"
+
+namespace lade {
+namespace {
+
+/// "a/b" for "/a/b/", "" for "/".
+std::string relative_of(const std::string& path) {
+  const std::string clean = clean_path("/" + path);
+  return clean.substr(1);
+}
+
+std::string below(const std::string& dir, const std::string& path) {
+  return dir.empty() ? path : path.substr(dir.size() + 1);
+}
+
+[[noreturn]] void throw_missing(const Tree& tree, const std::string& path) {
+  Error error(fmt::format("\"{}\" not found in {}", path, tree.what()), ErrorKind::not_found);
+  error.set_hint(tree.missing_hint(path));
+  throw error;
+}
+
+/// Walks a directory with the excludes (and, for --parents, the includes) of the action.
+class Walk {
+ public:
+  Walk(const Tree& tree, const CopyAction& action, const std::vector<std::string>& includes)
+      : tree_(tree), excludes_(action.excludes), includes_(includes) {}
+
+  std::vector<SelectedEntry> run(const std::string& root) {
+    descend(root, "", nullptr, nullptr);
+    return std::move(entries_);
+  }
+
+ private:
+  void descend(const std::string& dir, const std::string& relative, const PatternMatcher::Match* excluded,
+               const PatternMatcher::Match* included) {
+    for (auto& [name, found] : tree_.index().list(dir)) {
+      const std::string path = relative.empty() ? name : relative + "/" + name;
+      const auto exclude = excludes_.match(path, excluded);
+      const auto include = includes_.match(path, included);
+      const bool chosen = !exclude.matched && (includes_.empty() || include.matched);
+      const bool directory = found.entry->type == EntryType::directory;
+      if (!chosen && !directory) continue;
+      if (directory && !chosen && !may_hold_chosen(path, exclude.matched)) continue;
+      const size_t position = entries_.size();
+      const std::string child_dir = found.path;
+      entries_.push_back({path, std::move(found), !chosen});
+      if (!directory) continue;
+      descend(child_dir, path, &exclude, &include);
+      // A directory that was only walked for what might be below, and held nothing.
+      if (!chosen && entries_.size() == position + 1) entries_.pop_back();
+    }
+  }
+
+  bool may_hold_chosen(const std::string& path, bool excluded) const {
+    if (excluded && !excludes_.exception_may_match_below(path)) return false;
+    return includes_.empty() || includes_.may_match_below(path) || excluded;
+  }
+
+  const Tree& tree_;
+  PatternMatcher excludes_;
+  PatternMatcher includes_;
+  std::vector<SelectedEntry> entries_;
+};
+
+SelectedRoot make_root(const Tree& tree, const CopyAction& action, const std::string& path) {
+  auto found = tree.index().resolve(relative_of(path));
+  if (!found) throw_missing(tree, path);
+  SelectedRoot root;
+  root.name = base_name(path);
+  root.path = path;
+  root.found = *found;
+  if (found->entry->type == EntryType::directory) {
+    root.entries = Walk(tree, action, {}).run(found->path);
+  }
+  return root;
+}
+
+/// Paths that `pattern` (with wildcards) names; directories that match are not searched further.
+std::vector<std::string> expand_wildcards(const Tree& tree, const std::string& pattern) {
+  std::string base;
+  std::string rest;
+  for (const auto& part : split(relative_of(pattern), '/')) {
+    std::string& out = rest.empty() && !has_wildcard(part) ? base : rest;
+    out += (out.empty() ? "" : "/") + part;
+  }
+  const Glob glob(rest, Glob::Dialect::path);
+  std::vector<std::string> matches;
+  const auto root = tree.index().resolve(base);
+  if (!root || root->entry->type != EntryType::directory) return matches;
+  tree.index().walk(root->path, [&](const Found& found) {
+    const std::string relative = below(root->path, found.path);
+    if (!glob.matches(relative)) return true;
+    matches.push_back("/" + (base.empty() ? relative : base + "/" + relative));
+    return false;
+  });
+  return matches;
+}
+
+/// --parents: the part before "/./" is left out of the kept path.
+SelectedRoot select_with_parents(const Tree& tree, const CopyAction& action) {
+  const auto pivot = action.source.find("/./");
+  const std::string top = pivot == std::string::npos ? "/" : clean_path("/" + action.source.substr(0, pivot));
+  const std::string kept =
+      relative_of(pivot == std::string::npos ? action.source : action.source.substr(pivot + 3));
+  if (!has_wildcard(top) && !has_wildcard(kept)) {
+    const std::string whole = join_path(top, kept);
+    if (!tree.index().resolve(relative_of(whole))) throw_missing(tree, whole);
+  }
+  auto found = tree.index().resolve(relative_of(top));
+  if (!found) throw_missing(tree, top);
+  SelectedRoot root;
+  root.name = base_name(top);
+  root.path = action.source;
+  root.found = *found;
+  root.keep_parents = true;
+  const std::vector<std::string> includes =
+      kept.empty() ? std::vector<std::string>{} : std::vector<std::string>{kept};
+  if (found->entry->type == EntryType::directory) {
+    root.entries = Walk(tree, action, includes).run(found->path);
+  }
+  return root;
+}
+
+}  // namespace
+
+std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& action) {
+  std::vector<SelectedRoot> roots;
+  if (action.parents) {
+    roots.push_back(select_with_parents(tree, action));
+  } else if (action.wildcard && has_wildcard(action.source)) {
+    for (const auto& path : expand_wildcards(tree, action.source)) {
+      roots.push_back(make_root(tree, action, path));
+    }
+  } else {
+    roots.push_back(make_root(tree, action, action.source));
+  }
+  return roots;
+}
+
+Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots) {
+  // Hash contents in parallel first; then one pass in order.
+  std::vector<const Found*> files;
+  for (const auto& root : roots) {
+    if (root.found.entry->type == EntryType::regular) files.push_back(&root.found);
+    for (const auto& entry : root.entries) {
+      if (entry.found.entry->type == EntryType::regular) files.push_back(&entry.found);
+    }
+  }
+  tbb::parallel_for_each(files.begin(), files.end(), [&](const Found* file) { tree.content(*file); });
+  Hasher hasher;
+  const auto add = [&](const Found& found, const std::string& relative) {
+    Entry entry = *found.entry;
+    if (entry.type == EntryType::regular) entry.content = tree.content(found);
+    hash_entry(hasher, entry, relative);
+  };
+  for (const auto& root : roots) {
+    hasher.update(WireWriter().text("root").text(root.name).number(root.entries.size()).str());
+    // A copied directory's own owner and mode do not reach the destination.
+    if (root.found.entry->type != EntryType::directory) add(root.found, "");
+    for (const auto& entry : root.entries) add(entry.found, entry.relative);
+  }
+  return hasher.finish();
+}
+
+}  // namespace lade

@@ -1,0 +1,341 @@
+// Results: look up, wait or run, record.
+#include "solver/solve.hpp"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "solver/solve_run.hpp"
+#include "solver/step_lock.hpp"
+
+namespace lade {
+namespace {
+
+constexpr std::string_view kLocalScheme = "local://";
+constexpr auto kFirstPoll = std::chrono::milliseconds(5);
+constexpr auto kLastPoll = std::chrono::milliseconds(50);
+
+Error canceled_error() { return Error("canceled", ErrorKind::canceled); }
+
+int64_t now_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+Solver::Run::Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
+                 ProgressSink& progress, SolveOptions options)
+    : state_(state),
+      loop_(loop),
+      executor_(executor),
+      images_(images),
+      progress_(progress),
+      options_(std::move(options)),
+      cache_(state.database()),
+      free_slots_(options_.max_parallelism) {
+  if (executor_) executor_->attach(loop_);
+}
+
+LayerStack Solver::Run::solve(const Definition& definition, Edge root) {
+  definition_ = &definition;
+  states_.resize(definition.vertices.size());
+  mark_root_chain(root.vertex);
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    if (!vertex_at(i).name.empty()) progress_.declared(number(i), vertex_at(i).name);
+    states_[i].key = compute_key(i);
+    states_[i].result = compute_result(i);
+  }
+  const Task<Ref> wanted = states_[root.vertex].result;
+  wanted.start();
+  // What a failed build started still has to end before its state may go.
+  loop_.run_until([&] {
+    if (!wanted.done() || background_ > 0) return false;
+    for (const auto& state : states_) {
+      if (state.key.running() || state.result.running()) return false;
+    }
+    for (const auto& [name, task] : locals_) {
+      if (task.running()) return false;
+    }
+    for (const auto& [layer, task] : fetches_) {
+      if (task.running()) return false;
+    }
+    return true;
+  });
+  if (first_error_) std::rethrow_exception(first_error_);
+  const LayerStack layers = wanted.get().layers;
+  // Images of which nothing was needed were there, as far as this build is concerned.
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    const auto* source = std::get_if<SourceOp>(&vertex_at(i).op);
+    if (source && source->identifier.find("image://") != std::string::npos) announce_cached(i);
+  }
+  return layers;
+}
+
+void Solver::Run::mark_root_chain(uint32_t vertex) {
+  root_chain_.insert(vertex);
+  const Vertex& v = vertex_at(vertex);
+  for (size_t i = 0; i < v.inputs.size(); ++i) {
+    // Layers of the result are those of the first input, and of all of a merge's.
+    if (i == 0 || std::holds_alternative<MergeOp>(v.op)) mark_root_chain(v.inputs[i].vertex);
+  }
+}
+
+Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
+  if (std::holds_alternative<SourceOp>(vertex_at(vertex).op)) {
+    co_return co_await source_result(vertex);
+  }
+  bool own_failure = true;
+  try {
+    check_canceled();
+    VertexKey key = co_await this->key(vertex);
+    if (key.hit) co_return Ref{*key.hit, nullptr};
+    own_failure = false;
+    std::vector<Ref> inputs = co_await input_results(vertex);
+    own_failure = true;
+    check_canceled();
+    const auto same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
+    if (same) {
+      // What builds on this vertex had its key computed already, from the key that missed; it compares
+      // contents in turn. The alias makes the next build hit at once.
+      cache_.alias(key.key, same->key);
+      announce_cached(vertex);
+      co_return Ref{same->layers, nullptr};
+    }
+    co_return co_await run_or_wait(vertex, std::move(key), std::move(inputs));
+  } catch (const Error& error) {
+    if (own_failure) fail(vertex, error);
+    throw;
+  }
+}
+
+Task<Ref> Solver::Run::source_result(uint32_t vertex) {
+  const auto& op = std::get<SourceOp>(vertex_at(vertex).op);
+  try {
+    if (op.identifier == "scratch") co_return Ref{};
+    if (op.identifier.starts_with(kLocalScheme)) {
+      announce_started(vertex);
+      auto tree = co_await local_tree(op.identifier.substr(kLocalScheme.size()));
+      progress_.completed(number(vertex));
+      co_return Ref{{}, std::move(tree)};
+    }
+    Ref ref{images_.resolved(op.identifier).layers, nullptr};
+    for (const LayerId layer : ref.layers) image_vertex_.emplace(layer, vertex);
+    co_return ref;
+  } catch (const Error& error) {
+    fail(vertex, error);
+    throw;
+  }
+}
+
+Task<std::vector<Ref>> Solver::Run::input_results(uint32_t vertex) {
+  const auto& inputs = vertex_at(vertex).inputs;
+  for (const auto& input : inputs) states_[input.vertex].result.start();
+  std::vector<Ref> refs;
+  for (const auto& input : inputs) {
+    Ref ref = co_await result(input.vertex);
+    refs.push_back(std::move(ref));
+  }
+  co_return refs;
+}
+
+Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
+  if (vertex_at(vertex).ignore_cache) co_return co_await run_vertex(vertex, key, inputs);
+  StepLock lock(state_.locks(), key.key);
+  auto pause = kFirstPoll;
+  bool told = false;
+  for (;;) {
+    const auto attempt = lock.try_acquire();
+    check_canceled();
+    // Whoever had the lock before us may have recorded what we want.
+    VertexKey again = key;
+    if (attempt != StepLock::Attempt::busy && look_up(vertex, again)) {
+      lock.succeed();
+      announce_cached(vertex);
+      co_return Ref{*again.hit, nullptr};
+    }
+    if (attempt == StepLock::Attempt::owned) break;
+    if (attempt == StepLock::Attempt::finished) continue;
+    if (!told) {
+      announce_started(vertex);
+      progress_.status(number(vertex), "waiting for another build that runs this step", 0, 0);
+      told = true;
+    }
+    co_await sleep_for(loop_, pause);
+    pause = std::min(pause * 2, kLastPoll);
+  }
+  try {
+    Ref ref = co_await run_vertex(vertex, key, inputs);
+    lock.succeed();
+    co_return ref;
+  } catch (const Error& error) {
+    // A canceled build leaves the step to whoever waits; a failed step fails for all.
+    if (error.kind() != ErrorKind::canceled && !canceled_) lock.fail(error.message());
+    throw;
+  }
+}
+
+Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
+  std::vector<RecordInput> record_inputs = key.inputs;
+  announce_started(vertex);
+  LayerStack layers = co_await run_op(vertex, inputs, record_inputs);
+  record(vertex, key, std::move(record_inputs), layers);
+  progress_.completed(number(vertex));
+  if (options_.on_layer && root_chain_.contains(vertex) && !layers.empty()) {
+    ++background_;
+    const LayerId layer = layers.back();
+    cpu_enqueue([this, layer] {
+      // A failure here is found again, and reported, when the export asks for the layer's blob.
+      try {
+        options_.on_layer(layer);
+      } catch (const std::exception&) {
+      }
+      loop_.post([this] { --background_; });
+    });
+  }
+  co_return Ref{std::move(layers), nullptr};
+}
+
+Task<LayerStack> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& inputs,
+                                     std::vector<RecordInput>& record) {
+  const Vertex& v = vertex_at(vertex);
+  for (size_t i = 0; i < inputs.size(); ++i) record[i].layers = inputs[i].layers;
+  LayerStack layers;
+  if (std::holds_alternative<MergeOp>(v.op)) {
+    for (const auto& input : inputs) {
+      layers.insert(layers.end(), input.layers.begin(), input.layers.end());
+    }
+    co_return layers;
+  }
+  for (const auto& input : inputs) co_await ensure_directories(input.layers);
+  check_canceled();
+  if (const auto* file = std::get_if<FileOp>(&v.op)) {
+    co_return co_await run_file(vertex, *file, inputs, record);
+  }
+  std::vector<LayerStack> stacks;
+  for (const auto& input : inputs) stacks.push_back(input.layers);
+  layers = inputs[0].layers;
+  const LayerId made = co_await run_exec(vertex, std::get<ExecOp>(v.op), std::move(stacks));
+  layers.push_back(made);
+  co_return layers;
+}
+
+Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
+                                       const std::vector<Ref>& inputs,
+                                       std::vector<RecordInput>& record) {
+  LayerStack layers = inputs[0].layers;
+  auto work = [&] {
+    InputTrees trees;
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      trees.push_back(inputs[i].local ? inputs[i].local : stack_tree(state_.layers(), inputs[i].layers));
+    }
+    const LayerId layer = run_file_op(state_.layers(), layers, op, trees);
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      if (!inputs[i].local) record[i].selection = input_selection(vertex_at(vertex), i, trees[i - 1]);
+    }
+    return layer;
+  };
+  const LayerId made = co_await on_cpu(loop_, work);
+  layers.push_back(made);
+  co_return layers;
+}
+
+Task<void> Solver::Run::ensure_directories(LayerStack layers) {
+  std::vector<Task<void>> fetches;
+  for (const LayerId layer : layers) {
+    if (!fetches_.contains(layer)) {
+      if (state_.layers().has_directory(layer)) continue;
+      fetches_[layer] = fetch_layer(layer);
+    }
+    fetches.push_back(fetches_[layer]);
+    fetches.back().start();
+  }
+  for (const auto& fetch : fetches) co_await fetch;
+}
+
+Task<void> Solver::Run::fetch_layer(LayerId layer) {
+  auto provider = images_.provider_of(layer);
+  if (!provider) provider = local_blobs(state_.content());
+  const auto from = image_vertex_.find(layer);
+  const bool shown = from != image_vertex_.end();
+  if (shown) announce_started(from->second);
+  const auto info = state_.layers().info(layer);
+  const std::string item =
+      info && !info->blobs.empty() ? info->blobs.front().descriptor.digest.str() : "layer";
+  auto work = [&] {
+    state_.layers().ensure_directory(layer, *provider, [&](uint64_t done, uint64_t total) {
+      if (shown) progress_.status(number(from->second), item, done, total);
+    });
+  };
+  co_await on_thread(loop_, work);
+  if (!shown) co_return;
+  // The image is there when its last layer is.
+  for (const auto& [other, vertex] : image_vertex_) {
+    if (vertex == from->second && !state_.layers().has_directory(other)) co_return;
+  }
+  progress_.completed(number(from->second));
+}
+
+void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
+                         const LayerStack& layers) {
+  CacheRecord record;
+  record.key = key.key;
+  record.op = key.op;
+  record.inputs = std::move(inputs);
+  record.layers = layers;
+  record.components = op_components(vertex_at(vertex));
+  record.created_at = now_seconds();
+  cache_.put(record);
+}
+
+void Solver::Run::announce_cached(uint32_t vertex) {
+  if (std::exchange(states_[vertex].announced, true)) return;
+  if (!vertex_at(vertex).name.empty()) progress_.cached(number(vertex));
+}
+
+void Solver::Run::announce_started(uint32_t vertex) {
+  if (std::exchange(states_[vertex].announced, true)) return;
+  if (!vertex_at(vertex).name.empty()) progress_.started(number(vertex));
+}
+
+void Solver::Run::check_canceled() const {
+  if (canceled_) throw canceled_error();
+}
+
+void Solver::Run::fail(uint32_t vertex, const Error& error) {
+  if (error.kind() == ErrorKind::canceled) {
+    progress_.canceled(number(vertex));
+    if (!first_error_) first_error_ = std::make_exception_ptr(error);
+    return;
+  }
+  progress_.failed(number(vertex), error.message());
+  if (!first_error_) {
+    Error out = error;
+    if (vertex_at(vertex).range.first_line > 0) out.add_range(vertex_at(vertex).range);
+    first_error_ = std::make_exception_ptr(out);
+    failure = SolveFailure{vertex_at(vertex).name, vertex_at(vertex).range, logs_[vertex]};
+  }
+  cancel();
+}
+
+void Solver::Run::cancel() {
+  if (std::exchange(canceled_, true)) return;
+  for (const auto step : running_) executor_->kill(step);
+}
+
+Solver::Solver(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
+               ProgressSink& progress, SolveOptions options)
+    : run_(std::make_unique<Run>(state, loop, executor, images, progress, std::move(options))) {}
+Solver::~Solver() = default;
+
+LayerStack Solver::solve(const Definition& definition, Edge root) {
+  return run_->solve(definition, root);
+}
+
+void Solver::cancel() { run_->cancel(); }
+
+const SolveFailure* Solver::failure() const { return run_->failure ? &*run_->failure : nullptr; }
+
+}  // namespace lade

@@ -1,0 +1,64 @@
+// The solver: runs what a graph needs and is not cached, as parallel as the graph allows.
+//
+// Two questions are asked of a vertex. Its *key* (definition key) is made of its op and its inputs' keys; for a
+// COPY from a local directory of what it selects there. It needs no layer data. A record under that key is a hit,
+// and then nothing below it has to run. Its *result* is a ref: of the record, of a record of the same op whose
+// inputs had the same content, or of running it. The vertex's key is then that record's, so that what builds on
+// it finds its own records even though something further down changed.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "base/progress.hpp"
+#include "snapshotter/state.hpp"
+#include "solver/definition.hpp"
+#include "solver/executor/executor.hpp"
+#include "solver/source/image.hpp"
+#include "solver/source/local.hpp"
+
+namespace lade {
+
+struct SolveOptions {
+  std::map<std::string, LocalSourceOptions> locals;  ///< by the name in "local://NAME"
+  std::map<std::string, std::string> secrets;        ///< id -> value
+  int max_parallelism = 0;                           ///< running steps at once; 0: no limit
+  /// Called on a worker thread for each new layer on the way to the root, while later steps run.
+  std::function<void(LayerId)> on_layer;
+};
+
+/// Of a build that failed because of one vertex.
+struct SolveFailure {
+  std::string vertex_name;
+  SourceRange range;
+  std::string log_tail;  ///< the last lines of a step's output
+};
+
+/// One build. Create, run and destroy on the event loop's thread.
+class Solver {
+ public:
+  /// `executor` may be null if the graph has no exec ops.
+  Solver(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
+         ProgressSink& progress, SolveOptions options);
+  ~Solver();
+
+  /// Runs the loop until `root` is there or the build failed, and everything it started has ended. Throws the
+  /// first Error, or Error(canceled).
+  LayerStack solve(const Definition& definition, Edge root);
+
+  /// Ends the build soon: running steps are killed. From the loop's thread.
+  void cancel();
+
+  /// After solve() threw: what failed, if it was a vertex.
+  const SolveFailure* failure() const;
+
+ private:
+  class Run;
+  std::unique_ptr<Run> run_;
+};
+
+}  // namespace lade

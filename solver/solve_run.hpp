@@ -1,0 +1,113 @@
+// Inside of the solver: one run over one graph. Included by solver/solve*.cpp only.
+#pragma once
+
+#include <deque>
+#include <set>
+#include <unordered_map>
+
+#include "base/task.hpp"
+#include "solver/cache_store.hpp"
+#include "solver/exec_op.hpp"
+#include "solver/file_op.hpp"
+#include "solver/solve.hpp"
+
+namespace lade {
+
+/// The result of a vertex: a stack of layers, or a local directory.
+struct Ref {
+  LayerStack layers;
+  std::shared_ptr<const Tree> local;
+};
+
+/// What is known of a vertex before it runs.
+struct VertexKey {
+  Digest op;
+  Digest key;                      ///< definition key, or that of the record it led to
+  std::optional<LayerStack> hit;   ///< the record's result
+  std::vector<RecordInput> inputs; ///< selections of local inputs, filled in before the others are known
+};
+
+class Solver::Run {
+ public:
+  Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
+      ProgressSink& progress, SolveOptions options);
+
+  LayerStack solve(const Definition& definition, Edge root);
+  void cancel();
+  std::optional<SolveFailure> failure;
+
+ private:
+  struct VertexState {
+    Task<VertexKey> key;
+    Task<Ref> result;
+    bool announced = false;  // progress was told cached/started
+  };
+
+  // Keys (solve_key.cpp)
+  Task<VertexKey> key(uint32_t vertex) const { return states_.at(vertex).key; }
+  Task<VertexKey> compute_key(uint32_t vertex);
+  Task<std::shared_ptr<const Tree>> local_tree(std::string name);
+  Task<std::shared_ptr<const Tree>> scan_local_tree(std::string name);
+  VertexKey image_key(const SourceOp& op) const;
+  bool look_up(uint32_t vertex, VertexKey& key);
+
+  // Contents (solve_key.cpp)
+  Task<std::optional<CacheRecord>> find_same_content(uint32_t vertex, Digest op,
+                                                     std::vector<RecordInput> inputs,
+                                                     std::vector<Ref> refs);
+  static Digest input_selection(const Vertex& vertex, size_t input, std::shared_ptr<const Tree> tree);
+
+  // Results (solve.cpp)
+  Task<Ref> result(uint32_t vertex) const { return states_.at(vertex).result; }
+  Task<Ref> compute_result(uint32_t vertex);
+  Task<Ref> source_result(uint32_t vertex);
+  Task<std::vector<Ref>> input_results(uint32_t vertex);
+  Task<Ref> run_or_wait(uint32_t vertex, VertexKey key, std::vector<Ref> inputs);
+  Task<Ref> run_vertex(uint32_t vertex, VertexKey key, std::vector<Ref> inputs);
+  Task<LayerStack> run_op(uint32_t vertex, const std::vector<Ref>& inputs,
+                          std::vector<RecordInput>& record);
+  Task<LayerStack> run_file(uint32_t vertex, const FileOp& op, const std::vector<Ref>& inputs,
+                            std::vector<RecordInput>& record);
+  Task<void> ensure_directories(LayerStack layers);
+  Task<void> fetch_layer(LayerId layer);
+  void record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
+              const LayerStack& layers);
+
+  // Steps (solve_exec.cpp)
+  Task<LayerId> run_exec(uint32_t vertex, const ExecOp& op, std::vector<LayerStack> inputs);
+  Task<ExecResult> run_process(uint32_t vertex, const ExecSpec& spec);
+  Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(const ExecOp& op,
+                                                              std::map<size_t, std::string>& paths);
+  void keep_log(uint32_t vertex, std::string_view bytes);
+
+  void announce_cached(uint32_t vertex);
+  void announce_started(uint32_t vertex);
+  void fail(uint32_t vertex, const Error& error);
+  void check_canceled() const;
+  void mark_root_chain(uint32_t vertex);
+  static VertexNumber number(uint32_t vertex) { return vertex + 1; }
+  const Vertex& vertex_at(uint32_t vertex) const { return definition_->vertices[vertex]; }
+
+  StateDir& state_;
+  EventLoop& loop_;
+  Executor* executor_;
+  ImageSources& images_;
+  ProgressSink& progress_;
+  SolveOptions options_;
+  CacheStore cache_;
+  const Definition* definition_ = nullptr;
+  std::vector<VertexState> states_;
+  std::set<uint32_t> root_chain_;  // vertices whose new layers are the result's
+  std::unordered_map<std::string, Task<std::shared_ptr<const Tree>>> locals_;
+  std::unordered_map<LayerId, Task<void>> fetches_;
+  std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to
+  std::set<Executor::StepId> running_;
+  std::unordered_map<uint32_t, std::string> logs_;
+  std::deque<std::coroutine_handle<>> waiting_for_slot_;
+  int free_slots_ = 0;
+  int background_ = 0;  // on_layer calls under way
+  bool canceled_ = false;
+  std::exception_ptr first_error_;
+};
+
+}  // namespace lade

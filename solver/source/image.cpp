@@ -1,0 +1,211 @@
+#include "solver/source/image.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "solver/source/oci_layout.hpp"
+
+namespace lade {
+namespace {
+
+constexpr std::string_view kImageScheme = "docker-image://";
+constexpr std::string_view kLayoutScheme = "oci-layout://";
+constexpr uint64_t kMaxManifest = 4u << 20;
+constexpr uint64_t kMaxConfig = 8u << 20;
+
+class LocalBlobs : public BlobProvider {
+ public:
+  explicit LocalBlobs(ContentStore& content) : content_(content) {}
+  std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
+    auto fd = content_.open_blob(descriptor.digest);
+    if (!fd) {
+      throw Error("blob " + descriptor.digest.str() + " is not in the content store",
+                  ErrorKind::not_found);
+    }
+    return std::make_unique<FdSource>(std::move(*fd));
+  }
+  std::string where() const override { return "the local content store"; }
+
+ private:
+  ContentStore& content_;
+};
+
+/// A small blob from the content store, else from `blobs`; verified and kept.
+std::string fetch_small(ContentStore& content, BlobProvider& blobs, const Descriptor& descriptor,
+                        uint64_t limit) {
+  if (content.has(descriptor.digest)) return content.read_blob(descriptor.digest, limit);
+  const auto source = blobs.open(descriptor);
+  const std::string bytes = read_all(*source, limit, "blob " + descriptor.digest.str());
+  if (Digest::of(bytes) != descriptor.digest) {
+    throw Error(fmt::format("blob {} from {} has other bytes than its digest says",
+                            descriptor.digest.str(), blobs.where()),
+                ErrorKind::corrupt);
+  }
+  content.put(bytes, descriptor.media_type);
+  return bytes;
+}
+
+std::string platforms_of(const Index& index) {
+  std::vector<std::string> names;
+  for (const auto& manifest : index.manifests) {
+    if (manifest.platform && manifest.platform->os != "unknown") {
+      names.push_back(manifest.platform->str());
+    }
+  }
+  return join(names, ", ");
+}
+
+}  // namespace
+
+struct ImageSources::Found {
+  Descriptor manifest_descriptor;
+  Manifest manifest;
+  std::shared_ptr<BlobProvider> blobs;
+};
+
+std::shared_ptr<BlobProvider> local_blobs(ContentStore& content) {
+  return std::make_shared<LocalBlobs>(content);
+}
+
+ImageSources::ImageSources(StateDir& state, ImageSourceOptions options)
+    : state_(state), options_(std::move(options)) {}
+ImageSources::~ImageSources() = default;
+
+RegistryClient& ImageSources::client() {
+  const std::lock_guard lock(mutex_);
+  if (!client_) client_ = RegistryClient::create();
+  return *client_;
+}
+
+BaseImage ImageSources::resolve(const std::string& source, const Platform& platform) {
+  const std::pair key(source, platform.str());
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = resolved_.find(key);
+    if (known != resolved_.end()) return known->second;
+  }
+  BaseImage image;
+  if (source.starts_with(kLayoutScheme)) {
+    const Found found = find_layout(source.substr(kLayoutScheme.size()), platform);
+    image = keep(source + "@" + found.manifest_descriptor.digest.str(), source, found);
+  } else {
+    if (!source.starts_with(kImageScheme)) throw Error("unknown image source " + quoted(source));
+    const Reference reference = Reference::parse(source.substr(kImageScheme.size()));
+    const Found found = find_image(reference, platform);
+    Reference pinned = reference;
+    pinned.digest = found.manifest_descriptor.digest;
+    image = keep(std::string(kImageScheme) + pinned.str(), pinned.str(), found);
+  }
+  const std::lock_guard lock(mutex_);
+  return resolved_[key] = image;
+}
+
+ImageSources::Found ImageSources::from_manifest_list(const Descriptor& descriptor,
+                                                     const Platform& platform,
+                                                     const std::string& name,
+                                                     const std::shared_ptr<BlobProvider>& blobs) {
+  Descriptor current = descriptor;
+  // An index may hold indexes; two levels are all that anybody makes.
+  for (int depth = 0; depth < 3; ++depth) {
+    const std::string bytes = fetch_small(state_.content(), *blobs, current, kMaxManifest);
+    if (!media_type::is_index(current.media_type)) {
+      return {current, Manifest::parse(bytes, current.media_type), blobs};
+    }
+    const Index index = Index::parse(bytes, current.media_type);
+    const Descriptor* chosen = index.select(platform);
+    if (!chosen) {
+      throw Error(fmt::format("{} has no image for {}; it has {}", name, platform.str(),
+                              platforms_of(index)),
+                  ErrorKind::not_found);
+    }
+    current = *chosen;
+  }
+  throw Error(name + " nests its indexes too deeply", ErrorKind::corrupt);
+}
+
+ImageSources::Found ImageSources::find_local(const Reference& reference, const Platform& platform) {
+  const auto name = state_.images().find(reference.str());
+  const auto known = name ? std::optional(name->target) : state_.images().resolution(reference.str());
+  if (!known) throw Error("not here", ErrorKind::not_found);
+  const auto blobs = name ? local_blobs(state_.content())
+                          : std::shared_ptr<BlobProvider>(client().blobs(reference));
+  return from_manifest_list(*known, platform, reference.familiar(), blobs);
+}
+
+ImageSources::Found ImageSources::find_remote(const Reference& reference, const Platform& platform) {
+  const RemoteManifest remote = client().fetch_manifest(reference);
+  state_.content().put(remote.bytes, remote.descriptor.media_type);
+  state_.images().record_resolution(reference.str(), remote.descriptor);
+  return from_manifest_list(remote.descriptor, platform, reference.familiar(),
+                            std::shared_ptr<BlobProvider>(client().blobs(reference)));
+}
+
+ImageSources::Found ImageSources::find_image(const Reference& reference, const Platform& platform) {
+  const bool here = state_.images().find(reference.str()) ||
+                    (options_.pull != PullPolicy::always &&
+                     state_.images().resolution(reference.str()));
+  if (here && options_.pull != PullPolicy::always) {
+    try {
+      return find_local(reference, platform);
+    } catch (const Error& error) {
+      // A resolution whose manifest is gone here and there: ask for what the name means now.
+      if (error.kind() != ErrorKind::not_found || options_.pull == PullPolicy::never) throw;
+      if (state_.images().find(reference.str())) throw;
+    }
+  }
+  if (options_.pull == PullPolicy::never) {
+    Error error(fmt::format("image {} is not on this machine", quoted(reference.familiar())),
+                ErrorKind::not_found);
+    error.set_hint("drop --pull=never, or bring it here with lade import");
+    throw error;
+  }
+  return with_context(reference.familiar(), [&] { return find_remote(reference, platform); });
+}
+
+ImageSources::Found ImageSources::find_layout(const std::string& source, const Platform& platform) {
+  const LayoutName name = LayoutName::parse(source);
+  const std::string path = join_path(options_.client_directory, name.path);
+  return with_context("OCI layout " + quoted(path), [&] {
+    const auto layout = OciLayout::open(path);
+    const Descriptor descriptor = layout->find(name, platform);
+    return from_manifest_list(descriptor, platform, name.path, layout);
+  });
+}
+
+BaseImage ImageSources::keep(const std::string& identifier, const std::string& display,
+                             const Found& found) {
+  BaseImage image;
+  image.identifier = identifier;
+  image.display = display;
+  image.config = ImageConfig::parse(
+      fetch_small(state_.content(), *found.blobs, found.manifest.config, kMaxConfig));
+  const auto& layers = found.manifest.layers;
+  if (layers.size() != image.config.diff_ids.size()) {
+    throw Error(fmt::format("{} lists {} layers, but its config has {} diff IDs", display,
+                            layers.size(), image.config.diff_ids.size()),
+                ErrorKind::corrupt);
+  }
+  ResolvedImage resolved;
+  resolved.provider = found.blobs;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    resolved.layers.push_back(state_.layers().add_known(image.config.diff_ids[i], layers[i]));
+  }
+  const std::lock_guard lock(mutex_);
+  for (const LayerId layer : resolved.layers) providers_.emplace(layer, found.blobs);
+  images_[identifier] = std::move(resolved);
+  return image;
+}
+
+ResolvedImage ImageSources::resolved(const std::string& identifier) const {
+  const std::lock_guard lock(mutex_);
+  return images_.at(identifier);
+}
+
+std::shared_ptr<BlobProvider> ImageSources::provider_of(LayerId layer) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = providers_.find(layer);
+  return found == providers_.end() ? nullptr : found->second;
+}
+
+}  // namespace lade

@@ -1,0 +1,70 @@
+// Image sources: finding base images in the local store, in what registries said before, in a registry or in an
+// OCI layout, and keeping what is needed to fetch their layers later.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "registry/client.hpp"
+#include "snapshotter/content/manifest.hpp"
+#include "snapshotter/state.hpp"
+#include "solver/lower.hpp"
+
+namespace lade {
+
+enum class PullPolicy {
+  missing,  ///< ask the registry only for what was never resolved here
+  always,   ///< ask it every time
+  never,    ///< only what is here
+};
+
+struct ImageSourceOptions {
+  PullPolicy pull = PullPolicy::missing;
+  std::string client_directory;  ///< what relative oci-layout:// paths are relative to
+};
+
+/// An image that was resolved: its layers are known (rows in the layer store), maybe not fetched.
+struct ResolvedImage {
+  LayerStack layers;
+  std::shared_ptr<BlobProvider> provider;  ///< where layers that are not here come from
+};
+
+/// Thread-safe. Keeps every image it resolved.
+class ImageSources : public ImageResolver {
+ public:
+  ImageSources(StateDir& state, ImageSourceOptions options);
+  ~ImageSources() override;
+
+  BaseImage resolve(const std::string& source, const Platform& platform) override;
+
+  /// What resolve() gave the identifier for.
+  ResolvedImage resolved(const std::string& identifier) const;
+  /// The provider of a layer of any image resolved here; null if none has it.
+  std::shared_ptr<BlobProvider> provider_of(LayerId layer) const;
+
+ private:
+  struct Found;  // a manifest with the place its blobs are in
+  Found find_image(const Reference& reference, const Platform& platform);
+  Found find_local(const Reference& reference, const Platform& platform);
+  Found find_remote(const Reference& reference, const Platform& platform);
+  Found find_layout(const std::string& source, const Platform& platform);
+  Found from_manifest_list(const Descriptor& descriptor, const Platform& platform,
+                           const std::string& name, const std::shared_ptr<BlobProvider>& blobs);
+  BaseImage keep(const std::string& identifier, const std::string& display, const Found& found);
+  RegistryClient& client();
+
+  StateDir& state_;
+  ImageSourceOptions options_;
+  mutable std::mutex mutex_;  // guards what is below
+  std::unique_ptr<RegistryClient> client_;
+  std::map<std::string, ResolvedImage> images_;
+  std::map<LayerId, std::shared_ptr<BlobProvider>> providers_;
+  std::map<std::pair<std::string, std::string>, BaseImage> resolved_;
+};
+
+/// The blobs of the content store.
+std::shared_ptr<BlobProvider> local_blobs(ContentStore& content);
+
+}  // namespace lade

@@ -1,0 +1,181 @@
+// Nothing of a sandbox outlives lade, however lade ends.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/sys.hpp"
+#include "tests/executor/sandbox_fixture.hpp"
+
+namespace lade {
+namespace {
+
+using testing::SandboxTest;
+
+class LifecycleTest : public SandboxTest {
+ protected:
+  /// A second lade: a process with an executor of its own and two steps that sleep. Its pid.
+  pid_t start_lade(const std::string& marker) {
+    sys::Pipe ready = sys::pipe();
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      run_lade(marker, ready.write.get());
+      ::_exit(0);
+    }
+    ready.write.reset();
+    char buffer[16];
+    size_t got = 0;
+    while (got < 2) {
+      const size_t size = sys::read_some(ready.read.get(), buffer, sizeof buffer);
+      EXPECT_GT(size, 0u) << "the steps did not start";
+      if (size == 0) break;
+      got += size;
+    }
+    return pid;
+  }
+
+ private:
+  void run_lade(const std::string& marker, int ready) {
+    auto own = Executor::create({});
+    EventLoop events;
+    own->attach(events);
+    const bool has_helper = std::filesystem::exists("/usr/bin/slirp4netns");
+    for (const auto network : {NetworkMode::none, NetworkMode::sandbox}) {
+      auto spec = sh(fmt::format(
+          "echo up; (trap '' TERM HUP INT; setsid sleep 600 {0}) & sleep 600 {0}", marker));
+      spec.network = has_helper ? network : NetworkMode::none;
+      own->start(
+          spec, [&](LogStream, std::string_view) { sys::write_all(ready, "x"); },
+          [](const ExecResult&) {});
+    }
+    events.run_until([] { return false; });
+  }
+};
+
+std::string marker() {
+  return fmt::format("0.{}", ::getpid());
+}
+
+TEST_F(LifecycleTest, ASigkilledLadeLeavesNothing) {
+  const auto mounts = testing::read_text("/proc/self/mounts");
+  const pid_t lade = start_lade(marker());
+  const auto zygote = testing::child_named(lade, "lade-zygote");
+  ASSERT_TRUE(zygote);
+  ASSERT_GE(testing::processes_with(marker()).size(), 4u);
+
+  ASSERT_EQ(::kill(lade, SIGKILL), 0);
+  ::waitpid(lade, nullptr, 0);
+  EXPECT_TRUE(testing::eventually([&] { return testing::processes_with(marker()).empty(); }));
+  EXPECT_TRUE(testing::eventually([&] { return testing::processes_of_session(*zygote).empty(); }));
+  EXPECT_EQ(testing::read_text("/proc/self/mounts"), mounts);
+}
+
+TEST_F(LifecycleTest, ASigkilledZygoteTakesItsSandboxesAlong) {
+  const pid_t lade = start_lade(marker());
+  const auto zygote = testing::child_named(lade, "lade-zygote");
+  ASSERT_TRUE(zygote);
+  ASSERT_EQ(::kill(*zygote, SIGKILL), 0);
+  EXPECT_TRUE(testing::eventually([&] { return testing::processes_with(marker()).empty(); }));
+  EXPECT_TRUE(testing::eventually([&] { return testing::processes_of_session(*zygote).empty(); }));
+  ::kill(lade, SIGKILL);
+  ::waitpid(lade, nullptr, 0);
+}
+
+TEST_F(LifecycleTest, StepsOfALostZygoteEndWithAnError) {
+  const auto zygote = testing::child_named(::getpid(), "lade-zygote");
+  ASSERT_TRUE(zygote);
+  ExecResult result;
+  bool done = false;
+  executor().start(
+      sh("echo up; sleep 600"), [&](LogStream, std::string_view) { ::kill(*zygote, SIGKILL); },
+      [&](const ExecResult& r) {
+        result = r;
+        done = true;
+      });
+  loop().run_until([&] { return done; });
+  EXPECT_THAT(result.setup_error, ::testing::HasSubstr("lade-zygote"));
+  EXPECT_THROW(executor().start(sh("true"), {}, {}), std::exception);
+}
+
+TEST_F(LifecycleTest, DestroyingTheExecutorEndsItsSteps) {
+  const auto zygote = testing::child_named(::getpid(), "lade-zygote");
+  ASSERT_TRUE(zygote);
+  bool up = false;
+  executor().start(
+      sh("echo up; sleep 600 " + marker()), [&](LogStream, std::string_view) { up = true; },
+      [](const ExecResult&) { FAIL() << "on_exit after the executor's end"; });
+  loop().run_until([&] { return up; });
+  ASSERT_FALSE(testing::processes_with(marker()).empty());
+  end_executor();
+  EXPECT_TRUE(testing::processes_with(marker()).empty());
+  EXPECT_TRUE(testing::processes_of_session(*zygote).empty());
+}
+
+TEST_F(LifecycleTest, TheZygoteIgnoresTheTerminalsSignals) {
+  const auto zygote = testing::child_named(::getpid(), "lade-zygote");
+  ASSERT_TRUE(zygote);
+  EXPECT_NE(::getsid(*zygote), ::getsid(0));
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::kill(*zygote, signal);
+  EXPECT_EQ(output_of(sh("echo alive")), "alive\n");
+}
+
+TEST_F(LifecycleTest, TheZygoteHoldsNoForeignDescriptors) {
+  const auto zygote = testing::child_named(::getpid(), "lade-zygote");
+  ASSERT_TRUE(zygote);
+  output_of(sh("true"));
+  size_t sockets = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", *zygote))) {
+    const auto target = std::filesystem::read_symlink(entry.path()).string();
+    EXPECT_EQ(target.find("pipe:"), std::string::npos) << target;
+    if (target.starts_with("socket:")) ++sockets;
+  }
+  EXPECT_EQ(sockets, 1u);
+}
+
+TEST_F(LifecycleTest, StepsLeakNoDescriptors) {
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                         std::filesystem::directory_iterator());
+  };
+  run(sh("true"));
+  const auto before = descriptors();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(run(sh("true")).result.exit_code, 0);
+  EXPECT_EQ(descriptors(), before);
+}
+
+// What a step costs; run with --gtest_also_run_disabled_tests --gtest_filter='*StepLatency'.
+TEST_F(LifecycleTest, DISABLED_StepLatency) {
+  std::vector<std::string> lowers;
+  for (int i = 0; i < 9; ++i) {
+    lowers.push_back(fmt::format("layer-{}", i));
+    make_dir(lowers.back());
+  }
+  const bool has_helper = std::filesystem::exists("/usr/bin/slirp4netns");
+  for (const auto network : {NetworkMode::host, NetworkMode::none, NetworkMode::sandbox}) {
+    if (network == NetworkMode::sandbox && !has_helper) continue;
+    constexpr int count = 200;
+    std::chrono::steady_clock::duration total{};
+    for (int i = -5; i < count; ++i) {
+      auto spec = sh("");
+      spec.args = {"/bin/true"};
+      spec.rootfs = overlay(lowers);
+      spec.rootfs.work = make_dir(fmt::format("work-{}-{}", static_cast<int>(network), i));
+      spec.network = network;
+      const auto start = std::chrono::steady_clock::now();
+      const auto finished = run(spec);
+      if (i >= 0) total += std::chrono::steady_clock::now() - start;
+      ASSERT_EQ(finished.result.setup_error, "");
+    }
+    std::printf("network mode %d: %.2f ms per step\n", static_cast<int>(network),
+                std::chrono::duration<double, std::milli>(total).count() / count);
+  }
+}
+
+}  // namespace
+}  // namespace lade

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Seeds for the fuzzers: make_corpus.py TESTDATA OUTPUT."""
+import pathlib
+import re
+import sys
+
+IGNORE_FILES = [
+    "*\n!a/b\n**/*.go\n",
+    "# c\n/a/\n! b\na?[b-d]\\*\n",
+    "docs/**\n!docs/README*.md\n**/x/**/y\n",
+]
+
+
+def write(folder: pathlib.Path, seeds) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (folder / f"seed-{number:04}").write_bytes(seed)
+
+
+def main() -> None:
+    testdata, output = map(pathlib.Path, sys.argv[1:])
+    files = [path.read_bytes() for path in sorted(testdata.glob("parser/**/Dockerfile"))]
+    # Words are what stands between blanks; those with quotes or variables are worth trying.
+    words = sorted({w for f in files for w in f.split() if re.search(rb"[$\"'\\<]", w)})
+    # The first byte of an expansion or dockerignore seed is its options or its path's length.
+    expansions = [b"\0" + word for word in words]
+    expansions += [b"\0${V" + op + b"}" for op in (b":-x", b"+x", b"#*a", b"%%b*", b"/a/b", b"//?/")]
+    write(output / "parser", files)
+    write(output / "expansion", expansions)
+    write(output / "dockerignore", [b"\x03a/b" + text.encode() for text in IGNORE_FILES])
+
+
+main()

@@ -1,0 +1,3 @@
+# Included by CMakeLists.txt. fuzz_tar wants root and /dev/shm.
+lade_fuzzer(fuzz_layer_index DEPS lade_snapshotter)
+lade_fuzzer(fuzz_tar DEPS lade_snapshotter)

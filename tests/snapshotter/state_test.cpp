@@ -1,0 +1,150 @@
+#include "snapshotter/state.hpp"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+namespace lade {
+namespace {
+
+using testing::HasSubstr;
+
+class StateDirTest : public testing::Test {
+ protected:
+  std::string failure() {
+    try {
+      StateDir::open(root_);
+    } catch (const Error& error) {
+      EXPECT_THAT(error.message(), HasSubstr(root_));
+      return error.message();
+    }
+    return "no error";
+  }
+
+  TempDir temp_ = TempDir::create("/tmp", "lade-test-");
+  std::string root_ = temp_.path() + "/deep/state";
+};
+
+TEST_F(StateDirTest, IsMadeAndFoundAgain) {
+  const Descriptor target{"type", Digest::of("x"), 5, {{"k", "v"}}, Platform::parse("arm64"), {}};
+  {
+    const auto state = StateDir::open(root_);
+    EXPECT_EQ(state->root(), root_);
+    state->images().put("docker.io/library/a:1", target);
+  }
+  EXPECT_EQ(sys::read_file(root_ + "/format"), "lade-state 1\n");
+  EXPECT_EQ(StateDir::open(root_)->images().find("docker.io/library/a:1")->target, target);
+}
+
+TEST_F(StateDirTest, RefusesAnotherFormat) {
+  StateDir::open(root_);
+  sys::write_file_atomically(root_ + "/format", "lade-state 2\n");
+  EXPECT_THAT(failure(), HasSubstr("'lade-state 2'"));
+}
+
+TEST_F(StateDirTest, RefusesADirectoryOfOthers) {
+  sys::make_dirs(root_);
+  sys::write_file_atomically(root_ + "/thesis.txt", "");
+  EXPECT_THAT(failure(), HasSubstr("not lade's"));
+  EXPECT_FALSE(sys::read_file(root_ + "/format"));
+}
+
+TEST_F(StateDirTest, TakesAFreshFilesystem) {
+  sys::make_dirs(root_ + "/lost+found");
+  StateDir::open(root_);
+}
+
+TEST_F(StateDirTest, RefusesAnotherUsersDirectory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to give a directory away";
+  StateDir::open(root_);
+  ASSERT_EQ(::chown(root_.c_str(), 1234, 0), 0);
+  EXPECT_THAT(failure(), HasSubstr("user 1234"));
+}
+
+TEST_F(StateDirTest, RefusesAFile) {
+  sys::make_dirs(temp_.path() + "/deep");
+  sys::write_file_atomically(root_, "");
+  EXPECT_THAT(failure(), HasSubstr("not a directory"));
+}
+
+TEST_F(StateDirTest, ProcessesMayMakeItAtOnce) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < 6; ++i) {
+    const pid_t pid = ::fork();
+    ASSERT_GE(pid, 0);
+    if (pid == 0) {
+      try {
+        StateDir::open(root_);
+        ::_exit(0);
+      } catch (const Error& error) {
+        fprintf(stderr, "%s\n", error.what());
+        ::_exit(1);
+      }
+    }
+    children.push_back(pid);
+  }
+  for (const pid_t pid : children) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+}
+
+TEST(DefaultRoot, OptionThenVariableThenUser) {
+  ::setenv("LADE_ROOT", "/from/env", 1);
+  EXPECT_EQ(StateDir::default_root("/option"), "/option");
+  EXPECT_EQ(StateDir::default_root(""), "/from/env");
+  ::unsetenv("LADE_ROOT");
+  if (::geteuid() == 0) EXPECT_EQ(StateDir::default_root(""), "/var/lib/lade");
+}
+
+class ImageStoreTest : public testing::Test {
+ protected:
+  static Descriptor target(std::string_view text) {
+    return {std::string(media_type::kOciManifest), Digest::of(text), text.size(), {}, {}, {}};
+  }
+  TempDir temp_ = TempDir::create("/tmp", "lade-test-");
+  std::unique_ptr<Database> database_ =
+      Database::open(temp_.path() + "/db", 1, ImageStore::schema());
+  ImageStore images_{*database_};
+};
+
+TEST_F(ImageStoreTest, NamesPointAtTheLastTarget) {
+  EXPECT_FALSE(images_.find("a"));
+  images_.put("a", target("1"));
+  images_.put("a", target("2"));
+  EXPECT_EQ(images_.find("a")->target, target("2"));
+  EXPECT_GT(images_.find("a")->created_at, 1'600'000'000);
+}
+
+TEST_F(ImageStoreTest, ListsByName) {
+  images_.put("b", target("1"));
+  images_.put("a", target("1"));
+  ASSERT_EQ(images_.list().size(), 2U);
+  EXPECT_EQ(images_.list()[0].name, "a");
+}
+
+TEST_F(ImageStoreTest, RemoveSaysWhetherThereWasOne) {
+  images_.put("a", target("1"));
+  EXPECT_TRUE(images_.remove("a"));
+  EXPECT_FALSE(images_.remove("a"));
+  EXPECT_FALSE(images_.find("a"));
+}
+
+TEST_F(ImageStoreTest, ResolutionsAreApartFromNames) {
+  images_.record_resolution("a", target("1"));
+  images_.record_resolution("a", target("2"));
+  EXPECT_EQ(images_.resolution("a"), target("2"));
+  EXPECT_FALSE(images_.resolution("b"));
+  EXPECT_FALSE(images_.find("a"));
+}
+
+}  // namespace
+}  // namespace lade
