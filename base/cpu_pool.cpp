@@ -1,5 +1,6 @@
 #include "base/cpu_pool.hpp"
 
+#include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/task_arena.h>
 
@@ -7,7 +8,10 @@ namespace lade {
 namespace {
 
 tbb::task_arena& arena() {
-  // No slot is reserved for the event loop's thread: it never computes.
+  // No slot is reserved for the event loop's thread, which never computes; TBB counts it as one of its own
+  // all the same, so it is allowed one more.
+  static tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                   static_cast<size_t>(tbb::info::default_concurrency()) + 1);
   static tbb::task_arena instance(tbb::info::default_concurrency(), 0);
   return instance;
 }

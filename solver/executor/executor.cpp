@@ -138,7 +138,7 @@ void ZygoteExecutor::receive() {
 void ZygoteExecutor::zygote_lost() {
   loop_->unwatch(channel_.fd());
   ExecResult result;
-  result.exit_code = 125;
+  result.exit_code = sandbox::sandbox_failed;
   result.setup_error =
       "the process that makes sandboxes (lade-zygote) died, and its sandboxes with it";
   while (!steps_.empty()) finish(steps_.begin()->first, result);

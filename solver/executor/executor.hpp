@@ -64,8 +64,8 @@ struct EphemeralFile {
 /// One step, as plain data. Host paths (mount sources, layers) are absolute: the zygote has a
 /// working directory of its own.
 struct ExecSpec {
-  std::vector<std::string>
-      args;  ///< args[0] without '/' is searched in PATH of `env`, inside the root
+  /// args[0] without '/' is searched in PATH of `env`, inside the root, as the step's user.
+  std::vector<std::string> args;
   std::vector<std::string> env;  ///< "NAME=value", exactly what the process gets
   std::string cwd = "/";         ///< made (0755, root) if missing
   uint32_t uid = 0;
@@ -74,10 +74,12 @@ struct ExecSpec {
   std::string hostname = "buildkitsandbox";
   NetworkMode network = NetworkMode::sandbox;
   SecurityMode security = SecurityMode::sandbox;
-  Mount rootfs;  ///< target "/"; overlay or bind
-  std::vector<Mount>
-      mounts;  ///< in order; a missing mount target is an error (the caller prepares stubs)
-  std::vector<EphemeralFile> files;  ///< after `mounts`; the targets exist, too
+  /// Target "/"; overlay or bind. The directories /proc, /sys and /dev must be in it.
+  Mount rootfs;
+  /// In order. A missing target is an error: the caller prepares stubs.
+  std::vector<Mount> mounts;
+  /// After `mounts`; their targets exist, too.
+  std::vector<EphemeralFile> files;
   std::vector<ResourceLimit> limits;
   uint64_t shm_bytes = 64u << 20;
   /// Run in a cgroup of its own below this one (a path from the cgroup root, as in
@@ -94,8 +96,8 @@ struct ExecResult {
   /// Docker has it, 127 (command not found), 126 (it cannot be executed) or 125 (no sandbox could
   /// be made).
   std::string setup_error;
-  bool out_of_memory =
-      false;             ///< the kernel killed one of its processes; known with cgroup_parent only
+  /// The kernel killed one of its processes for lack of memory; known with cgroup_parent only.
+  bool out_of_memory = false;
   uint64_t user_us = 0;  ///< rusage of the step's process tree
   uint64_t system_us = 0;
   uint64_t max_rss_bytes = 0;
@@ -103,8 +105,8 @@ struct ExecResult {
 
 /// What of a host the sandbox needs to be told once.
 struct ExecutorOptions {
-  bool rootless =
-      false;  ///< reserved for the rootless form: creation fails with a clear Error today
+  /// Reserved for the rootless form: creation fails with a clear Error today.
+  bool rootless = false;
 };
 
 class Executor {

@@ -43,6 +43,9 @@ struct ExitReport {
 std::string encode(const ExitReport& report);
 ExitReport decode_exit_report(std::string_view bytes);
 
+/// Exit code of a step for which no sandbox could be made, as `docker run` has it.
+inline constexpr int sandbox_failed = 125;
+
 /// Why a command never ran, as the sandbox's child writes it up its failure pipe.
 struct SetupFailure {
   int exit_code = 0;

@@ -37,7 +37,6 @@
 namespace lade::sandbox {
 namespace {
 
-constexpr int sandbox_failed = 125;   // as `docker run` has it
 constexpr size_t max_message = 4096;  // fits a pipe's atomic write and the report's packet
 
 struct Child {
@@ -96,7 +95,12 @@ void put_together(Child& child) {
 
 void make_root(Child& child) {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    throw_errno("could not make the mounts private");
+    if (errno != EINVAL) throw_errno("could not make the mounts private");
+    // Mounting the root on itself here would propagate to the host: the mount that it lies on may
+    // be shared and has no name inside the chroot by which to make it private.
+    throw Error(
+        "lade runs in a chroot whose root is no mount point; bind it on itself before "
+        "(mount --bind DIR DIR)");
   }
   put_together(child);
 }
@@ -106,11 +110,7 @@ void make_root(Child& child) {
 void leave_host(Child& child) {
   if (::fchdir(child.root.get()) != 0) throw_errno("could not enter the root filesystem");
   if (::syscall(SYS_pivot_root, ".", ".") != 0) {
-    Error error = Error::from_errno(errno, "could not switch to the root filesystem");
-    if (errno == EINVAL) {
-      error.add_context("is lade itself in a chroot whose root is no mount point?");
-    }
-    throw error;
+    throw_errno("could not switch to the root filesystem");
   }
   for (int mounts = 0; mounts < 2; ++mounts) {
     if (::umount2(".", MNT_DETACH) != 0) throw_errno("could not detach the host's root");

@@ -34,8 +34,6 @@
 namespace lade::sandbox {
 namespace {
 
-constexpr int sandbox_failed = 125;
-
 /// A step that has been asked for and has no process yet.
 struct Pending {
   uint64_t id = 0;

@@ -81,6 +81,7 @@ class ExporterTest : public testing::Test {
       symlink("tool", (root + "/bin/sym").c_str());
       mkfifo((root + "/pipe").c_str(), 0640);
       mknod((root + "/null").c_str(), S_IFCHR | 0666, makedev(1, 3));
+      chmod((root + "/null").c_str(), 0666);  // past the umask
       for (const char* name : {"/bin/sym", "/pipe", "/null", "/etc", "/bin"}) {
         set_time(root + name, 1'600'000'001);
       }

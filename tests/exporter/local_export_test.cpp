@@ -119,7 +119,7 @@ TEST_F(LocalExportTest, RootfsTarHasOwnersAndLinksAndNoWhiteouts) {
   EXPECT_NE(list.find("bin/tool-link link to bin/tool"), std::string::npos) << list;
   EXPECT_EQ(list.find("gone"), std::string::npos) << list;
   EXPECT_EQ(list.find(".wh."), std::string::npos) << list;
-  EXPECT_NE(list.find("crw-rw-rw- 0/0               1,3"), std::string::npos) << list;
+  EXPECT_NE(list.find("crw-rw-rw- 0/0             1,3"), std::string::npos) << list;
 }
 
 TEST_F(LocalExportTest, RootfsTarIsTheSameEachTimeAndAnEpochIsEveryTime) {

@@ -143,6 +143,15 @@ TEST_F(OciExportTest, SkopeoReadsEveryForm) {
             std::string::npos);
 }
 
+TEST_F(OciExportTest, PodmanLoadsTheDockerTar) {
+  const std::string podman = "podman --storage-driver vfs --root " + out("p") + " --runroot " +
+                             out("pr") + " --events-backend none ";
+  if (shell(podman + "info") != 0) GTEST_SKIP() << "podman is not installed or cannot run here";
+  export_docker(*state_, image(), {.dest = out("docker.tar"), .names = {"app:1"}});
+  EXPECT_EQ(shell(podman + "load -i " + out("docker.tar")), 0);
+  EXPECT_EQ(shell(podman + "image exists docker.io/library/app:1"), 0);
+}
+
 TEST_F(OciExportTest, SkopeoReadsZstdLayouts) {
   if (shell("skopeo --version") != 0) GTEST_SKIP() << "skopeo is not installed";
   export_oci(*state_, image(LayerCompression::zstd), {.dest = out("l"), .tar = false, .names = {}});

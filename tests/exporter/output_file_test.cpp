@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
+#include "base/text.hpp"
 #include "exporter/exporter.hpp"
 
 namespace lade {
@@ -25,7 +26,7 @@ class OutputFileTest : public testing::Test {
     }
     return "";
   }
-  TempDir dir_ = TempDir::create(testing::TempDir());
+  TempDir dir_ = TempDir::create(clean_path(testing::TempDir()));
 };
 
 TEST_F(OutputFileTest, AppearsWhenCommittedOnly) {
