@@ -87,10 +87,10 @@ class Build {
     prepare_outputs(image);
 
     // Solve: run what is not cached.
-    const LayerStack layers = solve(image, input);
+    const SolveResult solved = solve(image, input);
 
     // Export.
-    export_all(std::move(image), layers);
+    export_all(std::move(image), solved);
     state_->database().checkpoint_if_large();
     return 0;
   }
@@ -163,7 +163,7 @@ class Build {
     return options;
   }
 
-  LayerStack solve(const LoweredImage& image, const BuildInput& input) {
+  SolveResult solve(const LoweredImage& image, const BuildInput& input) {
     SolveOptions options = solve_options(input);
     for (const auto& output : request_.outputs) {
       if (!needs_blobs(output)) continue;
@@ -204,12 +204,13 @@ class Build {
     return [this](LayerId layer) { return images_->provider_of(layer); };
   }
 
-  void export_all(LoweredImage image, const LayerStack& layers) {
+  void export_all(LoweredImage image, const SolveResult& solved) {
     if (request_.outputs.empty()) return;
     ImageSource source;
-    source.layers = layers;
+    source.layers = solved.layers;
     source.base_layers = image.config.diff_ids.size();
     source.config = std::move(image.config);
+    if (!image.source_date_epoch) date_history(source, solved);
     source.provider = provider();
     for (const auto& output : request_.outputs) {
       progress_->declared(export_number_, export_name(output));
@@ -222,6 +223,21 @@ class Build {
       }
       progress_->completed(export_number_++);
     }
+  }
+
+  /// Without an epoch, an image is as old as its layers: a build that ran nothing gives the same image again.
+  static void date_history(ImageSource& source, const SolveResult& solved) {
+    size_t layer = 0;
+    std::optional<Timestamp> last;
+    for (auto& entry : source.config.history) {
+      if (entry.created) last = entry.created;
+      if (!entry.empty_layer && layer < source.layers.size()) {
+        const auto made = solved.created.find(source.layers[layer++]);
+        if (!entry.created && made != solved.created.end()) last = Timestamp{made->second, 0};
+      }
+      if (!entry.created) entry.created = last;
+    }
+    if (last) source.config.created = last;
   }
 
   static std::string export_name(const Output& output) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -132,6 +135,31 @@ MadeBlob archive(StateDir& state, const LayerPlan& plan) {
                 [&](ByteSink& out) { write_layer_tar(*index, open, out, options); });
 }
 
+// Two threads that want the same blob (the solver's eager one and the image's writer) make it once:
+// the second waits here and then finds it recorded. Nobody who holds such a lock runs foreign
+// oneTBB tasks.
+std::shared_ptr<std::mutex> making(const StateDir& state, const LayerPlan& plan) {
+  using Key = std::tuple<std::string, LayerId, std::string>;
+  static std::mutex guard;
+  static std::map<Key, std::weak_ptr<std::mutex>> locks;
+  const std::lock_guard lock(guard);
+  std::erase_if(locks, [](const auto& known) { return known.second.expired(); });
+  auto& slot = locks[Key(state.root(), plan.layer, plan.request.encoding())];
+  auto mine = slot.lock();
+  if (!mine) slot = mine = std::make_shared<std::mutex>();
+  return mine;
+}
+
+MadeBlob used(const LayerPlan& plan) {
+  if (!plan.diff_id) {
+    throw Error(fmt::format("the diff ID of layer {} is not known", plan.layer));
+  }
+  MadeBlob blob{*plan.diff_id, *plan.source};
+  blob.descriptor.media_type = layer_media_type(blob.descriptor.media_type, true);
+  blob.descriptor.annotations.erase(kDiffIdAnnotation);
+  return blob;
+}
+
 }  // namespace
 
 std::string BlobRequest::encoding() const {
@@ -209,15 +237,13 @@ void fetch_for(StateDir& state, const LayerPlan& plan, const LayerProvider& prov
 }
 
 MadeBlob carry_out(StateDir& state, const LayerPlan& plan) {
-  if (plan.way == BlobWay::use) {
-    if (!plan.diff_id) {
-      throw Error(fmt::format("the diff ID of layer {} is not known", plan.layer));
-    }
-    MadeBlob used{*plan.diff_id, *plan.source};
-    used.descriptor.media_type = layer_media_type(used.descriptor.media_type, true);
-    used.descriptor.annotations.erase(kDiffIdAnnotation);
-    return used;
-  }
+  if (plan.way == BlobWay::use) return used(plan);
+  const auto mutex = making(state, plan);
+  const std::lock_guard lock(*mutex);
+  LayerPlan again = plan;
+  const auto info = state.layers().info(plan.layer);
+  if (info && use_recorded(state.content(), *info, again)) return used(again);
+
   MadeBlob made = plan.way == BlobWay::transcode ? transcode(state, plan) : archive(state, plan);
   Descriptor recorded = made.descriptor;
   if (plan.request.clamp) {

@@ -321,8 +321,12 @@ class Lexer {
 };
 
 Output run(Lexer& lexer, std::string_view word) {
-  return with_context([&] { return "failed to process " + quoted(word); },
-                      [&] { return lexer.run(); });
+  // The word may be a whole heredoc.
+  constexpr size_t kMaxQuoted = 200;
+  const auto name = [word] {
+    return quoted(word.substr(0, kMaxQuoted)) + (word.size() > kMaxQuoted ? "..." : "");
+  };
+  return with_context([&] { return "failed to process " + name(); }, [&] { return lexer.run(); });
 }
 
 }  // namespace

@@ -136,7 +136,8 @@ const MergedIndex::Child* MergedIndex::child(const Node& node, std::string_view 
 
 const MergedIndex::Node* MergedIndex::directory(std::string_view dir) const {
   const Node* node = root_.get();
-  for (size_t begin = 0; node && begin < dir.size();) {
+  if (dir.empty()) return node;
+  for (size_t begin = 0; node && begin <= dir.size();) {
     const size_t end = std::min(dir.find('/', begin), dir.size());
     const Child* next = child(*node, dir.substr(begin, end - begin));
     node = next ? next->node.get() : nullptr;
@@ -147,6 +148,7 @@ const MergedIndex::Node* MergedIndex::directory(std::string_view dir) const {
 
 std::optional<Found> MergedIndex::find(std::string_view path) const {
   if (path.empty()) return Found{root_->entry, root_->layer, ""};
+  if (path.starts_with('/')) return std::nullopt;
   const size_t slash = path.rfind('/');
   const bool top = slash == std::string_view::npos;
   const Node* node = top ? root_.get() : directory(path.substr(0, slash));

@@ -252,7 +252,11 @@ void resolve_image(LowerState& state, StageState& stage, const std::string& sour
   const std::string text = "FROM " + base.display;
   StageCommand from;
   vertex.name = stage.stage ? step_name(stage, from, text) : text;
-  stage.root = state.add(std::move(vertex));
+  // An image that several stages use is one vertex.
+  const std::pair key(base.identifier, vertex.platform);
+  const auto known = state.images.find(key);
+  stage.root = known != state.images.end() ? known->second
+                                           : state.images[key] = state.add(std::move(vertex));
 }
 
 /// The base image, named context or scratch below a stage that is FROM no other stage.
@@ -418,6 +422,7 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
                    .by_name = {},
                    .definition = {},
                    .locals = {},
+                   .images = {},
                    .scratch = {},
                    .warnings = dockerfile.warnings};
   set_default_args(state,

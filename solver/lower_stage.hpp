@@ -84,6 +84,7 @@ struct LowerState {
   std::map<std::string, StageState*> by_name;
   Definition definition;
   std::map<std::string, Edge> locals;  ///< local sources made so far, by context name
+  std::map<std::pair<std::string, std::string>, Edge> images;  ///< by identifier and platform
   std::optional<Edge> scratch;
   std::vector<parser::Warning> warnings;
 

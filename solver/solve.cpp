@@ -39,7 +39,7 @@ Solver::Run::Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSour
   if (executor_) executor_->attach(loop_);
 }
 
-LayerStack Solver::Run::solve(const Definition& definition, Edge root) {
+SolveResult Solver::Run::solve(const Definition& definition, Edge root) {
   definition_ = &definition;
   states_.resize(definition.vertices.size());
   mark_root_chain(root.vertex);
@@ -65,13 +65,13 @@ LayerStack Solver::Run::solve(const Definition& definition, Edge root) {
     return true;
   });
   if (first_error_) std::rethrow_exception(first_error_);
-  const LayerStack layers = wanted.get().layers;
+  SolveResult solved{wanted.get().layers, created_};
   // Images of which nothing was needed were there, as far as this build is concerned.
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* source = std::get_if<SourceOp>(&vertex_at(i).op);
     if (source && source->identifier.find("image://") != std::string::npos) announce_cached(i);
   }
-  return layers;
+  return solved;
 }
 
 void Solver::Run::mark_root_chain(uint32_t vertex) {
@@ -101,6 +101,7 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
       // What builds on this vertex had its key computed already, from the key that missed; it compares
       // contents in turn. The alias makes the next build hit at once.
       cache_.alias(key.key, same->key);
+      note_created(*same);
       announce_cached(vertex);
       co_return Ref{same->layers, nullptr};
     }
@@ -122,7 +123,12 @@ Task<Ref> Solver::Run::source_result(uint32_t vertex) {
       co_return Ref{{}, std::move(tree)};
     }
     Ref ref{images_.resolved(op.identifier).layers, nullptr};
-    for (const LayerId layer : ref.layers) image_vertex_.emplace(layer, vertex);
+    bool here = true;
+    for (const LayerId layer : ref.layers) {
+      image_vertex_.emplace(layer, vertex);
+      here = here && state_.layers().has_directory(layer);
+    }
+    if (here) announce_cached(vertex);
     co_return ref;
   } catch (const Error& error) {
     fail(vertex, error);
@@ -278,6 +284,10 @@ Task<void> Solver::Run::fetch_layer(LayerId layer) {
   progress_.completed(number(from->second));
 }
 
+void Solver::Run::note_created(const CacheRecord& record) {
+  if (!record.layers.empty()) created_.emplace(record.layers.back(), record.created_at);
+}
+
 void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
                          const LayerStack& layers) {
   CacheRecord record;
@@ -287,6 +297,7 @@ void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<Reco
   record.layers = layers;
   record.components = op_components(vertex_at(vertex));
   record.created_at = now_seconds();
+  note_created(record);
   cache_.put(record);
 }
 
@@ -330,7 +341,7 @@ Solver::Solver(StateDir& state, EventLoop& loop, Executor* executor, ImageSource
     : run_(std::make_unique<Run>(state, loop, executor, images, progress, std::move(options))) {}
 Solver::~Solver() = default;
 
-LayerStack Solver::solve(const Definition& definition, Edge root) {
+SolveResult Solver::solve(const Definition& definition, Edge root) {
   return run_->solve(definition, root);
 }
 

@@ -31,6 +31,12 @@ struct SolveOptions {
   std::function<void(LayerId)> on_layer;
 };
 
+/// What a solved root is made of.
+struct SolveResult {
+  LayerStack layers;                   ///< bottom first
+  std::map<LayerId, int64_t> created;  ///< when steps of this graph made layers: seconds since 1970
+};
+
 /// Of a build that failed because of one vertex.
 struct SolveFailure {
   std::string vertex_name;
@@ -48,7 +54,7 @@ class Solver {
 
   /// Runs the loop until `root` is there or the build failed, and everything it started has ended. Throws the
   /// first Error, or Error(canceled).
-  LayerStack solve(const Definition& definition, Edge root);
+  SolveResult solve(const Definition& definition, Edge root);
 
   /// Ends the build soon: running steps are killed. From the loop's thread.
   void cancel();

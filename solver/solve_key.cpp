@@ -55,6 +55,7 @@ bool Solver::Run::look_up(uint32_t vertex, VertexKey& key) {
   }
   key.key = record->key;
   key.hit = record->layers;
+  note_created(*record);
   return true;
 }
 

@@ -32,7 +32,7 @@ class Solver::Run {
   Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
       ProgressSink& progress, SolveOptions options);
 
-  LayerStack solve(const Definition& definition, Edge root);
+  SolveResult solve(const Definition& definition, Edge root);
   void cancel();
   std::optional<SolveFailure> failure;
 
@@ -70,6 +70,7 @@ class Solver::Run {
                             std::vector<RecordInput>& record);
   Task<void> ensure_directories(LayerStack layers);
   Task<void> fetch_layer(LayerId layer);
+  void note_created(const CacheRecord& record);
   void record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
               const LayerStack& layers);
 
@@ -103,6 +104,7 @@ class Solver::Run {
   std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to
   std::set<Executor::StepId> running_;
   std::unordered_map<uint32_t, std::string> logs_;
+  std::map<LayerId, int64_t> created_;
   std::deque<std::coroutine_handle<>> waiting_for_slot_;
   int free_slots_ = 0;
   int background_ = 0;  // on_layer calls under way

@@ -48,7 +48,7 @@ struct Platform {
   std::vector<std::string> os_features;
 
   /// "linux/arm64", "arm64", "linux", "linux/arm/v7", "windows(10.0.17763)/amd64"; what is missing
-  /// is the host's. Throws Error(usage).
+  /// is the host's. Throws Error.
   static Platform parse(std::string_view text);
   static Platform host();
   /// The canonical spelling of what an image or an index says.

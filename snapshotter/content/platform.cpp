@@ -160,7 +160,7 @@ bool is_component(std::string_view text) {
 }
 
 [[noreturn]] void invalid(std::string_view text, std::string_view why) {
-  throw Error(fmt::format("invalid platform {}: {}", quoted(text), why), ErrorKind::usage);
+  throw Error(fmt::format("invalid platform {}: {}", quoted(text), why));
 }
 
 /// Splits "windows(10.0.17763+win32k)" into the os, its version and its features.

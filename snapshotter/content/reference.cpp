@@ -35,7 +35,7 @@ bool all(std::string_view text, Predicate predicate) {
 }
 
 [[noreturn]] void invalid(std::string_view text, std::string_view why) {
-  throw Error(fmt::format("invalid reference format: {}: {}", quoted(text), why), ErrorKind::usage);
+  throw Error(fmt::format("invalid reference format: {}: {}", quoted(text), why));
 }
 
 /// domain-name: labels of letters, digits and inner hyphens, joined by dots.
@@ -131,10 +131,8 @@ void check_repository(std::string_view text, const std::string& repository) {
 Reference Reference::parse(std::string_view text) {
   if (text.empty()) invalid(text, "repository name must have at least one component");
   if (text.size() == 64 && all(text, is_hex)) {
-    throw Error(
-        fmt::format("invalid repository name ({}), cannot specify 64-byte hexadecimal strings",
-                    text),
-        ErrorKind::usage);
+    throw Error(fmt::format(
+        "invalid repository name ({}), cannot specify 64-byte hexadecimal strings", text));
   }
   Reference out;
   std::string rest = split_registry(text, out.registry);
@@ -144,8 +142,7 @@ Reference Reference::parse(std::string_view text) {
   const std::string before_colon = rest.substr(0, rest.find(':'));
   if (to_lower(before_colon) != before_colon) {
     throw Error(fmt::format("invalid reference format: repository name ({}) must be lowercase",
-                            before_colon),
-                ErrorKind::usage);
+                            before_colon));
   }
   if (const size_t at = rest.find('@'); at != std::string::npos) {
     with_context([&] { return "invalid reference format: " + quoted(text); },

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
+#include "base/text.hpp"
 #include "solver/executor/mount_api.hpp"
 #include "solver/executor/overlay.hpp"
 
@@ -60,10 +61,29 @@ UniqueFd open_mount(const Mount& mount, Staging& staging) {
   throw Error("unknown kind of mount");
 }
 
+/// Makes a missing target inside something that was mounted before it (/dev, a tmpfs, a cache): what is
+/// made there is no part of the new layer. In the root filesystem itself targets must exist.
+UniqueFd make_target(int root, const std::string& target, bool directory) {
+  const std::string path = clean_path("/" + target);
+  const std::string parent = dir_name(path);
+  auto dir = sys::open_in_root(root, parent, O_PATH | O_DIRECTORY);
+  if (!dir && parent != "/") dir = make_target(root, parent, true);
+  if (!dir || sys::fstat(dir->get()).st_dev == sys::fstat(root).st_dev) {
+    throw Error("the target does not exist in the root filesystem", ErrorKind::not_found);
+  }
+  const std::string name = base_name(path);
+  if (directory) {
+    sys::mkdirat(dir->get(), name, 0755);
+  } else {
+    sys::openat(dir->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  }
+  return sys::openat(dir->get(), name, O_PATH | O_NOFOLLOW);
+}
+
 /// O_PATH descriptor of a mount target, whose type must match that of what will cover it.
 UniqueFd open_target(int root, const std::string& target, int mount_fd) {
   auto fd = sys::open_in_root(root, target, O_PATH);
-  if (!fd) throw Error("the target does not exist in the root filesystem", ErrorKind::not_found);
+  if (!fd) fd = make_target(root, target, S_ISDIR(sys::fstat(mount_fd).st_mode));
   const bool target_is_dir = S_ISDIR(sys::fstat(fd->get()).st_mode);
   const bool source_is_dir = S_ISDIR(sys::fstat(mount_fd).st_mode);
   if (target_is_dir != source_is_dir) {

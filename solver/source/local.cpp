@@ -53,7 +53,10 @@ class Scanner {
   explicit Scanner(const LocalSourceOptions& options)
       : options_(options), ignore_(options.ignore_patterns) {}
 
-  void run(int root) { descend(root, "", nullptr); }
+  void run(int root) {
+    add(root, ".", "", sys::fstat(root));
+    descend(root, "", nullptr);
+  }
 
   std::vector<Entry> entries;
   std::unordered_map<std::string, FileStamp> stamps;

@@ -1,3 +1,5 @@
+#include <thread>
+
 #include <tbb/global_control.h>
 
 #include "snapshotter/content/decompress.hpp"
@@ -220,6 +222,20 @@ TEST_F(ImageWriterTest, MakeLayerBlobMakesWhatWriteImageThenUses) {
   const auto image = write_image(*state_, source_of(stack), options);
   EXPECT_EQ(image.layers[0], made.descriptor);
   EXPECT_EQ(image.parsed_config.diff_ids[0], made.diff_id);
+}
+
+TEST_F(ImageWriterTest, ThreadsThatWantTheSameBlobGetTheSame) {
+  const LayerStack stack = sample_stack();
+  const ImageOptions options = options_of(LayerCompression::gzip);
+  std::vector<MadeBlob> made(4);
+  {
+    std::vector<std::jthread> threads;
+    for (MadeBlob& blob : made) {
+      threads.emplace_back([&] { blob = make_layer_blob(*state_, stack[0], options, {}); });
+    }
+  }
+  for (const MadeBlob& blob : made) EXPECT_EQ(blob.descriptor, made[0].descriptor);
+  EXPECT_EQ(state_->layers().info(stack[0])->blobs.size(), 1u);
 }
 
 TEST_F(ImageWriterTest, AnImageWithoutLayersIsValid) {

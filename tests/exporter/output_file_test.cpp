@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -74,6 +75,24 @@ TEST_F(OutputFileTest, WritesIntoAPipeInPlace) {
   file.commit();
   reader.join();
   EXPECT_EQ(got, "head body");
+}
+
+TEST_F(OutputFileTest, ADashIsStandardOutput) {
+  sys::Pipe pipe = sys::pipe();
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(pipe.write.get(), STDOUT_FILENO);
+    OutputFile file = OutputFile::create("-");
+    file.write("to a pipe");
+    file.commit();
+    _exit(0);
+  }
+  pipe.write.reset();
+  FdSource source(std::move(pipe.read));
+  EXPECT_EQ(read_all(source, 100, "output"), "to a pipe");
+  int status = 1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(OutputFileTest, ReplacesTheTargetOfASymlink) {

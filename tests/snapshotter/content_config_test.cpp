@@ -166,7 +166,8 @@ TEST(ImageConfig, ParsesManyKeysInBearableTime) {
   labels.back() = '}';
   const std::clock_t start = std::clock();
   EXPECT_EQ(ImageConfig::parse(with_config(labels + "}")).config.labels.size(), 200'000u);
-  // In processor time, so that a busy machine does not matter; quadratic behaviour would take minutes.
+  // In processor time, so that a busy machine does not matter; quadratic behaviour would take
+  // minutes.
   EXPECT_LT(std::clock() - start, 20 * CLOCKS_PER_SEC);
 }
 

@@ -222,7 +222,9 @@ TEST(ScanTree, XattrWhiteoutsAndOverlaysMarksAreNotEntriesOfTheirOwn) {
   const TempDir temp = TempDir::create("/tmp", "lade-test-");
   for (const char* name : {"w", "f"}) {
     UniqueFd fd = sys::open(temp.path() + "/" + name, O_WRONLY | O_CREAT, 0644);
-    if (*name == 'w') ASSERT_EQ(::fsetxattr(fd.get(), "trusted.overlay.whiteout", "", 0, 0), 0);
+    if (*name == 'w') {
+      ASSERT_EQ(::fsetxattr(fd.get(), "trusted.overlay.whiteout", "", 0, 0), 0);
+    }
     ASSERT_EQ(::fsetxattr(fd.get(), "trusted.overlay.origin", "x", 1, 0), 0);
   }
   sys::make_dirs(temp.path() + "/x");

@@ -79,7 +79,11 @@ class LayerStoreTest : public testing::Test {
     const Digest digest = Digest::of(tar);
     if (diff_id) *diff_id = {digest};
     provider_.blobs[digest] = tar;
-    return {std::string(media_type::kOciLayer), digest, tar.size(), {}, {}, {}};
+    Descriptor blob;
+    blob.media_type = media_type::kOciLayer;
+    blob.digest = digest;
+    blob.size = tar.size();
+    return blob;
   }
 
   std::string read(const LayerStack& stack, const std::string& path) {
@@ -491,7 +495,7 @@ TEST_F(LayerStoreTest, AStepsChangesBecomeALayer) {
 
 TEST_F(LayerStoreTest, BlobsAndDiffIdsAreRecorded) {
   const LayerId id = commit({file("f")});
-  const Descriptor blob{std::string(media_type::kOciLayerGzip), Digest::of("b"), 7, {}, {}, {}};
+  const Descriptor blob = remote({file("f")});
   store_->record_diff_id(id, DiffId{Digest::of("d")});
   store_->record_blob(id, {"gzip-isal-2", blob});
   store_->record_blob(id, {"gzip-isal-2", blob});

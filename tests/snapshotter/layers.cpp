@@ -5,8 +5,8 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
-#include <set>
 #include <thread>
 
 #include <fmt/format.h>
@@ -121,6 +121,20 @@ std::vector<Entry> random_layer(std::mt19937& random) {
     }
   };
   fill("", 0);
+  return out;
+}
+
+std::vector<Entry> without_idle_whiteouts(std::vector<Entry> entries, const MergedIndex& lower) {
+  const auto below_opaque = [&](const std::string& path) {
+    return std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
+      return entry.opaque && path.starts_with(entry.path + "/");
+    });
+  };
+  std::vector<Entry> out;
+  for (const auto& entry : entries) {
+    const bool idle = !lower.find(entry.path) || below_opaque(entry.path);
+    if (entry.type != EntryType::whiteout || !idle) out.push_back(entry);
+  }
   return out;
 }
 

@@ -27,6 +27,9 @@ std::vector<std::string> lines(const MergedIndex& merged, bool with_dir_times = 
 /// fifos, whiteouts.
 std::vector<Entry> random_layer(std::mt19937& random);
 
+/// Leaves out the whiteouts that hide nothing of `lower`.
+std::vector<Entry> without_idle_whiteouts(std::vector<Entry> entries, const MergedIndex& lower);
+
 /// Puts entries on disk; regular files get `content` of their path.
 void write_tree(const std::string& path, std::vector<Entry> entries);
 std::string content_of(const Entry& entry);

@@ -33,7 +33,12 @@ class StateDirTest : public testing::Test {
 };
 
 TEST_F(StateDirTest, IsMadeAndFoundAgain) {
-  const Descriptor target{"type", Digest::of("x"), 5, {{"k", "v"}}, Platform::parse("arm64"), {}};
+  Descriptor target;
+  target.media_type = "type";
+  target.digest = Digest::of("x");
+  target.size = 5;
+  target.annotations = {{"k", "v"}};
+  target.platform = Platform::parse("arm64");
   {
     const auto state = StateDir::open(root_);
     EXPECT_EQ(state->root(), root_);
@@ -102,13 +107,19 @@ TEST(DefaultRoot, OptionThenVariableThenUser) {
   EXPECT_EQ(StateDir::default_root("/option"), "/option");
   EXPECT_EQ(StateDir::default_root(""), "/from/env");
   ::unsetenv("LADE_ROOT");
-  if (::geteuid() == 0) EXPECT_EQ(StateDir::default_root(""), "/var/lib/lade");
+  if (::geteuid() == 0) {
+    EXPECT_EQ(StateDir::default_root(""), "/var/lib/lade");
+  }
 }
 
 class ImageStoreTest : public testing::Test {
  protected:
   static Descriptor target(std::string_view text) {
-    return {std::string(media_type::kOciManifest), Digest::of(text), text.size(), {}, {}, {}};
+    Descriptor out;
+    out.media_type = media_type::kOciManifest;
+    out.digest = Digest::of(text);
+    out.size = text.size();
+    return out;
   }
   TempDir temp_ = TempDir::create("/tmp", "lade-test-");
   std::unique_ptr<Database> database_ =
