@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <exception>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -30,15 +31,40 @@ constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
 
 Error corrupt(std::string message) { return Error(std::move(message), ErrorKind::corrupt); }
 
+/// The ustar header of a symlink "x -> x".
+std::string symlink_header() {
+  std::string block(512, '\0');
+  const auto put = [&](size_t at, std::string_view text) { block.replace(at, text.size(), text); };
+  put(0, "x");
+  put(100, "0000777");
+  put(108, "0000000");
+  put(116, "0000000");
+  put(124, "00000000000");
+  put(136, "00000000000");
+  put(148, "        ");
+  put(156, "2x");
+  put(257, std::string_view("ustar\00000", 8));
+  unsigned sum = 0;
+  for (const char c : block) sum += static_cast<unsigned char>(c);
+  put(148, fmt::format("{:06o}", sum) + '\0');
+  return block;
+}
+
 /// libarchive reading from a ByteSource.
+///
+/// It is shown a symlink of ours first. libarchive 3.6 loses a link's PAX target if the ustar field beside it is
+/// empty (as Go writes targets without an ASCII letter), unless it has met a link before.
 class TarReader {
  public:
   explicit TarReader(ByteSource& source)
-      : source_(source), buffer_(kBuffer), archive_(archive_read_new()) {
+      : source_(source),
+        primer_(symlink_header()),
+        buffer_(kBuffer),
+        archive_(archive_read_new()) {
     if (!archive_) throw std::bad_alloc();
     check(archive_read_support_format_tar(archive_.get()));
-    check(archive_read_support_format_empty(archive_.get()));  // no bytes at all: no entries
     check(archive_read_open2(archive_.get(), this, nullptr, on_read, nullptr, nullptr));
+    next();
   }
 
   /// The next entry, valid until the next call; null at the end.
@@ -76,7 +102,8 @@ class TarReader {
 
   la_ssize_t fill(const void** bytes) {
     try {
-      *bytes = buffer_.data();
+      *bytes = std::exchange(primed_, true) ? buffer_.data() : primer_.data();
+      if (*bytes == primer_.data()) return static_cast<la_ssize_t>(primer_.size());
       return static_cast<la_ssize_t>(source_.read(buffer_.data(), buffer_.size()));
     } catch (...) {
       failure_ = std::current_exception();
@@ -93,6 +120,8 @@ class TarReader {
 
   ByteSource& source_;
   const PlainLocale locale_;
+  const std::string primer_;
+  bool primed_ = false;
   std::vector<char> buffer_;
   std::exception_ptr failure_;
   ReadArchive archive_;

@@ -107,6 +107,7 @@ void TreeWriter::finish_file(int fd, Entry& entry) {
 }
 
 void TreeWriter::make(Entry& entry) {
+  if (entry.path.empty()) return;
   const auto [parent, name] = locate(entry.path);
   const auto node = [&, at = parent, &leaf = name](mode_t type, dev_t device) {
     if (::mknodat(at, leaf.c_str(), type | (entry.mode & 0777), device) != 0) fail("make", entry.path);

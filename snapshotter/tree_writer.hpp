@@ -29,7 +29,8 @@ class TreeWriter {
   /// Owner, mode, xattrs and time. Drops from `entry` the xattrs that this filesystem cannot hold;
   /// security.capability is an Error then.
   void finish_file(int fd, Entry& entry);
-  /// Makes anything but a regular file, with its attributes (a directory's come with finish_directory).
+  /// Makes anything but a regular file, with its attributes (a directory's come with finish_directory). The top is
+  /// there already.
   void make(Entry& entry);
   /// Makes `path` a hard link of `target`, which has been made before.
   void link(const std::string& target, const std::string& path);

@@ -70,7 +70,7 @@ ZygoteExecutor::~ZygoteExecutor() {
       for (const auto stream : {LogStream::out, LogStream::err}) close_pipe(step, stream);
     }
   }
-  channel_.close();
+  channel_.hang_up();
   while (::waitpid(zygote_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }

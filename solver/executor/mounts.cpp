@@ -61,8 +61,9 @@ UniqueFd open_mount(const Mount& mount, Staging& staging) {
   throw Error("unknown kind of mount");
 }
 
-/// Makes a missing target inside something that was mounted before it (/dev, a tmpfs, a cache): what is
-/// made there is no part of the new layer. In the root filesystem itself targets must exist.
+/// Makes a missing target inside something that was mounted before it (/dev, a tmpfs, a cache):
+/// what is made there is no part of the new layer. In the root filesystem itself targets must
+/// exist.
 UniqueFd make_target(int root, const std::string& target, bool directory) {
   const std::string path = clean_path("/" + target);
   const std::string parent = dir_name(path);

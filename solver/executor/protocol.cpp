@@ -191,6 +191,11 @@ Channel::Pair Channel::create_pair() {
   return {Channel(UniqueFd(ends[0])), Channel(UniqueFd(ends[1]))};
 }
 
+void Channel::hang_up() {
+  ::shutdown(socket_.get(), SHUT_RDWR);
+  socket_.reset();
+}
+
 void Channel::send(std::string_view bytes, std::initializer_list<int> fds) {
   iovec data{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(max_fds * sizeof(int))> control{};

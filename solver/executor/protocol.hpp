@@ -76,7 +76,10 @@ class Channel {
   explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
 
   int fd() const { return socket_.get(); }
+  /// Gives up this process's descriptor; copies of it elsewhere keep the connection.
   void close() { socket_.reset(); }
+  /// Ends the connection for both sides, whoever else still has a copy of the descriptor.
+  void hang_up();
 
   /// Waits for room if it has to. Throws Error when the other end is gone.
   void send(std::string_view bytes, std::initializer_list<int> fds = {});

@@ -58,6 +58,15 @@ def compress(data, kind):
     return {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "tar": bytes}[kind](data)
 
 
+def tar_info(name, kind=tarfile.REGTYPE, **fields):
+    """An entry without content for make_tar()."""
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mtime = kind, 1400000000
+    for field, value in fields.items():
+        setattr(entry, field, value)
+    return entry
+
+
 def make_tar(entries):
     """A tar of TarInfo objects or (name, data) pairs."""
     out = io.BytesIO()

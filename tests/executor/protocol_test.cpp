@@ -115,6 +115,14 @@ TEST(ChannelTest, TellsWhenTheOtherEndIsGone) {
   EXPECT_THROW(pair.zygote.send("to nobody"), Error);
 }
 
+TEST(ChannelTest, HangingUpEndsItDespiteCopies) {
+  auto pair = Channel::create_pair();
+  const UniqueFd copy(::fcntl(pair.lade.fd(), F_DUPFD_CLOEXEC, 0));
+  pair.lade.hang_up();
+  EXPECT_FALSE(pair.zygote.receive());
+  EXPECT_EQ(pair.zygote.state(), Channel::State::closed);
+}
+
 TEST(ChannelTest, TrySendDoesNotWaitForASlowReader) {
   auto pair = Channel::create_pair();
   const std::string message(8000, 'x');

@@ -1,0 +1,97 @@
+"""ADD: archives by content, and what it has in common with COPY."""
+
+import tarfile
+
+from image import compress, make_tar, tar_info
+from support import LadeTest
+
+
+def special_tar():
+    """Owners, modes, links, a device and a parent that has no entry of its own."""
+    return make_tar([tar_info("d/", tarfile.DIRTYPE, mode=0o750, uid=10, gid=20), tar_info("d/f", mode=0o4755, uid=1, gid=2),
+                     tar_info("d/link", tarfile.SYMTYPE, linkname="f"), tar_info("d/hard", tarfile.LNKTYPE, linkname="d/f"),
+                     tar_info("null", tarfile.CHRTYPE, devmajor=1, devminor=3), tar_info("no/parent")])
+
+
+class AddArchives(LadeTest):
+    def test_archives_are_recognised_by_content_whatever_their_name(self):
+        data = make_tar([("inside", b"content")])
+        files = {f"archive-{kind}": compress(data, kind) for kind in ("tar", "gz", "bz2", "xz", "zst")}
+        tree = self.tree("FROM scratch\n" + "".join(f"ADD {name} /{name}/\n" for name in files), files=files)
+        for name in files:
+            self.assertEqual(tree[f"{name}/inside"].data, b"content", name)
+            self.assertNotIn(f"{name}/{name}", tree)
+
+    def test_owners_modes_links_and_devices_of_an_archive_are_kept(self):
+        tree = self.tree("FROM scratch\nADD x.tar /x\n", files={"x.tar": special_tar()})
+        self.assertEqual((tree["x/d"].owner, tree["x/d"].mode), ((10, 20), 0o750))
+        self.assertEqual((tree["x/d/f"].owner, tree["x/d/f"].mode, int(tree["x/d/f"].mtime)), ((1, 2), 0o4755, 1400000000))
+        self.assertEqual((tree["x/d/link"].target, tree["x/d/hard"].inode), ("f", tree["x/d/f"].inode))
+        self.assertEqual((tree["x/null"].type, tree["x/null"].device), ("char", (1, 3)))
+        self.assertEqual((tree["x/no"].type, tree["x/no"].mode), ("dir", 0o755))
+
+    def test_chown_applies_to_what_is_unpacked(self):
+        tree = self.tree("FROM scratch\nADD --chown=5:6 x.tar /x/\n", files={"x.tar": special_tar()})
+        self.assertEqual((tree["x/d/f"].owner, tree["x/d"].owner), ((5, 6), (5, 6)))
+
+    def test_unpack_false_and_copy_keep_the_archive(self):
+        data = make_tar([("inside", b"content")])
+        tree = self.tree("FROM scratch\nADD --unpack=false x.tar /a/\nCOPY x.tar /b/\n", files={"x.tar": data})
+        self.assertEqual((tree["a/x.tar"].data, tree["b/x.tar"].data), (data, data))
+
+    def test_what_is_no_archive_is_copied(self):
+        truncated = compress(make_tar([("inside", b"content" * 1000)]), "gz")[:20]
+        files = {"text": "text", "gz": compress(b"just text", "gz"), "empty": "", "d/x.tar": make_tar([("i", b"i")]),
+                 "short": truncated}
+        tree = self.tree("FROM scratch\nADD text gz empty short /\nADD d /d\n", files=files)
+        self.assertEqual((tree["text"].data, tree["gz"].data, tree["empty"].data), (b"text", files["gz"], b""))
+        self.assertEqual(tree["short"].data, truncated)
+        self.assertEqual(tree["d/x.tar"].data, files["d/x.tar"])
+
+    def test_unpacking_merges_into_existing_directories_and_through_links(self):
+        data = make_tar([("bin/tool", b"new"), ("etc/more", b"more")])
+        tree = self.tree("FROM busybox\nRUN mkdir -p /r/usr/bin && ln -s usr/bin /r/bin && mkdir /r/etc && "
+                         "echo o > /r/etc/old\nADD x.tar /r\n", files={"x.tar": data})
+        self.assertEqual((tree["r/etc/old"].data, tree["r/etc/more"].data), (b"o\n", b"more"))
+        self.assertEqual((tree["r/bin"].type, tree["r/usr/bin/tool"].data), ("symlink", b"new"))
+
+    def test_an_entry_of_another_type_replaces_what_is_there(self):
+        data = make_tar([tar_info("link/", tarfile.DIRTYPE, mode=0o755), ("link/f", b"f"), ("dir", b"file"),
+                         tar_info("file", tarfile.SYMTYPE, linkname="dir")])
+        tree = self.tree("FROM busybox\nRUN mkdir -p /r/dir/below /real && ln -s /real /r/link && echo > /r/file\n"
+                         "ADD x.tar /r\n", files={"x.tar": data})
+        self.assertEqual((tree["r/link"].type, tree["r/link/f"].data), ("dir", b"f"))
+        self.assertEqual((tree["r/dir"].data, tree["r/file"].target), (b"file", "dir"))
+        self.assertNotIn("r/dir/below", tree)
+
+    def test_an_archive_cannot_write_outside_its_destination(self):
+        data = make_tar([tar_info("link", tarfile.SYMTYPE, linkname="../../outside"), ("link/f", b"f"), tar_info("../../up")])
+        self.build("FROM busybox\nADD x.tar /a/b/\n", files={"x.tar": data}, code=None)
+        self.assertFalse((self.ws.dir / "outside").exists() or list(self.ws.state.rglob("up")))
+
+    def test_a_corrupt_archive_is_an_error_that_names_it(self):
+        data = bytearray(compress(make_tar([("f%d" % i, bytes(range(256)) * 40) for i in range(50)]), "xz"))
+        data[len(data) // 2] ^= 0xff
+        self.assert_fails("FROM scratch\nADD broken.tar.xz /\n", "Dockerfile:2", "broken.tar.xz",
+                          files={"broken.tar.xz": bytes(data)})
+
+    def test_wildcards_and_several_archives(self):
+        files = {f"{name}.tar": make_tar([(f"from-{name}", name.encode())]) for name in "abc"}
+        tree = self.tree("FROM scratch\nADD *.tar plain /o/\n", files={**files, "plain": "p"})
+        self.assertEqual(sorted(tree), ["o", "o/from-a", "o/from-b", "o/from-c", "o/plain"])
+
+    def test_a_heredoc_and_chmod_work_as_with_copy(self):
+        tree = self.tree("FROM scratch\nADD --chmod=600 <<EOF f /o/\nhere\nEOF\n", files={"f": "f"})
+        self.assertEqual((tree["o/EOF"].text, tree["o/EOF"].mode, tree["o/f"].mode), ("here\n", 0o600, 0o600))
+
+    def test_the_same_archive_is_cached_and_a_changed_one_is_not(self):
+        dockerfile = "FROM scratch\nADD x.tar /\n"
+        self.build(dockerfile, files={"x.tar": make_tar([("f", b"1")])})
+        self.assertEqual(self.build().ran, [])
+        self.write({"x.tar": make_tar([("f", b"2")])})
+        self.assertEqual(len(self.build().ran), 1)
+
+    def test_long_and_odd_names(self):
+        names = ["long/" + "n" * 200 + "/" + "m" * 200, "unicode-ü", "bytes-\udcff", "new\nline"]
+        tree = self.tree("FROM scratch\nADD x.tar /\n", files={"x.tar": make_tar([(name, b"x") for name in names])})
+        self.assertEqual([tree[name].data for name in names], [b"x"] * len(names))
