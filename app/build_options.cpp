@@ -119,12 +119,14 @@ OpNetwork read_network(const std::string& text) {
   throw_usage(fmt::format("--network {} is not one of: default, none, host", text));
 }
 
-Reference parse_name(const std::string& text) {
+/// Errors of `parse` are the command line's, and name the option.
+template <class Parse>
+auto of_option(const std::string& option, Parse parse) {
   try {
-    return Reference::parse(text);
+    return parse();
   } catch (Error& error) {
     error.set_kind(ErrorKind::usage);
-    error.add_context("--tag");
+    if (!error.message().starts_with(option)) error.add_context(option);
     throw;
   }
 }
@@ -167,9 +169,16 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   BuildRequest request;
   request.context = flags.context;
   request.file = flags.file;
-  for (const auto& tag : flags.tags) request.names.push_back(parse_name(tag).str());
-  for (const auto& output : flags.outputs) request.outputs.push_back(parse_output(output));
-  for (const auto& secret : flags.secrets) request.secrets.insert(read_secret(secret));
+  for (const auto& tag : flags.tags) {
+    request.names.push_back(
+        of_option("--tag " + lade::quoted(tag), [&] { return Reference::parse(tag).str(); }));
+  }
+  for (const auto& output : flags.outputs) {
+    request.outputs.push_back(of_option("--output", [&] { return parse_output(output); }));
+  }
+  for (const auto& secret : flags.secrets) {
+    request.secrets.insert(of_option("--secret", [&] { return read_secret(secret); }));
+  }
   LowerOptions& lower = request.lower;
   lower.target = flags.target;
   lower.build_args = read_build_args(flags.build_args);
@@ -184,7 +193,9 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(read_host(host));
   read_allow(flags.allow, lower);
   lower.network = read_network(flags.network);
-  if (!flags.platform.empty()) lower.target_platform = Platform::parse(flags.platform);
+  if (!flags.platform.empty()) {
+    lower.target_platform = of_option("--platform", [&] { return Platform::parse(flags.platform); });
+  }
   lower.no_cache = flags.no_cache;
   request.pull = read_pull(flags.pull);
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");

@@ -28,7 +28,13 @@ std::unique_ptr<ByteSource> open_input(const std::string& file) {
 }
 
 int run_import(const Globals& globals, const ImportFlags& flags) {
-  const Reference name = Reference::parse(flags.name);
+  Reference name;
+  try {
+    name = Reference::parse(flags.name);
+  } catch (Error& error) {
+    error.set_kind(ErrorKind::usage);
+    throw;
+  }
   if (name.digest) throw Error("an image cannot be named by a digest", ErrorKind::usage);
   const auto state = StateDir::open(StateDir::default_root(globals.root));
 

@@ -1,18 +1,17 @@
 #include "base/database.hpp"
 
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <unordered_map>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -28,9 +27,10 @@ constexpr off_t kLargeWal = 1 << 20;
   // The connection's message is the better one, but it belongs to the connection's last error only.
   const bool has_message = db && sqlite3_extended_errcode(db) == result;
   const int primary = result & 0xff;
-  throw Error(fmt::format("{}: {}", doing, has_message ? sqlite3_errmsg(db) : sqlite3_errstr(result)),
-              primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ? ErrorKind::corrupt
-                                                                    : ErrorKind::general);
+  throw Error(
+      fmt::format("{}: {}", doing, has_message ? sqlite3_errmsg(db) : sqlite3_errstr(result)),
+      primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ? ErrorKind::corrupt
+                                                            : ErrorKind::general);
 }
 
 void lock_file(int fd, int operation) {
@@ -141,8 +141,7 @@ bool Statement::step() {
   if (result == SQLITE_ROW) return true;
   if (result == SQLITE_DONE) return false;
   sqlite3* db = sqlite3_db_handle(slot_->statement);
-  const std::string doing =
-      "the state database failed at " + quoted(sqlite3_sql(slot_->statement));
+  const std::string doing = "the state database failed at " + quoted(sqlite3_sql(slot_->statement));
   fail(db, sqlite3_extended_errcode(db), doing);
 }
 
@@ -150,7 +149,9 @@ int64_t Statement::integer(int column) const {
   return sqlite3_column_int64(slot_->statement, column);
 }
 
-std::string Statement::text(int column) const { return blob(column); }
+std::string Statement::text(int column) const {
+  return blob(column);
+}
 
 std::string Statement::blob(int column) const {
   const void* bytes = sqlite3_column_blob(slot_->statement, column);
@@ -189,8 +190,9 @@ void refuse_network_filesystem(const std::string& path) {
                                                   {0x73757245, "Coda"},
                                                   {0x00c36400, "Ceph"},
                                                   {0x0bd00bd0, "Lustre"}}};
-  struct statfs info {};
-  if (::statfs(path.c_str(), &info) != 0) throw_errno("could not stat the filesystem of " + quoted(path));
+  struct statfs info{};
+  if (::statfs(path.c_str(), &info) != 0)
+    throw_errno("could not stat the filesystem of " + quoted(path));
   const auto* kind = std::find_if(kNetwork.begin(), kNetwork.end(), [&](const Kind& candidate) {
     return candidate.magic == static_cast<uint32_t>(info.f_type);
   });
@@ -223,7 +225,9 @@ std::unique_ptr<Database> Database::connect(const std::string& path) {
   return database;
 }
 
-std::unique_ptr<Database> Database::reopen() const { return connect(connection_->path); }
+std::unique_ptr<Database> Database::reopen() const {
+  return connect(connection_->path);
+}
 
 std::unique_ptr<Database> Database::open(const std::string& path, int schema_version,
                                          std::string_view schema) {
@@ -275,9 +279,8 @@ Statement Database::prepare(std::string_view sql) {
   }
   auto slot = std::make_unique<Statement::Slot>();
   slot->writer = &connection_->writer;
-  const int result =
-      sqlite3_prepare_v3(connection_->db, sql.data(), static_cast<int>(sql.size()),
-                         SQLITE_PREPARE_PERSISTENT, &slot->statement, nullptr);
+  const int result = sqlite3_prepare_v3(connection_->db, sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &slot->statement, nullptr);
   if (result != SQLITE_OK) fail(connection_->db, result, "could not prepare " + quoted(sql));
   slot->in_use = true;
   found->second.push_back(std::move(slot));
@@ -289,7 +292,8 @@ void Database::execute(const std::string& sql) {
   connection_->writer.acquire();
   const int result = sqlite3_exec(connection_->db, sql.c_str(), nullptr, nullptr, nullptr);
   connection_->writer.release();
-  if (result != SQLITE_OK) fail(connection_->db, result, "the state database failed at " + quoted(sql));
+  if (result != SQLITE_OK)
+    fail(connection_->db, result, "the state database failed at " + quoted(sql));
 }
 
 void Database::transaction(const std::function<void()>& body) {
@@ -307,22 +311,28 @@ void Database::transaction(const std::function<void()>& body) {
     prepare(outermost ? "COMMIT" : "RELEASE inner_transaction").run();
   } catch (...) {
     --connection_->depth;
-    // Best effort: SQLite may have rolled back by itself (disk full), and the cause is the one to report.
-    sqlite3_exec(connection_->db,
-                 outermost ? "ROLLBACK" : "ROLLBACK TO inner_transaction; RELEASE inner_transaction",
-                 nullptr, nullptr, nullptr);
+    // Best effort: SQLite may have rolled back by itself (disk full), and the cause is the one to
+    // report.
+    sqlite3_exec(
+        connection_->db,
+        outermost ? "ROLLBACK" : "ROLLBACK TO inner_transaction; RELEASE inner_transaction",
+        nullptr, nullptr, nullptr);
     throw;
   }
   --connection_->depth;
 }
 
-int64_t Database::last_id() const { return sqlite3_last_insert_rowid(connection_->db); }
+int64_t Database::last_id() const {
+  return sqlite3_last_insert_rowid(connection_->db);
+}
 
-int64_t Database::changes() const { return sqlite3_changes64(connection_->db); }
+int64_t Database::changes() const {
+  return sqlite3_changes64(connection_->db);
+}
 
 void Database::checkpoint_if_large() {
   const auto guard = lock();
-  struct stat info {};
+  struct stat info{};
   if (::stat((connection_->path + "-wal").c_str(), &info) != 0 || info.st_size < kLargeWal) return;
   if (connection_->writer.held()) return;
   if (::flock(connection_->writer.fd(), LOCK_EX | LOCK_NB) != 0) return;

@@ -18,7 +18,8 @@ struct sqlite3_stmt;
 namespace lade {
 
 /// A prepared statement in use. Binds are 1-based and in order; rows come with step(). It holds the
-/// connection's lock for as long as it lives: keep it short, and destroy it on the thread that made it.
+/// connection's lock for as long as it lives: keep it short, and destroy it on the thread that made
+/// it.
 class Statement {
  public:
   Statement& bind(int64_t value);
@@ -53,13 +54,14 @@ class Statement {
   int next_ = 1;
 };
 
-/// Throws Error if `path` is on a network filesystem: neither SQLite's write-ahead log nor flock can be
-/// trusted there.
+/// Throws Error if `path` is on a network filesystem: neither SQLite's write-ahead log nor flock
+/// can be trusted there.
 void refuse_network_filesystem(const std::string& path);
 
-/// One connection, for all threads of this process (statements and transactions serialise on a lock).
-/// WAL, synchronous=NORMAL, no automatic checkpoint; checkpoints run under a lock file (`path`-lock) that
-/// excludes writers of other processes (SQLite 3.40's racing checkpoints can corrupt).
+/// One connection, for all threads of this process (statements and transactions serialise on a
+/// lock). WAL, synchronous=NORMAL, no automatic checkpoint; checkpoints run under a lock file
+/// (`path`-lock) that excludes writers of other processes (SQLite 3.40's racing checkpoints can
+/// corrupt).
 class Database {
  public:
   /// Opens or makes the database and runs `schema` (idempotent statements) in one transaction when
@@ -77,13 +79,13 @@ class Database {
   Statement prepare(std::string_view sql);
   /// Runs statements without binds or rows (`CREATE TABLE IF NOT EXISTS ...`).
   void execute(const std::string& sql);
-  /// BEGIN IMMEDIATE ... COMMIT around `body`; ROLLBACK if it throws. May be nested: an inner one is a
-  /// savepoint of the outer.
+  /// BEGIN IMMEDIATE ... COMMIT around `body`; ROLLBACK if it throws. May be nested: an inner one
+  /// is a savepoint of the outer.
   void transaction(const std::function<void()>& body);
   int64_t last_id() const;
   int64_t changes() const;
-  /// Folds the WAL back if it has grown past 1 MiB (each opening reads it whole) and no other process
-  /// is writing or reading an old state now.
+  /// Folds the WAL back if it has grown past 1 MiB (each opening reads it whole) and no other
+  /// process is writing or reading an old state now.
   void checkpoint_if_large();
 
  private:

@@ -60,7 +60,9 @@ class [[nodiscard]] Task {
   };
 
   struct PromiseBase {
-    std::shared_ptr<State> state = std::make_shared<State>();
+    State* state = nullptr;
+    std::shared_ptr<State>
+        keep;  // only once started: a task that never starts is freed with its handles
 
     std::suspend_always initial_suspend() noexcept { return {}; }
     // The frame destroys itself; results and waiters live in the shared state.
@@ -89,17 +91,17 @@ class [[nodiscard]] Task {
  public:
   struct promise_type : std::conditional_t<std::is_void_v<T>, VoidPromise, ValuePromise> {
     Task get_return_object() {
-      this->state->frame = std::coroutine_handle<promise_type>::from_promise(*this);
-      return Task(this->state);
+      auto made = std::make_shared<State>();
+      this->state = made.get();
+      made->frame = std::coroutine_handle<promise_type>::from_promise(*this);
+      return Task(std::move(made));
     }
   };
 
   Task() = default;
 
   /// Begins without waiting for it. Nothing happens if it has begun.
-  void start() const {
-    if (state_->frame) resume_soon(std::exchange(state_->frame, {}));
-  }
+  void start() const { begin(state_); }
   bool valid() const { return state_ != nullptr; }
   bool done() const { return state_->done(); }
   bool running() const { return state_ && !state_->frame && !state_->done(); }
@@ -116,7 +118,7 @@ class [[nodiscard]] Task {
       bool await_ready() const { return state->done(); }
       void await_suspend(std::coroutine_handle<> waiter) {
         state->waiters.push_back(waiter);
-        if (state->frame) resume_soon(std::exchange(state->frame, {}));
+        begin(state);
       }
       T await_resume() const {
         if (state->error) std::rethrow_exception(state->error);
@@ -128,6 +130,14 @@ class [[nodiscard]] Task {
 
  private:
   explicit Task(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+  static void begin(const std::shared_ptr<State>& state) {
+    if (!state->frame) return;
+    const auto frame = std::exchange(state->frame, {});
+    std::coroutine_handle<promise_type>::from_address(frame.address()).promise().keep = state;
+    resume_soon(frame);
+  }
+
   std::shared_ptr<State> state_;
 };
 

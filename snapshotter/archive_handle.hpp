@@ -1,13 +1,13 @@
 // What reading and writing archives with libarchive have in common. Private to this folder.
 #pragma once
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <locale.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <locale.h>
 
 #include "base/error.hpp"
 
@@ -34,8 +34,8 @@ inline std::string archive_message(archive* handle) {
   return text ? text : "unknown error";
 }
 
-/// The "C" locale for this thread: libarchive converts names by the locale, and in this one it cannot,
-/// so that every name stays the bytes it is, wherever lade runs.
+/// The "C" locale for this thread: libarchive converts names by the locale, and in this one it
+/// cannot, so that every name stays the bytes it is, wherever lade runs.
 class PlainLocale {
  public:
   PlainLocale() : plain_(::newlocale(LC_ALL_MASK, "C", nullptr)) {

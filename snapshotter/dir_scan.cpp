@@ -1,11 +1,5 @@
 #include "snapshotter/dir_scan.hpp"
 
-#include <dirent.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -13,8 +7,14 @@
 #include <mutex>
 #include <set>
 
+#include <dirent.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <tbb/task_arena.h>
 #include <tbb/task_group.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -55,7 +55,8 @@ class Scan {
     Entry top = describe(info);
     take_xattrs(top, sys::list_xattrs(root_));
     found_.push_back(std::move(top));
-    tasks_.run_and_wait([this] { scan(""); });
+    // Isolated: while it waits, this thread helps with the scan and nothing else.
+    tbb::this_task_arena::isolate([this] { tasks_.run_and_wait([this] { scan(""); }); });
     return std::move(found_);
   }
 
@@ -80,7 +81,8 @@ class Scan {
     }
     if (errno != 0) throw_errno("could not list " + quoted(path));
     for (const auto& entry : entries) {
-      if (entry.type == EntryType::directory) tasks_.run([this, below = entry.path] { scan(below); });
+      if (entry.type == EntryType::directory)
+        tasks_.run([this, below = entry.path] { scan(below); });
     }
     const std::lock_guard lock(mutex_);
     found_.insert(found_.end(), std::make_move_iterator(entries.begin()),
@@ -88,7 +90,7 @@ class Scan {
   }
 
   Entry read(int dirfd, const std::string& path, const char* name) {
-    struct stat info {};
+    struct stat info{};
     if (::fstatat(dirfd, name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
       throw_errno(fmt::format("could not stat {}", quoted(path + "/" + name)));
     }
@@ -109,13 +111,19 @@ class Scan {
     entry.mtime_sec = info.st_mtim.tv_sec;
     entry.mtime_nsec = static_cast<uint32_t>(info.st_mtim.tv_nsec);
     switch (info.st_mode & S_IFMT) {
-      case S_IFDIR: entry.type = EntryType::directory; break;
+      case S_IFDIR:
+        entry.type = EntryType::directory;
+        break;
       case S_IFLNK:
         entry.type = EntryType::symlink;
         entry.mode = 0777;
         break;
-      case S_IFIFO: entry.type = EntryType::fifo; break;
-      case S_IFSOCK: entry.type = EntryType::socket; break;
+      case S_IFIFO:
+        entry.type = EntryType::fifo;
+        break;
+      case S_IFSOCK:
+        entry.type = EntryType::socket;
+        break;
       case S_IFCHR:
       case S_IFBLK:
         entry.type = S_ISCHR(info.st_mode) ? EntryType::char_device : EntryType::block_device;
@@ -191,18 +199,17 @@ class UpperFilter {
         entries_(scan_tree(dir, userxattr)) {}
 
   LayerIndex run() {
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-      return compare_paths(a.path, b.path) < 0;
-    });
+    std::sort(entries_.begin(), entries_.end(),
+              [](const Entry& a, const Entry& b) { return compare_paths(a.path, b.path) < 0; });
     look_below();
-    // Backwards, so that a directory comes after what is in it: everything kept in it then directly follows.
+    // Backwards, so that a directory comes after what is in it: everything kept in it then directly
+    // follows.
     std::vector<Entry> kept;
     for (size_t i = entries_.size(); i-- > 0;) {
       Entry& entry = entries_[i];
-      const bool has_change =
-          !kept.empty() && kept.back().path.size() > entry.path.size() &&
-          (entry.path.empty() || (kept.back().path.starts_with(entry.path) &&
-                                  kept.back().path[entry.path.size()] == '/'));
+      const bool has_change = !kept.empty() && kept.back().path.size() > entry.path.size() &&
+                              (entry.path.empty() || (kept.back().path.starts_with(entry.path) &&
+                                                      kept.back().path[entry.path.size()] == '/'));
       if (is_change(entry, below_[i], has_change)) {
         kept.push_back(std::move(entry));
       } else if (!entry.path.empty()) {
@@ -212,11 +219,13 @@ class UpperFilter {
     for (const auto& entry : kept) {
       if (touched_.contains(entry.path)) restore_time(entry);
     }
-    return LayerIndex({std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend())});
+    return LayerIndex(
+        {std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend())});
   }
 
  private:
-  /// Fills below_ with what each entry covers: nothing, in directories that lower's do not show through.
+  /// Fills below_ with what each entry covers: nothing, in directories that lower's do not show
+  /// through.
   void look_below() {
     below_.resize(entries_.size());
     std::vector<std::pair<const std::string*, bool>> open;  // directories around, and if merged
@@ -285,7 +294,9 @@ class UpperFilter {
 
 }  // namespace
 
-std::vector<Entry> scan_tree(int dir, bool userxattr) { return Scan(dir, userxattr).run(); }
+std::vector<Entry> scan_tree(int dir, bool userxattr) {
+  return Scan(dir, userxattr).run();
+}
 
 LayerIndex index_upper(int dir, bool userxattr, const MergedIndex& lower,
                        const OpenFound& open_lower) {

@@ -1,11 +1,11 @@
 #include "snapshotter/durability.hpp"
 
-#include <unistd.h>
-
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 #include "base/error.hpp"
 
@@ -18,7 +18,7 @@ struct DurabilitySweep::Shared {
 
   std::mutex mutex;
   std::condition_variable changed;
-  bool wanted = false;   // guarded by mutex, as the rest
+  bool wanted = false;  // guarded by mutex, as the rest
   bool stopped = false;
   bool syncing = false;  // nobody is to wait for the thread now
   std::thread thread;    // the owner's alone

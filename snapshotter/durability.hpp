@@ -10,15 +10,16 @@
 
 namespace lade {
 
-/// A background thread that, some time after note_commit(), calls syncfs(2) and then marks the layer rows
-/// durable that were there before it. A short build ends before the delay is over and has nothing to wait for; its
-/// rows are marked by the next one that lasts longer.
+/// A background thread that, some time after note_commit(), calls syncfs(2) and then marks the
+/// layer rows durable that were there before it. A short build ends before the delay is over and
+/// has nothing to wait for; its rows are marked by the next one that lasts longer.
 ///
-/// The destructor never waits for syncfs (which takes as long as the disk needs): the thread goes on without this
-/// object, and marks nothing. It owns what it touches.
+/// The destructor never waits for syncfs (which takes as long as the disk needs): the thread goes
+/// on without this object, and marks nothing. It owns what it touches.
 class DurabilitySweep {
  public:
-  /// `filesystem`: a descriptor on the state's filesystem. `connect` opens a connection of the thread's own.
+  /// `filesystem`: a descriptor on the state's filesystem. `connect` opens a connection of the
+  /// thread's own.
   DurabilitySweep(UniqueFd filesystem, std::function<std::unique_ptr<Database>()> connect,
                   std::chrono::milliseconds delay);
   ~DurabilitySweep();

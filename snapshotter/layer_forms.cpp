@@ -1,15 +1,14 @@
 // LayerStore: the forms of a layer, each made from another when somebody needs it.
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "snapshotter/content/decompress.hpp"
@@ -80,7 +79,8 @@ class BlobSource : public ByteSource {
   void check(const Descriptor& expected) {
     const Digest digest = hasher_.finish();
     if (digest == expected.digest && done_ == expected.size) return;
-    throw Error(fmt::format("its {} bytes have digest {}", done_, digest.str()), ErrorKind::corrupt);
+    throw Error(fmt::format("its {} bytes have digest {}", done_, digest.str()),
+                ErrorKind::corrupt);
   }
 
  private:
@@ -112,7 +112,7 @@ void drain(ByteSource& source) {
 
 UniqueFd lock_number(const std::string& root, const std::string& file, uint64_t number) {
   UniqueFd fd = sys::open(root + "/locks/" + file, O_RDWR | O_CREAT, 0600);
-  struct flock range {};
+  struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   range.l_start = static_cast<off_t>(number & ((uint64_t{1} << 62) - 1));  // offsets are signed
@@ -170,8 +170,8 @@ void LayerStore::ensure_directory(LayerId layer, BlobProvider& provider, const P
               ErrorKind::not_found);
 }
 
-/// Makes the directory from one blob: of the content store if `provider` is null, and then false if it is not
-/// there or damaged (and removed).
+/// Makes the directory from one blob: of the content store if `provider` is null, and then false if
+/// it is not there or damaged (and removed).
 bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
                               const std::optional<DiffId>& diff_id, BlobProvider* provider,
                               const Progress& progress) {
@@ -241,8 +241,7 @@ bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
 void LayerStore::ensure_blob(const Descriptor& blob, BlobProvider& provider,
                              const Progress& progress) {
   if (state_->content.has(blob.digest)) return;
-  const UniqueFd lock =
-      lock_number(state_->root, "blobs", std::hash<Digest>{}(blob.digest));
+  const UniqueFd lock = lock_number(state_->root, "blobs", std::hash<Digest>{}(blob.digest));
   if (state_->content.has(blob.digest)) return;
   with_context("blob " + blob.digest.str(), [&] {
     const auto bytes = provider.open(blob);
@@ -266,8 +265,8 @@ std::shared_ptr<const LayerIndex> LayerStore::load_index(LayerId layer) {
                 ErrorKind::not_found);
   }
   // Lost or torn: the directory says the same, but for the hashes.
-  const UniqueFd dir = open_beneath(state_->layers_dir.get(), state_->name(layer),
-                                    O_RDONLY | O_DIRECTORY);
+  const UniqueFd dir =
+      open_beneath(state_->layers_dir.get(), state_->name(layer), O_RDONLY | O_DIRECTORY);
   auto entries = scan_tree(dir.get(), state_->userxattr);
   bool says_root = false;
   {
@@ -311,11 +310,13 @@ std::shared_ptr<const LayerIndex> LayerStore::hashed_index(LayerId layer) {
   std::unordered_map<uint32_t, Entry*> first_of_group;
   for (auto& entry : entries) {
     if (entry.type != EntryType::regular || !entry.content.empty()) continue;
-    if (entry.hardlink_group == 0 || first_of_group.try_emplace(entry.hardlink_group, &entry).second) {
+    if (entry.hardlink_group == 0 ||
+        first_of_group.try_emplace(entry.hardlink_group, &entry).second) {
       unhashed.push_back(&entry);
     }
   }
-  // Isolated: while this thread waits for the others it must not start work that wants the same lock.
+  // Isolated: while this thread waits for the others it must not start work that wants the same
+  // lock.
   tbb::this_task_arena::isolate([&] {
     tbb::parallel_for(size_t{0}, unhashed.size(), [&](size_t i) {
       Entry& entry = *unhashed[i];
@@ -372,15 +373,18 @@ Digest LayerStore::content_digest(LayerId layer) {
 }
 
 UniqueFd LayerStore::open_entry(LayerId layer, const Entry& entry) const {
-  return with_context([&] { return fmt::format("layer {}", layer); }, [&] {
-    if (entry.type != EntryType::regular) throw Error(quoted(entry.path) + " is no regular file");
-    UniqueFd fd = open_beneath(state_->layers_dir.get(), state_->name(layer) + "/" + entry.path,
-                               O_RDONLY | O_NONBLOCK);
-    if (!S_ISREG(sys::fstat(fd.get()).st_mode)) {
-      throw Error(quoted(entry.path) + " is no regular file any more", ErrorKind::corrupt);
-    }
-    return fd;
-  });
+  return with_context(
+      [&] { return fmt::format("layer {}", layer); },
+      [&] {
+        if (entry.type != EntryType::regular)
+          throw Error(quoted(entry.path) + " is no regular file");
+        UniqueFd fd = open_beneath(state_->layers_dir.get(), state_->name(layer) + "/" + entry.path,
+                                   O_RDONLY | O_NONBLOCK);
+        if (!S_ISREG(sys::fstat(fd.get()).st_mode)) {
+          throw Error(quoted(entry.path) + " is no regular file any more", ErrorKind::corrupt);
+        }
+        return fd;
+      });
 }
 
 UniqueFd LayerStore::open_file(const LayerStack& stack, const Found& found) const {

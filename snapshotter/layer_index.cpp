@@ -80,7 +80,9 @@ void normalise(Entry& entry) {
   std::sort(entry.xattrs.begin(), entry.xattrs.end());
 }
 
-bool before(const Entry& a, const Entry& b) { return compare_paths(a.path, b.path) < 0; }
+bool before(const Entry& a, const Entry& b) {
+  return compare_paths(a.path, b.path) < 0;
+}
 
 /// Whether an xattr belongs to the content rather than to the host (BuildKit's rule).
 bool counts(const sys::Xattr& xattr) {
@@ -235,9 +237,10 @@ void LayerIndex::number_hardlinks() {
 }
 
 size_t LayerIndex::position(std::string_view path) const {
-  const auto at = std::lower_bound(
-      entries_.begin(), entries_.end(), path,
-      [](const Entry& entry, std::string_view wanted) { return compare_paths(entry.path, wanted) < 0; });
+  const auto at = std::lower_bound(entries_.begin(), entries_.end(), path,
+                                   [](const Entry& entry, std::string_view wanted) {
+                                     return compare_paths(entry.path, wanted) < 0;
+                                   });
   return static_cast<size_t>(at - entries_.begin());
 }
 

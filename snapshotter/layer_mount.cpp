@@ -1,13 +1,12 @@
 // LayerStore: stacks of layers as overlay mounts.
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/wire.hpp"
@@ -39,13 +38,14 @@ LayerRoot root_of(Database& database, LayerId layer) {
 
 Mount LayerStore::overlay(const LayerStack& stack, const PendingLayer* upper,
                           const std::vector<std::string>& stubs) {
-  // Overlayfs heeds an opaque mark on every directory but the root: the layers below such a root are
-  // left out here instead.
+  // Overlayfs heeds an opaque mark on every directory but the root: the layers below such a root
+  // are left out here instead.
   LayerStack visible;  // top-most first
   RootAttributes root;
   for (auto layer = stack.rbegin(); layer != stack.rend(); ++layer) {
     const LayerRoot found = root_of(state_->database, *layer);
-    if (!found.has_directory) throw Error(fmt::format("layer {} has no directory to mount", *layer));
+    if (!found.has_directory)
+      throw Error(fmt::format("layer {} has no directory to mount", *layer));
     visible.push_back(*layer);
     if (!root.present) root = found.attributes;
     if (found.attributes.opaque) break;
@@ -81,9 +81,7 @@ Mount LayerStore::overlay(const LayerStack& stack, const PendingLayer* upper,
 
 LayerId LayerStore::flatten(const LayerStack& bottom) {
   const Digest key = Digest::of(
-      WireWriter()
-          .list(bottom, [](WireWriter& out, LayerId layer) { out.number(layer); })
-          .str());
+      WireWriter().list(bottom, [](WireWriter& out, LayerId layer) { out.number(layer); }).str());
   Database& database = state_->database;
   const auto find = [&]() -> std::optional<LayerId> {
     auto row = database.prepare("SELECT layer FROM flattened_stacks WHERE stack = ?");
@@ -134,7 +132,10 @@ LayerId LayerStore::flatten(const LayerStack& bottom) {
     if (entry.type == EntryType::directory) writer.finish_directory(entry);
   }
   const LayerId layer = commit(std::move(pending), LayerIndex(std::move(entries)));
-  database.prepare("INSERT OR REPLACE INTO flattened_stacks VALUES(?, ?)").bind(key).bind(layer).run();
+  database.prepare("INSERT OR REPLACE INTO flattened_stacks VALUES(?, ?)")
+      .bind(key)
+      .bind(layer)
+      .run();
   return layer;
 }
 

@@ -2,14 +2,13 @@
 
 #include "snapshotter/layer_store.hpp"
 
+#include <cerrno>
+
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-
-#include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -22,6 +21,8 @@ namespace lade {
 namespace {
 
 constexpr std::string_view kPendingPrefix = "layer-";
+constexpr std::string_view kIngestPrefix = "ingest-";  // the content store's
+constexpr int64_t kIngestGrace = 60;                   // seconds
 
 std::string base36(LayerId id) {
   std::string out;
@@ -31,7 +32,8 @@ std::string base36(LayerId id) {
   return out.empty() ? "0" : out;
 }
 
-/// In the first user namespace the map is the identity; elsewhere trusted.* xattrs are out of reach.
+/// In the first user namespace the map is the identity; elsewhere trusted.* xattrs are out of
+/// reach.
 bool in_user_namespace() {
   const auto map = sys::read_file("/proc/self/uid_map");
   if (!map) return false;  // a kernel without user namespaces
@@ -103,15 +105,18 @@ LayerStore::State::State(std::string state_root, Database& state_database,
       boot_id(options.boot_id.empty() ? kernel_boot_id() : options.boot_id),
       layers_dir(sys::open(root + "/layers", O_RDONLY | O_DIRECTORY)),
       tmp_dir(sys::open(root + "/tmp", O_RDONLY | O_DIRECTORY)),
-      durability(sys::openat(layers_dir.get(), ".", O_RDONLY | O_DIRECTORY),
-                 [&connection = state_database] { return connection.reopen(); },
-                 options.durability_delay) {}
+      durability(
+          sys::openat(layers_dir.get(), ".", O_RDONLY | O_DIRECTORY),
+          [&connection = state_database] { return connection.reopen(); },
+          options.durability_delay) {}
 
-std::string LayerStore::State::name(LayerId layer) const { return base36(layer); }
+std::string LayerStore::State::name(LayerId layer) const {
+  return base36(layer);
+}
 
 void LayerStore::State::place(const PendingLayer& pending, LayerId layer) const {
-  // Ids are given out in the transaction that this is part of: what has the name already was left by a process
-  // that died before its commit.
+  // Ids are given out in the transaction that this is part of: what has the name already was left
+  // by a process that died before its commit.
   const std::string target = root + "/layers/" + name(layer);
   if (::rename(pending.path().c_str(), target.c_str()) != 0) {
     if (errno != EEXIST && errno != ENOTEMPTY) throw_errno("could not rename to " + quoted(target));
@@ -127,6 +132,19 @@ void LayerStore::State::remember(LayerId layer, std::shared_ptr<const LayerIndex
   indexes[layer] = std::move(index);
 }
 
+namespace {
+
+/// Removes a half-written blob of a dead process: nobody holds its lock, and it is too old to be
+/// one that is just being made.
+void sweep_ingest(int dir, const std::string& name) {
+  const auto file = sys::try_openat(dir, name, O_RDONLY | O_NOFOLLOW);
+  if (!file || ::flock(file->get(), LOCK_EX | LOCK_NB) != 0) return;
+  if (sys::fstat(file->get()).st_mtime + kIngestGrace > ::time(nullptr)) return;
+  ::unlinkat(dir, name.c_str(), 0);
+}
+
+}  // namespace
+
 void LayerStore::State::sweep_tmp() {
   {
     const std::lock_guard lock(mutex);
@@ -136,6 +154,7 @@ void LayerStore::State::sweep_tmp() {
   const UniqueFd dir = sys::open(root + "/tmp", O_RDONLY | O_DIRECTORY);
   if (::flock(dir.get(), LOCK_EX | LOCK_NB) != 0) return;  // somebody is making a layer: next time
   for (const auto& entry : sys::list_dir(dir.get())) {
+    if (entry.starts_with(kIngestPrefix)) sweep_ingest(dir.get(), entry);
     if (!entry.starts_with(kPendingPrefix)) continue;
     const auto pending = sys::try_openat(dir.get(), entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!pending || ::flock(pending->get(), LOCK_EX | LOCK_NB) != 0) continue;  // its owner lives
@@ -198,8 +217,8 @@ PendingLayer LayerStore::prepare() {
   state_->sweep_tmp();
   PendingLayer out;
   {
-    // Between making the directory and locking it, a sweep must not take it for a dead one's. The lock is
-    // this process's as a whole, hence the mutex.
+    // Between making the directory and locking it, a sweep must not take it for a dead one's. The
+    // lock is this process's as a whole, hence the mutex.
     const std::lock_guard guard(state_->mutex);
     while (::flock(state_->tmp_dir.get(), LOCK_SH) != 0) {
       if (errno != EINTR) throw_errno("could not lock " + quoted(state_->root + "/tmp"));
@@ -274,11 +293,11 @@ LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
     if (const auto known = find()) {
       id = *known;
     } else {
-      const Digest content =
-          Digest::of(WireWriter().text("diff-id").digest(diff_id.digest).str());
+      const Digest content = Digest::of(WireWriter().text("diff-id").digest(diff_id.digest).str());
       database
           .prepare(
-              "INSERT INTO layers(diff_id, content_digest, has_directory, of_image, boot_id, durable)"
+              "INSERT INTO layers(diff_id, content_digest, has_directory, of_image, boot_id, "
+              "durable)"
               " VALUES(?, ?, 0, 1, ?, 1)")
           .bind(diff_id.digest)
           .bind(content)
@@ -318,7 +337,8 @@ bool LayerStore::exists(const LayerStack& stack) const {
     auto row = state_->database.prepare("SELECT has_directory FROM layers WHERE id = ?");
     if (!row.bind(layer).step()) return false;
     if (row.integer(0) == 0) continue;
-    if (::faccessat(state_->layers_dir.get(), state_->name(layer).c_str(), F_OK, 0) != 0) return false;
+    if (::faccessat(state_->layers_dir.get(), state_->name(layer).c_str(), F_OK, 0) != 0)
+      return false;
     const std::lock_guard lock(state_->mutex);
     state_->with_directory.insert(layer);
   }

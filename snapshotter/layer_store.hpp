@@ -1,14 +1,14 @@
-// Layers on this machine, in up to three forms each made when somebody needs it: blob(s), directory, index.
+// Layers on this machine, in up to three forms each made when somebody needs it: blob(s),
+// directory, index.
 //
-//   STATE/layers/<id in base 36>/   the directory form: an overlay-ready tree, immutable once it is here
-//   STATE/index/<id in base 36>     the serialized LayerIndex
-//   STATE/blobs/sha256/             the blobs (content store)
-//   STATE/tmp/                      layers in the making
-//   lade.db: layers, layer_blobs    what is known of each
+//   STATE/layers/<id in base 36>/   the directory form: an overlay-ready tree, immutable once it is
+//   here STATE/index/<id in base 36>     the serialized LayerIndex STATE/blobs/sha256/ the blobs
+//   (content store) STATE/tmp/                      layers in the making lade.db: layers,
+//   layer_blobs    what is known of each
 //
 // A **ref** (a result) is a stack of LayerIds, bottom first. A layer is committed by renaming its
-// directory into place and adding its row last, so what has a row is complete. Thread-safe, and safe
-// beside other lade processes on the same state directory.
+// directory into place and adding its row last, so what has a row is complete. Thread-safe, and
+// safe beside other lade processes on the same state directory.
 #pragma once
 
 #include <chrono>
@@ -32,16 +32,18 @@ using LayerStack = std::vector<LayerId>;  ///< bottom first
 
 /// One compressed (or plain) tar of a layer.
 struct LayerBlob {
-  std::string encoding;   ///< name of the encoder and its settings: "gzip-isal-2"; "as-pulled" for foreign bytes
+  std::string encoding;  ///< name of the encoder and its settings: "gzip-isal-2"; "as-pulled" for
+                         ///< foreign bytes
   Descriptor descriptor;
 };
 
 struct LayerInfo {
   LayerId id = 0;
-  std::optional<DiffId> diff_id;          ///< known once tarred, or from the image it came with
-  std::optional<Digest> content_digest;   ///< what content keys see; for an image's layer: of its diff ID
+  std::optional<DiffId> diff_id;  ///< known once tarred, or from the image it came with
+  std::optional<Digest>
+      content_digest;  ///< what content keys see; for an image's layer: of its diff ID
   bool has_directory = false;
-  std::vector<LayerBlob> blobs;           ///< may be remote: ask the content store what is here
+  std::vector<LayerBlob> blobs;  ///< may be remote: ask the content store what is here
 };
 
 /// A layer in the making: `path()` is its (empty, 0755 root) directory, the future directory form.
@@ -65,9 +67,10 @@ struct LayerStoreOptions {
 
 class LayerStore {
  public:
-  /// `root` is the state directory. Drops, after another boot, the layers whose bytes may not have reached
-  /// the disk (rows of an older boot not marked durable). What dead processes left in tmp/ is swept when
-  /// the first layer is made. `root` must be absolute; `database` and `content` outlive the store.
+  /// `root` is the state directory. Drops, after another boot, the layers whose bytes may not have
+  /// reached the disk (rows of an older boot not marked durable). What dead processes left in tmp/
+  /// is swept when the first layer is made. `root` must be absolute; `database` and `content`
+  /// outlive the store.
   static std::unique_ptr<LayerStore> open(const std::string& root, Database& database,
                                           ContentStore& content,
                                           const LayerStoreOptions& options = {});
@@ -79,21 +82,21 @@ class LayerStore {
   PendingLayer prepare();
   /// Commits a directory that the caller has filled, described by `index` (which must be exact).
   LayerId commit(PendingLayer layer, LayerIndex index);
-  /// Commits the upperdir of a finished step, unmounted: scans it, drops what is no change against the
-  /// stack it ran on (unchanged copy-ups; directories that differ in mtime alone and hold no change; whiteouts
-  /// of what was not there), commits the rest.
-  /// A step that changed nothing gives an empty layer (it still is one in the image, as in BuildKit).
+  /// Commits the upperdir of a finished step, unmounted: scans it, drops what is no change against
+  /// the stack it ran on (unchanged copy-ups; directories that differ in mtime alone and hold no
+  /// change; whiteouts of what was not there), commits the rest. A step that changed nothing gives
+  /// an empty layer (it still is one in the image, as in BuildKit).
   LayerId commit_upper(PendingLayer layer, const LayerStack& lower);
-  /// A layer of an image: known by diff ID and the blob that holds it, not fetched. Returns the layer that
-  /// is here already if the diff ID is known.
+  /// A layer of an image: known by diff ID and the blob that holds it, not fetched. Returns the
+  /// layer that is here already if the diff ID is known.
   LayerId add_known(const DiffId& diff_id, const Descriptor& blob);
 
   // -- forms
-  /// Makes the directory form (and the index) if it is missing: fetch, verify digest and size and diff ID,
-  /// decompress, extract, as one stream; the blob is kept in the content store. One that is there already
-  /// is read, and removed if it is damaged. Concurrent calls (other threads, other processes) do it once.
-  /// Blocks on I/O: call it on a thread that may wait.
-  /// `progress(bytes so far, bytes in all)` may be null.
+  /// Makes the directory form (and the index) if it is missing: fetch, verify digest and size and
+  /// diff ID, decompress, extract, as one stream; the blob is kept in the content store. One that
+  /// is there already is read, and removed if it is damaged. Concurrent calls (other threads, other
+  /// processes) do it once. Blocks on I/O: call it on a thread that may wait. `progress(bytes so
+  /// far, bytes in all)` may be null.
   void ensure_directory(LayerId layer, BlobProvider& provider,
                         const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
   /// Only the blob, into the content store (for exports that pass it through).
@@ -123,10 +126,11 @@ class LayerStore {
   void record_blob(LayerId layer, const LayerBlob& blob);
 
   // -- mounting
-  /// The root mount of a step: `stack` below, `upper`'s directory on top (null: read-only). Extra lowers
-  /// (absolute paths, top-most first) go between the two: a step's mount stubs. Every layer needs its
-  /// directory form. Gives `upper`'s root the owner and mode of the root that the stack brings. A
-  /// stack too deep for the kernel has its bottom copied into one layer (once, kept for the next time).
+  /// The root mount of a step: `stack` below, `upper`'s directory on top (null: read-only). Extra
+  /// lowers (absolute paths, top-most first) go between the two: a step's mount stubs. Every layer
+  /// needs its directory form. Gives `upper`'s root the owner and mode of the root that the stack
+  /// brings. A stack too deep for the kernel has its bottom copied into one layer (once, kept for
+  /// the next time).
   Mount overlay(const LayerStack& stack, const PendingLayer* upper,
                 const std::vector<std::string>& stubs = {});
 
@@ -135,7 +139,8 @@ class LayerStore {
   explicit LayerStore(std::unique_ptr<State> state);
   std::shared_ptr<const LayerIndex> load_index(LayerId layer);
   bool extract_blob(LayerId layer, const LayerBlob& blob, const std::optional<DiffId>& diff_id,
-                    BlobProvider* provider, const std::function<void(uint64_t, uint64_t)>& progress);
+                    BlobProvider* provider,
+                    const std::function<void(uint64_t, uint64_t)>& progress);
   LayerId flatten(const LayerStack& bottom);
 
   std::unique_ptr<State> state_;

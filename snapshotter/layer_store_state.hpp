@@ -1,4 +1,5 @@
-// What LayerStore's parts (layer_store.cpp, layer_forms.cpp, layer_mount.cpp) share. Private to this folder.
+// What LayerStore's parts (layer_store.cpp, layer_forms.cpp, layer_mount.cpp) share. Private to
+// this folder.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,8 @@ namespace lade {
 
 /// What an overlay must know of a layer's root directory without loading its index.
 struct RootAttributes {
-  bool opaque = false;  ///< the layers below are not to be seen
-  bool present = false; ///< the layer has an entry for the root, with these:
+  bool opaque = false;   ///< the layers below are not to be seen
+  bool present = false;  ///< the layer has an entry for the root, with these:
   uint32_t mode = 0755;
   uint32_t uid = 0;
   uint32_t gid = 0;
@@ -57,8 +58,9 @@ struct LayerStore::State {
   std::unordered_set<LayerId> with_directory;
 };
 
-/// Locks byte `number` of STATE/locks/`file` (an open-file-description lock) until the descriptor is closed:
-/// a lock per layer or blob without a file for each. Waits; threads of one process exclude each other too.
+/// Locks byte `number` of STATE/locks/`file` (an open-file-description lock) until the descriptor
+/// is closed: a lock per layer or blob without a file for each. Waits; threads of one process
+/// exclude each other too.
 UniqueFd lock_number(const std::string& root, const std::string& file, uint64_t number);
 
 }  // namespace lade

@@ -1,9 +1,10 @@
 // MergedIndex: a tree of merged directories, each merged when it is first asked for.
 //
-// A directory of the merged view has sources, the layers that bring a part of it, top-most first. To
-// merge it, the sources' children are put in order of name; for each name the top-most layer decides what it is,
-// and if that is a directory, the layers that go on bringing parts of it are its own sources: down to the first
-// that is opaque, a whiteout, or no directory (overlayfs stops there too).
+// A directory of the merged view has sources, the layers that bring a part of it, top-most first.
+// To merge it, the sources' children are put in order of name; for each name the top-most layer
+// decides what it is, and if that is a directory, the layers that go on bringing parts of it are
+// its own sources: down to the first that is opaque, a whiteout, or no directory (overlayfs stops
+// there too).
 
 #include <algorithm>
 #include <mutex>
@@ -112,8 +113,8 @@ const std::vector<MergedIndex::Child>& MergedIndex::children(const Node& node) {
             const auto& [name, source, position] = candidates[k];
             const Entry& part = source->index->entries()[position];
             if (part.type != EntryType::directory) break;
-            made.node->sources.push_back({source->index, source->layer, position + 1,
-                                          source->index->subtree_end(position)});
+            made.node->sources.push_back(
+                {source->index, source->layer, position + 1, source->index->subtree_end(position)});
             if (part.opaque) break;
           }
         }
@@ -170,7 +171,8 @@ class MergedIndex::Resolver {
     while (!pending_.empty()) {
       const std::string name = std::move(pending_.back());
       pending_.pop_back();
-      // An empty last component (a trailing slash) counts as one: what is before it must be a directory.
+      // An empty last component (a trailing slash) counts as one: what is before it must be a
+      // directory.
       if (name.empty() || name == ".") continue;
       if (name == "..") {
         if (!at_.empty()) at_.pop_back();

@@ -1,11 +1,11 @@
 #include "snapshotter/open_beneath.hpp"
 
+#include <cerrno>
+
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "base/error.hpp"
 

@@ -7,8 +7,9 @@
 
 namespace lade {
 
-/// openat2(2) of `path` ("" is `root` itself) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS: no symlink is
-/// followed, in the middle or at the end, and no mount crossed. Throws Error naming the path.
+/// openat2(2) of `path` ("" is `root` itself) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS: no
+/// symlink is followed, in the middle or at the end, and no mount crossed. Throws Error naming the
+/// path.
 UniqueFd open_beneath(int root, const std::string& path, int flags);
 
 }  // namespace lade

@@ -13,8 +13,8 @@ inline bool is_overlay_xattr(std::string_view name) {
   return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
 }
 
-/// Labels that the host's security modules put on every file (SELinux, Smack, IMA): neither kept from tars
-/// nor found in directories.
+/// Labels that the host's security modules put on every file (SELinux, Smack, IMA): neither kept
+/// from tars nor found in directories.
 inline bool is_host_xattr(std::string_view name) {
   return name.starts_with("security.") && name != "security.capability";
 }

@@ -12,9 +12,9 @@
 
 namespace lade {
 
-/// Reads `inner` (borrowed) on another thread, so that fetching, decompressing and hashing overlap with what
-/// is done to the bytes. At most 2 MiB ahead. What inner throws comes out of read(). The destructor waits for
-/// the read that is under way.
+/// Reads `inner` (borrowed) on another thread, so that fetching, decompressing and hashing overlap
+/// with what is done to the bytes. At most 2 MiB ahead. What inner throws comes out of read(). The
+/// destructor waits for the read that is under way.
 class ReadAhead : public ByteSource {
  public:
   explicit ReadAhead(ByteSource& inner);

@@ -1,13 +1,12 @@
 #include "snapshotter/state.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -38,7 +37,7 @@ void check_owner(const std::string& root, const struct stat& info) {
 /// Makes a new state directory; several processes may do so at once.
 void initialise(const std::string& root) {
   sys::make_dirs(root, 0700);
-  struct stat info {};
+  struct stat info{};
   if (::stat(root.c_str(), &info) != 0) throw_errno("could not stat it");
   check_owner(root, info);
   refuse_network_filesystem(root);
@@ -46,7 +45,7 @@ void initialise(const std::string& root) {
 }
 
 void check_format(const std::string& root) {
-  struct stat info {};
+  struct stat info{};
   const bool there = ::stat(root.c_str(), &info) == 0;
   if (!there && errno != ENOENT) throw_errno("could not stat it");
   if (there) check_owner(root, info);
@@ -91,18 +90,20 @@ std::string StateDir::default_root(const std::string& option) {
 }
 
 std::unique_ptr<StateDir> StateDir::open(const std::string& root) {
-  return with_context([&] { return "state directory " + quoted(root); }, [&] {
-    std::unique_ptr<StateDir> state(new StateDir);
-    state->root_ = absolute(root);
-    check_format(state->root_);
-    static const std::string schema =
-        std::string(LayerStore::schema()) + std::string(ImageStore::schema());
-    state->database_ = Database::open(state->root_ + "/lade.db", kSchemaVersion, schema);
-    state->content_ = ContentStore::open(state->root_);
-    state->layers_ = LayerStore::open(state->root_, *state->database_, *state->content_);
-    state->images_ = std::make_unique<ImageStore>(*state->database_);
-    return state;
-  });
+  return with_context(
+      [&] { return "state directory " + quoted(root); },
+      [&] {
+        std::unique_ptr<StateDir> state(new StateDir);
+        state->root_ = absolute(root);
+        check_format(state->root_);
+        static const std::string schema =
+            std::string(LayerStore::schema()) + std::string(ImageStore::schema());
+        state->database_ = Database::open(state->root_ + "/lade.db", kSchemaVersion, schema);
+        state->content_ = ContentStore::open(state->root_);
+        state->layers_ = LayerStore::open(state->root_, *state->database_, *state->content_);
+        state->images_ = std::make_unique<ImageStore>(*state->database_);
+        return state;
+      });
 }
 
 }  // namespace lade

@@ -11,8 +11,9 @@
 
 namespace lade {
 
-/// An open state directory. Opening makes it, checks the format tag ("lade-state 1"), that it belongs to
-/// this user (root and rootless never share one) and that it is not on a network filesystem.
+/// An open state directory. Opening makes it, checks the format tag ("lade-state 1"), that it
+/// belongs to this user (root and rootless never share one) and that it is not on a network
+/// filesystem.
 class StateDir {
  public:
   /// Throws Error that names `root`.

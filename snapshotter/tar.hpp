@@ -1,5 +1,5 @@
-// Layer tars: encoding and decoding with libarchive (hdrcharset=BINARY, PAX, SCHILY.xattr), whiteouts as
-// the OCI image-spec's layer.md has them (".wh.NAME", ".wh..wh..opq").
+// Layer tars: encoding and decoding with libarchive (hdrcharset=BINARY, PAX, SCHILY.xattr),
+// whiteouts as the OCI image-spec's layer.md has them (".wh.NAME", ".wh..wh..opq").
 #pragma once
 
 #include <cstdint>
@@ -21,14 +21,14 @@ struct TarOptions {
 /// Opens the bytes of a regular file of an index for reading.
 using OpenContent = std::function<UniqueFd(const Entry&)>;
 
-/// Writes `index` as a layer tar to `out` (and finish()es nothing: the caller owns the sink). Deterministic:
-/// the same entries give the same bytes. Whiteouts and opaque markers become .wh. files; hard links after
-/// the first of their group become link entries; sockets are left out.
+/// Writes `index` as a layer tar to `out` (and finish()es nothing: the caller owns the sink).
+/// Deterministic: the same entries give the same bytes. Whiteouts and opaque markers become .wh.
+/// files; hard links after the first of their group become link entries; sockets are left out.
 void write_layer_tar(const LayerIndex& index, const OpenContent& open, ByteSink& out,
                      const TarOptions& options = {});
 
-/// The same for a merged view without whiteout handling (rootfs tar export): `entries` in walk order.
-/// Entries of the same hardlink_group become links.
+/// The same for a merged view without whiteout handling (rootfs tar export): `entries` in walk
+/// order. Entries of the same hardlink_group become links.
 void write_rootfs_tar(const std::vector<Entry>& entries, const OpenContent& open, ByteSink& out,
                       const TarOptions& options = {});
 
@@ -37,12 +37,15 @@ enum class TarDialect {
   plain,  ///< .wh. names are ordinary files (ADD archives, imported root filesystems)
 };
 
-/// Unpacks `tar` (plain, uncompressed bytes) into the empty directory `dir`, an overlay-ready tree: whiteouts
-/// as char 0:0, opaque directories as xattr (`userxattr`: user.overlay.opaque instead of trusted.). Returns the
-/// index with content digests. Everything untrusted: names with ".." or through symlinks, entries over
-/// char 0:0, overlay xattrs, absurd sizes are refused (Error(corrupt) naming the entry); nothing is written
-/// outside `dir`. Parents that the tar leaves out are made (0755 0:0, mtime 0) and are in
-/// the index, since an overlay shows them. A later entry of the same name replaces an earlier one.
-LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr = false);
+/// Unpacks `tar` (plain, uncompressed bytes) into the empty directory `dir`, an overlay-ready tree:
+/// whiteouts as char 0:0, opaque directories as xattr (`userxattr`: user.overlay.opaque instead of
+/// trusted.). Returns the index with content digests. Everything untrusted: names with ".." or
+/// through symlinks, entries over char 0:0, overlay xattrs, absurd sizes are refused
+/// (Error(corrupt) naming the entry); nothing is written outside `dir`. Parents that the tar leaves
+/// out are made (0755 0:0, mtime 0) and are in the index, since an overlay shows them. A later
+/// entry of the same name replaces an earlier one. `implied`, if given, gets the paths of the
+/// directories that were made up.
+LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr = false,
+                       std::vector<std::string>* implied = nullptr);
 
 }  // namespace lade

@@ -1,8 +1,9 @@
 // Decoding of tars into the directory form and the index of a layer, in one pass.
 //
-// The directory is empty at the start and ours alone, so the table of what has been made is the truth about
-// it: every question (is the parent a directory? what does this entry replace? is that a link's target?) is answered
-// there. The kernel's own refusal to follow symlinks (TreeWriter) stands behind it.
+// The directory is empty at the start and ours alone, so the table of what has been made is the
+// truth about it: every question (is the parent a directory? what does this entry replace? is that
+// a link's target?) is answered there. The kernel's own refusal to follow symlinks (TreeWriter)
+// stands behind it.
 
 #include <algorithm>
 #include <exception>
@@ -24,12 +25,15 @@ namespace {
 constexpr size_t kBuffer = 256 * 1024;
 constexpr size_t kMaxPath = 4095;  // PATH_MAX without its NUL
 constexpr size_t kMaxEntries = 10'000'000;
-/// Bytes of holes that a layer's sparse files may have in all: they cost no input, but time to hash.
+/// Bytes of holes that a layer's sparse files may have in all: they cost no input, but time to
+/// hash.
 constexpr uint64_t kMaxHoles = uint64_t{64} << 30;
 constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
 
-Error corrupt(std::string message) { return Error(std::move(message), ErrorKind::corrupt); }
+Error corrupt(std::string message) {
+  return Error(std::move(message), ErrorKind::corrupt);
+}
 
 /// The ustar header of a symlink "x -> x".
 std::string symlink_header() {
@@ -52,15 +56,13 @@ std::string symlink_header() {
 
 /// libarchive reading from a ByteSource.
 ///
-/// It is shown a symlink of ours first. libarchive 3.6 loses a link's PAX target if the ustar field beside it is
-/// empty (as Go writes targets without an ASCII letter), unless it has met a link before.
+/// It is shown a symlink of ours first. libarchive 3.6 loses a link's PAX target if the ustar field
+/// beside it is empty (as Go writes targets without an ASCII letter), unless it has met a link
+/// before.
 class TarReader {
  public:
   explicit TarReader(ByteSource& source)
-      : source_(source),
-        primer_(symlink_header()),
-        buffer_(kBuffer),
-        archive_(archive_read_new()) {
+      : source_(source), primer_(symlink_header()), buffer_(kBuffer), archive_(archive_read_new()) {
     if (!archive_) throw std::bad_alloc();
     check(archive_read_support_format_tar(archive_.get()));
     check(archive_read_open2(archive_.get(), this, nullptr, on_read, nullptr, nullptr));
@@ -155,7 +157,7 @@ class Extraction {
   Extraction(ByteSource& tar, int dir, TarDialect dialect, bool userxattr)
       : reader_(tar), writer_(dir, userxattr), dialect_(dialect) {}
 
-  LayerIndex run() {
+  LayerIndex run(std::vector<std::string>* implied) {
     size_t count = 0;
     while (archive_entry* header = reader_.next()) {
       if (++count > kMaxEntries) throw corrupt("bad tar: more than 10 million entries");
@@ -167,6 +169,7 @@ class Extraction {
     entries.reserve(table_.size());
     for (auto& [path, item] : table_) {
       if (item.entry.type == EntryType::directory) writer_.finish_directory(item.entry);
+      if (implied && item.implied) implied->push_back(path);
       entries.push_back(std::move(item.entry));
     }
     return LayerIndex(std::move(entries));
@@ -176,10 +179,13 @@ class Extraction {
   struct Item {
     Entry entry;
     bool hides_lower = false;  // a whiteout of this name was met
+    bool implied = false;      // a directory that no entry of the tar names itself
   };
   struct PathLess {
     using is_transparent = void;
-    bool operator()(std::string_view a, std::string_view b) const { return compare_paths(a, b) < 0; }
+    bool operator()(std::string_view a, std::string_view b) const {
+      return compare_paths(a, b) < 0;
+    }
   };
   using Table = std::map<std::string, Item, PathLess>;
 
@@ -204,8 +210,8 @@ class Extraction {
     item.entry = std::move(entry);
   }
 
-  /// Whiteouts (image-spec, layer.md): they hide what is below this layer, never what is in it, wherever
-  /// in the tar they are.
+  /// Whiteouts (image-spec, layer.md): they hide what is below this layer, never what is in it,
+  /// wherever in the tar they are.
   bool take_marker(const std::string& path) {
     const std::string_view dir = parent_of(path);
     const std::string_view name = std::string_view(path).substr(dir.empty() ? 0 : dir.size() + 1);
@@ -243,6 +249,11 @@ class Extraction {
     entry.mtime_sec = archive_entry_mtime(header);
     entry.mtime_nsec = static_cast<uint32_t>(archive_entry_mtime_nsec(header));
     if (entry.mtime_nsec >= 1'000'000'000) throw corrupt("bad tar: a bad time");
+    // libarchive reads "-1.5" as {-1 s, 500 ms}, which would be -0.5.
+    if (entry.mtime_sec < 0 && entry.mtime_nsec > 0) {
+      --entry.mtime_sec;
+      entry.mtime_nsec = 1'000'000'000 - entry.mtime_nsec;
+    }
     if (entry.type == EntryType::regular) {
       if (archive_entry_size(header) < 0) throw corrupt("bad tar: a negative size");
       entry.size = static_cast<uint64_t>(archive_entry_size(header));
@@ -266,13 +277,20 @@ class Extraction {
 
   static EntryType type_of(archive_entry* header) {
     switch (archive_entry_filetype(header)) {
-      case AE_IFREG: return EntryType::regular;
-      case AE_IFDIR: return EntryType::directory;
-      case AE_IFLNK: return EntryType::symlink;
-      case AE_IFCHR: return EntryType::char_device;
-      case AE_IFBLK: return EntryType::block_device;
-      case AE_IFIFO: return EntryType::fifo;
-      default: throw corrupt("bad tar: an entry of unknown type");
+      case AE_IFREG:
+        return EntryType::regular;
+      case AE_IFDIR:
+        return EntryType::directory;
+      case AE_IFLNK:
+        return EntryType::symlink;
+      case AE_IFCHR:
+        return EntryType::char_device;
+      case AE_IFBLK:
+        return EntryType::block_device;
+      case AE_IFIFO:
+        return EntryType::fifo;
+      default:
+        throw corrupt("bad tar: an entry of unknown type");
     }
   }
 
@@ -314,7 +332,9 @@ class Extraction {
     entry.path = path;
     entry.type = EntryType::directory;
     entry.mode = 0755;
-    return add_directory(std::move(entry));
+    Item& made = add_directory(std::move(entry));
+    made.implied = true;
+    return made;
   }
 
   Item& add_directory(Entry entry) {
@@ -322,12 +342,14 @@ class Extraction {
       Item& root = table_[""];
       entry.opaque = root.entry.opaque;
       root.entry = std::move(entry);
+      root.implied = false;
       return root;
     }
     const auto at = table_.find(entry.path);
     if (at != table_.end() && at->second.entry.type == EntryType::directory) {
       entry.opaque = at->second.entry.opaque;
       at->second.entry = std::move(entry);
+      at->second.implied = false;
       return at->second;
     }
     Item& item = make_room(entry.path);
@@ -344,6 +366,7 @@ class Extraction {
     const auto [at, is_new] = table_.try_emplace(path);
     if (is_new) return at->second;
     writer_.remove(path);
+    at->second.implied = false;
     auto below = std::next(at);
     while (below != table_.end() && below->first.size() > path.size() &&
            below->first[path.size()] == '/' && below->first.starts_with(path)) {
@@ -423,8 +446,9 @@ class Extraction {
 
 }  // namespace
 
-LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr) {
-  return Extraction(tar, dir, dialect, userxattr).run();
+LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr,
+                       std::vector<std::string>* implied) {
+  return Extraction(tar, dir, dialect, userxattr).run(implied);
 }
 
 }  // namespace lade

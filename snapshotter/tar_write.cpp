@@ -1,14 +1,13 @@
 // Encoding of layer tars. The bytes are what cache and registries compare, so everything here is
-// deterministic: libarchive's "pax" format adds records only where ustar cannot hold a value, names its
-// extended headers after the entry alone, and nothing else of this machine or moment goes in.
-
-#include <unistd.h>
+// deterministic: libarchive's "pax" format adds records only where ustar cannot hold a value, names
+// its extended headers after the entry alone, and nothing else of this machine or moment goes in.
 
 #include <exception>
 #include <unordered_map>
 #include <vector>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/sys.hpp"
 #include "snapshotter/archive_handle.hpp"
@@ -47,8 +46,8 @@ class TarWriter {
     } else if (entry.type == EntryType::regular) {
       archive_entry_set_size(entry_.get(), static_cast<la_int64_t>(entry.size));
     }
-    // A link carries its file's attributes too: readers that apply them again (containerd chowns, which
-    // drops capabilities) end up with the same file.
+    // A link carries its file's attributes too: readers that apply them again (containerd chowns,
+    // which drops capabilities) end up with the same file.
     for (const auto& xattr : entry.xattrs) add_xattr(entry, xattr);
     header(entry.path);
     if (!is_link && entry.type == EntryType::regular) data(entry);
@@ -92,7 +91,8 @@ class TarWriter {
   void check(int result) {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     // A warning says that a name is not ASCII and is kept as bytes.
-    if (result < ARCHIVE_WARN) throw Error("could not write a tar: " + archive_message(archive_.get()));
+    if (result < ARCHIVE_WARN)
+      throw Error("could not write a tar: " + archive_message(archive_.get()));
   }
 
   void begin(const std::string& path, const Entry& entry) {
@@ -104,7 +104,7 @@ class TarWriter {
     archive_entry_set_gid(entry_.get(), entry.gid);
     Timestamp time{entry.mtime_sec, static_cast<int32_t>(entry.mtime_nsec)};
     if (options_.clamp_mtime && *options_.clamp_mtime < time) time = *options_.clamp_mtime;
-    archive_entry_set_mtime(entry_.get(), time.seconds, time.nanoseconds);
+    set_mtime(time);
     archive_entry_set_filetype(entry_.get(), file_type(entry));
     if (entry.type == EntryType::symlink) {
       archive_entry_set_symlink(entry_.get(), entry.link_target.c_str());
@@ -115,22 +115,40 @@ class TarWriter {
     }
   }
 
+  /// libarchive prints seconds and nanoseconds side by side, which for times before 1970 is another
+  /// decimal fraction: -1.5 s is {-2 s, 500 ms} here, but has to be printed as 1 and 5. It cannot
+  /// print "-0.5".
+  void set_mtime(Timestamp time) {
+    if (time.seconds == -1) time.nanoseconds = 0;
+    if (time.seconds < 0 && time.nanoseconds > 0) {
+      time = {time.seconds + 1, 1'000'000'000 - time.nanoseconds};
+    }
+    archive_entry_set_mtime(entry_.get(), time.seconds, time.nanoseconds);
+  }
+
   static unsigned file_type(const Entry& entry) {
     switch (entry.type) {
-      case EntryType::directory: return AE_IFDIR;
-      case EntryType::symlink: return AE_IFLNK;
-      case EntryType::char_device: return AE_IFCHR;
-      case EntryType::block_device: return AE_IFBLK;
-      case EntryType::fifo: return AE_IFIFO;
+      case EntryType::directory:
+        return AE_IFDIR;
+      case EntryType::symlink:
+        return AE_IFLNK;
+      case EntryType::char_device:
+        return AE_IFCHR;
+      case EntryType::block_device:
+        return AE_IFBLK;
+      case EntryType::fifo:
+        return AE_IFIFO;
       case EntryType::regular:
       case EntryType::socket:
-      case EntryType::whiteout: break;
+      case EntryType::whiteout:
+        break;
     }
     return AE_IFREG;
   }
 
   void add_xattr(const Entry& entry, const sys::Xattr& xattr) {
-    // A PAX keyword ends at '='; libarchive would write other unusual bytes as %XX, which nobody reads back.
+    // A PAX keyword ends at '='; libarchive would write other unusual bytes as %XX, which nobody
+    // reads back.
     for (const char c : xattr.name) {
       if (c <= ' ' || c > '~' || c == '%' || c == '=') {
         throw Error(fmt::format("extended attribute {} of {} has a name that no tar can hold",
@@ -152,7 +170,8 @@ class TarWriter {
     const UniqueFd fd = open_(entry);
     std::vector<char> chunk(std::min<uint64_t>(entry.size, kBuffer));
     for (uint64_t left = entry.size; left > 0;) {
-      const size_t count = sys::read_some(fd.get(), chunk.data(), std::min<uint64_t>(left, chunk.size()));
+      const size_t count =
+          sys::read_some(fd.get(), chunk.data(), std::min<uint64_t>(left, chunk.size()));
       if (count == 0) {
         throw Error(quoted(entry.path) + " is shorter than its layer says", ErrorKind::corrupt);
       }

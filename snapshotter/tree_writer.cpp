@@ -1,16 +1,15 @@
 #include "snapshotter/tree_writer.hpp"
 
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <vector>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -45,7 +44,8 @@ timespec mtime_of(const Entry& entry) {
   return {entry.mtime_sec, static_cast<long>(entry.mtime_nsec)};
 }
 
-/// Sets all xattrs through `set`; those the filesystem or the kind of file has no room for are dropped.
+/// Sets all xattrs through `set`; those the filesystem or the kind of file has no room for are
+/// dropped.
 template <class Set>
 void apply_xattrs(Entry& entry, Set set) {
   std::erase_if(entry.xattrs, [&](const sys::Xattr& xattr) {
@@ -98,7 +98,8 @@ void TreeWriter::finish_file(int fd, Entry& entry) {
     fail("set the owner of", entry.path);
   }
   // After the owner, which takes setuid and setgid away, and before the time.
-  if (mode_differs(entry.mode) && ::fchmod(fd, entry.mode) != 0) fail("set the mode of", entry.path);
+  if (mode_differs(entry.mode) && ::fchmod(fd, entry.mode) != 0)
+    fail("set the mode of", entry.path);
   apply_xattrs(entry, [fd](const char* name, const char* value, size_t size) {
     return ::fsetxattr(fd, name, value, size, 0);
   });
@@ -110,24 +111,35 @@ void TreeWriter::make(Entry& entry) {
   if (entry.path.empty()) return;
   const auto [parent, name] = locate(entry.path);
   const auto node = [&, at = parent, &leaf = name](mode_t type, dev_t device) {
-    if (::mknodat(at, leaf.c_str(), type | (entry.mode & 0777), device) != 0) fail("make", entry.path);
+    if (::mknodat(at, leaf.c_str(), type | (entry.mode & 0777), device) != 0)
+      fail("make", entry.path);
   };
   const dev_t device = makedev(entry.dev_major, entry.dev_minor);
   switch (entry.type) {
     case EntryType::directory:
       if (::mkdirat(parent, name.c_str(), 0700) != 0) fail("make directory", entry.path);
       return;
-    case EntryType::whiteout: return node(S_IFCHR, makedev(0, 0));
+    case EntryType::whiteout:
+      return node(S_IFCHR, makedev(0, 0));
     case EntryType::symlink:
       if (::symlinkat(entry.link_target.c_str(), parent, name.c_str()) != 0) {
         fail("make symlink", entry.path);
       }
       break;
-    case EntryType::char_device: node(S_IFCHR, device); break;
-    case EntryType::block_device: node(S_IFBLK, device); break;
-    case EntryType::fifo: node(S_IFIFO, 0); break;
-    case EntryType::socket: node(S_IFSOCK, 0); break;
-    case EntryType::regular: throw Error("a regular file is made with create_file()");
+    case EntryType::char_device:
+      node(S_IFCHR, device);
+      break;
+    case EntryType::block_device:
+      node(S_IFBLK, device);
+      break;
+    case EntryType::fifo:
+      node(S_IFIFO, 0);
+      break;
+    case EntryType::socket:
+      node(S_IFSOCK, 0);
+      break;
+    case EntryType::regular:
+      throw Error("a regular file is made with create_file()");
   }
   if (owner_differs(entry) &&
       ::fchownat(parent, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {

@@ -1,24 +1,24 @@
 // Fills an empty directory with the entries of a layer: its directory form.
 #pragma once
 
-#include <sys/types.h>
-
 #include <array>
 #include <string>
 #include <utility>
+
+#include <sys/types.h>
 
 #include "base/unique_fd.hpp"
 #include "snapshotter/layer_index.hpp"
 
 namespace lade {
 
-/// Makes entries below a directory that nobody else touches meanwhile. Parents must have been made before what
-/// is in them, and no name twice (but for remove()); nothing is followed, nothing outside is reached
-/// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). Throws Error; wants root, or root of a user namespace,
-/// for owners and devices.
+/// Makes entries below a directory that nobody else touches meanwhile. Parents must have been made
+/// before what is in them, and no name twice (but for remove()); nothing is followed, nothing
+/// outside is reached (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). Throws Error; wants
+/// root, or root of a user namespace, for owners and devices.
 ///
-/// Directories are 0700 and ours until finish_directory(): what is made in them must change neither their
-/// times nor inherit their group.
+/// Directories are 0700 and ours until finish_directory(): what is made in them must change neither
+/// their times nor inherit their group.
 class TreeWriter {
  public:
   /// `dir` is borrowed. `userxattr`: overlay marks as user.overlay.* instead of trusted.overlay.*.
@@ -29,8 +29,8 @@ class TreeWriter {
   /// Owner, mode, xattrs and time. Drops from `entry` the xattrs that this filesystem cannot hold;
   /// security.capability is an Error then.
   void finish_file(int fd, Entry& entry);
-  /// Makes anything but a regular file, with its attributes (a directory's come with finish_directory). The top is
-  /// there already.
+  /// Makes anything but a regular file, with its attributes (a directory's come with
+  /// finish_directory). The top is there already.
   void make(Entry& entry);
   /// Makes `path` a hard link of `target`, which has been made before.
   void link(const std::string& target, const std::string& path);
@@ -44,8 +44,8 @@ class TreeWriter {
     std::string path;
     UniqueFd fd;
   };
-  /// The descriptor of the directory that holds `path`, and the name in it; valid until the next call
-  /// but one.
+  /// The descriptor of the directory that holds `path`, and the name in it; valid until the next
+  /// call but one.
   std::pair<int, std::string> locate(const std::string& path);
   bool owner_differs(const Entry& entry) const;
   bool mode_differs(uint32_t mode) const { return (mode & (umask_ | 07000U)) != 0; }

@@ -20,6 +20,7 @@ struct Passwd {
   std::string name;
   int64_t uid = 0;
   int64_t gid = 0;
+  std::string home;
 };
 
 struct Group {
@@ -44,9 +45,8 @@ struct Halves {
 std::optional<uint32_t> number(std::string_view text) {
   std::string_view digits = text;
   if (digits.starts_with('+') || digits.starts_with('-')) digits.remove_prefix(1);
-  const bool numeric = !digits.empty() && std::all_of(digits.begin(), digits.end(), [](char c) {
-    return c >= '0' && c <= '9';
-  });
+  const bool numeric = !digits.empty() && std::all_of(digits.begin(), digits.end(),
+                                                      [](char c) { return c >= '0' && c <= '9'; });
   if (!numeric) return std::nullopt;
   int64_t value = 0;
   const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -61,7 +61,8 @@ std::optional<uint32_t> number_or_root(std::string_view text) {
   return text == "root" ? std::optional<uint32_t>(0) : number(text);
 }
 
-/// A number field of passwd or group; what is none counts as 0, as in the Go library all builders use.
+/// A number field of passwd or group; what is none counts as 0, as in the Go library all builders
+/// use.
 int64_t lenient_number(const std::string& text) {
   int64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -69,11 +70,13 @@ int64_t lenient_number(const std::string& text) {
 }
 
 uint32_t checked(int64_t id, std::string_view whose) {
-  if (id < 0 || id > kMaxId) throw Error(fmt::format("the id of {} is out of range", quoted(whose)));
+  if (id < 0 || id > kMaxId)
+    throw Error(fmt::format("the id of {} is out of range", quoted(whose)));
   return static_cast<uint32_t>(id);
 }
 
-/// Calls `each` with the fields of every line until it returns false. Missing and irregular files are empty.
+/// Calls `each` with the fields of every line until it returns false. Missing and irregular files
+/// are empty.
 void read_lines(const MergedIndex& image, const OpenFound& open, const std::string& path,
                 const std::function<bool(const std::vector<std::string>&)>& each) {
   const auto found = image.resolve(path);
@@ -96,7 +99,8 @@ std::optional<Passwd> find_passwd(const MergedIndex& image, const OpenFound& ope
                                   const std::function<bool(const Passwd&)>& matches) {
   std::optional<Passwd> out;
   read_lines(image, open, "etc/passwd", [&](const auto& fields) {
-    Passwd entry{fields[0], lenient_number(field(fields, 2)), lenient_number(field(fields, 3))};
+    Passwd entry{fields[0], lenient_number(field(fields, 2)), lenient_number(field(fields, 3)),
+                 field(fields, 5)};
     if (!matches(entry)) return true;
     out = std::move(entry);
     return false;
@@ -175,6 +179,11 @@ UserSpec resolve_user(std::string_view spec, const MergedIndex& image, const Ope
   return out;
 }
 
+std::string home_of(uint32_t uid, const MergedIndex& image, const OpenFound& open) {
+  const auto user = find_passwd(image, open, [&](const Passwd& entry) { return entry.uid == uid; });
+  return user && !user->home.empty() ? user->home : "/";
+}
+
 std::optional<ChownSpec> numeric_chown(std::string_view spec) {
   const Halves halves(spec);
   const auto uid = number_or_root(halves.user);
@@ -189,9 +198,8 @@ ChownSpec resolve_chown(std::string_view spec, const MergedIndex& image, const O
   ChownSpec out;
   if (const auto uid = number_or_root(halves.user)) {
     out.uid = out.gid = *uid;
-  } else if (const auto user = find_passwd(image, open, [&](const Passwd& entry) {
-               return entry.name == halves.user;
-             })) {
+  } else if (const auto user = find_passwd(
+                 image, open, [&](const Passwd& entry) { return entry.name == halves.user; })) {
     out.uid = checked(user->uid, halves.user);
     out.gid = checked(user->gid, halves.user);
   } else if (!halves.user.empty()) {

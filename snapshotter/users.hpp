@@ -29,16 +29,21 @@ struct ChownSpec {
   bool operator==(const ChownSpec&) const = default;
 };
 
-/// The answers that need no file of the image ("1000:1000", "root:root"); nullopt for all others. The
-/// caller may spare itself the image's index.
+/// The answers that need no file of the image ("1000:1000", "root:root"); nullopt for all others.
+/// The caller may spare itself the image's index.
 std::optional<UserSpec> numeric_user(std::string_view spec);
 std::optional<ChownSpec> numeric_chown(std::string_view spec);
 
-/// USER (and RUN's user): "name|uid[:group|gid]" by Docker's rules. A user of the passwd file brings its
-/// primary group and the supplementary groups that name it, unless a group is given; a number without an entry
-/// has group 0. "" is root. Unknown names, and numbers beyond 2147483647, are an Error. The
-/// files are untrusted: symlinks resolve inside the image, 10 MiB at most are read, missing ones are empty.
+/// USER (and RUN's user): "name|uid[:group|gid]" by Docker's rules. A user of the passwd file
+/// brings its primary group and the supplementary groups that name it, unless a group is given; a
+/// number without an entry has group 0. "" is root. Unknown names, and numbers beyond 2147483647,
+/// are an Error. The files are untrusted: symlinks resolve inside the image, 10 MiB at most are
+/// read, missing ones are empty.
 UserSpec resolve_user(std::string_view spec, const MergedIndex& image, const OpenFound& open);
+
+/// The home directory that the passwd file gives a uid; "/" if it does not know it. What HOME is to
+/// a process whose environment has none.
+std::string home_of(uint32_t uid, const MergedIndex& image, const OpenFound& open);
 
 /// COPY/ADD --chown: "name|uid[:group|gid]". A numeric user implies the same group, a name that of
 /// its passwd entry.

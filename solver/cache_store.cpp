@@ -83,14 +83,14 @@ std::vector<CacheRecord> CacheStore::with_op(const Digest& op, int limit) {
 }
 
 void CacheStore::put(const CacheRecord& record) {
-  const std::string inputs = WireWriter()
-                                 .list(record.inputs,
-                                       [](WireWriter& w, const RecordInput& input) {
-                                         w.list(input.layers,
-                                                [](WireWriter& each, int64_t id) { each.number(id); });
-                                         w.digest(input.selection);
-                                       })
-                                 .take();
+  const std::string inputs =
+      WireWriter()
+          .list(record.inputs,
+                [](WireWriter& w, const RecordInput& input) {
+                  w.list(input.layers, [](WireWriter& each, int64_t id) { each.number(id); });
+                  w.digest(input.selection);
+                })
+          .take();
   const std::string components =
       WireWriter()
           .list(record.components,

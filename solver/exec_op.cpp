@@ -1,10 +1,11 @@
 #include "solver/exec_op.hpp"
 
+#include <algorithm>
+
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -16,9 +17,13 @@ namespace {
 
 constexpr int kMaxExclusiveCaches = 1000;
 
-std::string relative(const std::string& path) { return clean_path("/" + path).substr(1); }
+std::string relative(const std::string& path) {
+  return clean_path("/" + path).substr(1);
+}
 
-UniqueFd open_lock(const std::string& path) { return sys::open(path, O_RDWR | O_CREAT, 0600); }
+UniqueFd open_lock(const std::string& path) {
+  return sys::open(path, O_RDWR | O_CREAT, 0600);
+}
 
 bool try_lock(const UniqueFd& fd, int operation) {
   if (::flock(fd.get(), operation | LOCK_NB) == 0) return true;
@@ -31,7 +36,6 @@ void make_cache_dir(const std::string& path, const ExecMount& mount) {
   const std::string fs = path + "/fs";
   if (sys::lstatat(AT_FDCWD, fs)) return;
   sys::make_dirs(path, 0700);
-  sys::make_dirs(path + "/work", 0700);
   if (::mkdir(fs.c_str(), 0700) != 0) {
     if (errno == EEXIST) return;
     throw_errno("could not make the cache mount " + quoted(fs));
@@ -41,7 +45,8 @@ void make_cache_dir(const std::string& path, const ExecMount& mount) {
   }
 }
 
-/// Makes what mounts need to exist in the root, in a lowerdir of their own: the new layer must not show it.
+/// Makes what mounts need to exist in the root, in a lowerdir of their own: the new layer must not
+/// show it.
 class StubDir {
  public:
   StubDir(const std::string& path, const MergedIndex& root) : root_(root) {
@@ -70,7 +75,8 @@ class StubDir {
   /// Directories take their look from the stub, which lies above the image: their times last.
   void finish() {
     for (auto made = replicated_.rbegin(); made != replicated_.rend(); ++made) {
-      const timespec times[2] = {{made->mtime_sec, made->mtime_nsec}, {made->mtime_sec, made->mtime_nsec}};
+      const timespec times[2] = {{made->mtime_sec, made->mtime_nsec},
+                                 {made->mtime_sec, made->mtime_nsec}};
       if (::utimensat(dir_.get(), made->path.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
         throw_errno("could not set the times of a mount stub");
       }
@@ -112,14 +118,13 @@ class Preparation {
 
   PreparedExec run() {
     lower_.emplace(state_.layers().merged(inputs_.at(0)));
-    out_.stubs = TempDir::create(state_.tmp(), "stubs-");
+    out_.stubs = state_.layers().prepare();
     stubs_.emplace(out_.stubs.path(), *lower_);
     set_process();
     for (const char* dir : {"/proc", "/sys", "/dev"}) stubs_->need(dir, true);
     for (size_t i = 0; i < op_.mounts.size(); ++i) add_mount(i);
     add_files();
     stubs_->finish();
-    if (::chmod(out_.stubs.path().c_str(), 0755) != 0) throw_errno("could not set up mount stubs");
     copy_root_look();
     out_.upper = state_.layers().prepare();
     std::vector<std::string> stub_dirs;
@@ -139,13 +144,21 @@ class Preparation {
     const auto tree = stack_tree(state_.layers(), inputs_.at(0));
     const UserSpec user = resolve_user(op_.user, tree->index(),
                                        [&](const Found& found) { return tree->open(found); });
+    const bool has_home =
+        std::any_of(spec.env.begin(), spec.env.end(),
+                    [](const std::string& variable) { return variable.starts_with("HOME="); });
+    if (!has_home) {
+      spec.env.push_back("HOME=" + home_of(user.uid, tree->index(),
+                                           [&](const Found& found) { return tree->open(found); }));
+    }
     spec.uid = user.uid;
     spec.gid = user.gid;
     spec.groups = user.groups;
     spec.network = op_.network == OpNetwork::none   ? NetworkMode::none
                    : op_.network == OpNetwork::host ? NetworkMode::host
                                                     : NetworkMode::sandbox;
-    spec.security = op_.security == OpSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
+    spec.security =
+        op_.security == OpSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
     if (op_.shm_bytes > 0) spec.shm_bytes = op_.shm_bytes;
   }
 
@@ -170,8 +183,12 @@ class Preparation {
   void add_mount(size_t position) {
     const ExecMount& mount = op_.mounts[position];
     switch (mount.type) {
-      case ExecMountType::bind: add_bind(mount); break;
-      case ExecMountType::cache: add_cache(mount, cache_paths_.at(position)); break;
+      case ExecMountType::bind:
+        add_bind(mount);
+        break;
+      case ExecMountType::cache:
+        add_cache(mount, cache_paths_.at(position));
+        break;
       case ExecMountType::tmpfs: {
         Mount out;
         out.kind = MountKind::tmpfs;
@@ -181,9 +198,12 @@ class Preparation {
         out_.spec.mounts.push_back(std::move(out));
         break;
       }
-      case ExecMountType::secret: add_secret(mount); break;
+      case ExecMountType::secret:
+        add_secret(mount);
+        break;
       case ExecMountType::ssh:
-        if (mount.required) throw Error(fmt::format("ssh agent \"{}\" was not given to the build", mount.id));
+        if (mount.required)
+          throw Error(fmt::format("ssh agent \"{}\" was not given to the build", mount.id));
         break;
     }
   }
@@ -209,7 +229,9 @@ class Preparation {
     if (mount.input) {
       out = state_.layers().overlay(inputs_.at(*mount.input), nullptr);
       out.upper = path + "/fs";
-      out.work = path + "/work";
+      // A fresh one each time: a volatile overlay refuses the workdir of an earlier one.
+      out_.thrown.push_back(state_.layers().prepare());
+      out.work = out_.thrown.back().work();
       out.subpath = mount.subpath;
     } else {
       out.source = path + "/fs";
@@ -222,7 +244,8 @@ class Preparation {
   void add_secret(const ExecMount& mount) {
     const auto secret = secrets_.find(mount.id);
     if (secret == secrets_.end()) {
-      if (mount.required) throw Error(fmt::format("secret \"{}\" was not given to the build", mount.id));
+      if (mount.required)
+        throw Error(fmt::format("secret \"{}\" was not given to the build", mount.id));
       return;
     }
     if (mount.env) out_.spec.env.push_back(*mount.env + "=" + secret->second);
@@ -237,8 +260,9 @@ class Preparation {
     for (const char* file : {"/etc/resolv.conf", "/etc/hosts"}) stubs_->need(file, false);
     const std::string resolv = sandbox_resolv_conf(out_.spec.network);
     files.push_back({"/etc/resolv.conf", resolv, 0644, 0, 0, false});
-    files.push_back(
-        {"/etc/hosts", sandbox_hosts(out_.spec.hostname, op_.extra_hosts), 0644, 0, 0, false});
+    std::vector<std::pair<std::string, std::string>> hosts;  // address, name
+    for (const auto& [name, address] : op_.extra_hosts) hosts.emplace_back(address, name);
+    files.push_back({"/etc/hosts", sandbox_hosts(out_.spec.hostname, hosts), 0644, 0, 0, false});
     if (op_.script) {
       files.push_back({op_.script->path, op_.script->content, 0755, 0, 0, true});
     }
@@ -270,7 +294,8 @@ std::optional<CacheMount> CacheMount::try_lease(const std::string& root, const E
     }
     if (mount.sharing != CacheMountSharing::exclusive) return std::nullopt;
   }
-  throw Error(fmt::format("{} builds use the cache mount \"{}\" already", kMaxExclusiveCaches, mount.id));
+  throw Error(
+      fmt::format("{} builds use the cache mount \"{}\" already", kMaxExclusiveCaches, mount.id));
 }
 
 PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,

@@ -1,4 +1,5 @@
-// Makes an ExecOp ready to run: the root's overlay with the step's mount stubs, its mounts, user, files.
+// Makes an ExecOp ready to run: the root's overlay with the step's mount stubs, its mounts, user,
+// files.
 #pragma once
 
 #include <map>
@@ -6,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/temp_dir.hpp"
 #include "snapshotter/state.hpp"
 #include "solver/definition.hpp"
 #include "solver/executor/executor.hpp"
@@ -14,11 +14,12 @@
 namespace lade {
 
 /// A cache mount's directory, held for the length of a step.
-///   STATE/cache-mounts/<digest of id>[-N]/{fs,work}, with a lock file beside it
+///   STATE/cache-mounts/<digest of id>[-N]/fs, with a lock file beside it
 class CacheMount {
  public:
-  /// nullopt if the mount's sharing does not allow it now (locked, and somebody holds it): try again later.
-  /// `exclusive` takes the first one of the id's directories that nobody uses, or makes another.
+  /// nullopt if the mount's sharing does not allow it now (locked, and somebody holds it): try
+  /// again later. `exclusive` takes the first one of the id's directories that nobody uses, or
+  /// makes another.
   static std::optional<CacheMount> try_lease(const std::string& root, const ExecMount& mount);
   const std::string& path() const { return path_; }
 
@@ -32,11 +33,11 @@ struct PreparedExec {
   ExecSpec spec;
   PendingLayer upper;                ///< the new layer
   std::vector<PendingLayer> thrown;  ///< uppers of writable bind mounts, never committed
-  TempDir stubs;                     ///< the lowerdir with mount targets that the image lacks
+  PendingLayer stubs;                ///< the lowerdir with mount targets that the image lacks
 };
 
-/// `inputs[i]` is the stack of the vertex's input i; `caches[j]` belongs to mounts[j] (of type cache). All layers
-/// must have their directories. Throws Error.
+/// `inputs[i]` is the stack of the vertex's input i; `caches[j]` belongs to mounts[j] (of type
+/// cache). All layers must have their directories. Throws Error.
 PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
                           const std::map<size_t, std::string>& cache_paths,
                           const std::map<std::string, std::string>& secrets);

@@ -10,7 +10,9 @@ constexpr uint32_t kSetGroup = 02000;
 constexpr uint32_t kSticky = 01000;
 
 /// rwx bits of all three classes.
-constexpr uint32_t everywhere(uint32_t bits) { return bits << 6 | bits << 3 | bits; }
+constexpr uint32_t everywhere(uint32_t bits) {
+  return bits << 6 | bits << 3 | bits;
+}
 
 struct Clause {
   uint32_t classes = 0;  // which of the nine rwx bits may change
@@ -20,16 +22,26 @@ struct Clause {
 
 uint32_t permission_bits(char c, uint32_t mode, bool directory, const Clause& clause) {
   switch (c) {
-    case 'r': return everywhere(4) & clause.classes;
-    case 'w': return everywhere(2) & clause.classes;
-    case 'x': return everywhere(1) & clause.classes;
-    case 'X': return directory || (mode & everywhere(1)) ? everywhere(1) & clause.classes : 0;
-    case 's': return (clause.user ? kSetUser : 0) | (clause.group ? kSetGroup : 0);
-    case 't': return kSticky;
-    case 'u': return everywhere(mode >> 6 & 7) & clause.classes;
-    case 'g': return everywhere(mode >> 3 & 7) & clause.classes;
-    case 'o': return everywhere(mode & 7) & clause.classes;
-    default: return 0;
+    case 'r':
+      return everywhere(4) & clause.classes;
+    case 'w':
+      return everywhere(2) & clause.classes;
+    case 'x':
+      return everywhere(1) & clause.classes;
+    case 'X':
+      return directory || (mode & everywhere(1)) ? everywhere(1) & clause.classes : 0;
+    case 's':
+      return (clause.user ? kSetUser : 0) | (clause.group ? kSetGroup : 0);
+    case 't':
+      return kSticky;
+    case 'u':
+      return everywhere(mode >> 6 & 7) & clause.classes;
+    case 'g':
+      return everywhere(mode >> 3 & 7) & clause.classes;
+    case 'o':
+      return everywhere(mode & 7) & clause.classes;
+    default:
+      return 0;
   }
 }
 
@@ -46,7 +58,8 @@ uint32_t apply_clause(std::string_view text, uint32_t mode, bool directory) {
   while (i < text.size()) {
     const char operation = text[i++];
     uint32_t bits = 0;
-    for (; i < text.size() && std::string_view("+-=").find(text[i]) == std::string_view::npos; ++i) {
+    for (; i < text.size() && std::string_view("+-=").find(text[i]) == std::string_view::npos;
+         ++i) {
       bits |= permission_bits(text[i], mode, directory, clause);
     }
     if (operation == '+') mode |= bits;

@@ -1,12 +1,14 @@
-// Applying copies. The rules are those of BuildKit's file ops: a directory brings its contents; a file goes into
-// an existing directory or takes the destination's name; what is made on the way is 0755 of root (or as --chown
-// and --chmod say); directories that existed at the destination's root keep their owner and mode, nested ones take
-// the source's; files replace files and links, never directories.
+// Applying copies. The rules are those of BuildKit's file ops: a directory brings its contents; a
+// file goes into an existing directory or takes the destination's name; what is made on the way is
+// 0755 of root (or as --chown and --chmod say); directories that existed at the destination's root
+// keep their owner and mode, nested ones take the source's; files replace files and links, never
+// directories.
 #include "solver/file_op.hpp"
 
 #include <chrono>
 #include <functional>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -35,9 +37,10 @@ std::string parent_of(const std::string& path) {
 void set_time_to_now(Entry& entry) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   entry.mtime_sec = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  entry.mtime_nsec = static_cast<uint32_t>(
-      (std::chrono::duration_cast<std::chrono::nanoseconds>(now) - std::chrono::seconds(entry.mtime_sec))
-          .count());
+  entry.mtime_nsec =
+      static_cast<uint32_t>((std::chrono::duration_cast<std::chrono::nanoseconds>(now) -
+                             std::chrono::seconds(entry.mtime_sec))
+                                .count());
 }
 
 /// A directory or file that the builder makes up: root's, of now.
@@ -104,8 +107,13 @@ class ExtractedTree {
  public:
   ExtractedTree(LayerStore& layers, ByteSource& tar) : scratch_(layers.prepare()) {
     dir_ = sys::open(scratch_.path(), O_RDONLY | O_DIRECTORY);
-    index_ = std::make_unique<LayerIndex>(extract_tar(tar, dir_.get(), TarDialect::plain));
+    std::vector<std::string> implied;
+    index_ = std::make_unique<LayerIndex>(
+        extract_tar(tar, dir_.get(), TarDialect::plain, false, &implied));
+    implied_.insert(implied.begin(), implied.end());
   }
+  /// Whether the archive has nothing to say of the directory `path`, which only its contents imply.
+  bool implied(const std::string& path) const { return implied_.contains(path); }
   const LayerIndex& index() const { return *index_; }
   UniqueFd open(const Entry& entry) const {
     auto fd = sys::open_in_root(dir_.get(), entry.path, O_RDONLY | O_NOFOLLOW);
@@ -117,19 +125,22 @@ class ExtractedTree {
   PendingLayer scratch_;
   UniqueFd dir_;
   std::unique_ptr<LayerIndex> index_;
+  std::set<std::string> implied_;
 };
 
 class FileOpRun {
  public:
   FileOpRun(LayerStore& layers, const LayerStack& base, const InputTrees& trees)
-      : layers_(layers), base_tree_(stack_tree(layers, base)), trees_(trees),
+      : layers_(layers),
+        base_tree_(stack_tree(layers, base)),
+        trees_(trees),
         builder_(layers, base_tree_->index()) {}
 
   void operator()(const CopyAction& action) {
     const Tree& tree = *trees_.at(action.input - 1);
     const Override changes = override_of(action.owner, action.mode);
-    groups_.clear();
     for (const auto& root : select_sources(tree, action)) {
+      groups_.clear();
       if (action.unpack && unpack(tree, action, root, changes)) continue;
       copy_root(tree, action, root, changes);
     }
@@ -159,7 +170,8 @@ class FileOpRun {
   LayerId commit() { return builder_.commit(); }
 
  private:
-  Override override_of(const std::optional<CopyOwner>& owner, const std::optional<std::string>& mode) const {
+  Override override_of(const std::optional<CopyOwner>& owner,
+                       const std::optional<std::string>& mode) const {
     Override changes;
     changes.mode = mode;
     if (owner) {
@@ -170,7 +182,8 @@ class FileOpRun {
   }
 
   /// Makes the part of `destination` that must be a directory; returns all of it, canonical.
-  std::string prepare_destination(const std::string& destination, bool follow, const Entry& directory) {
+  std::string prepare_destination(const std::string& destination, bool follow,
+                                  const Entry& directory) {
     const bool as_directory = destination.ends_with('/');
     const std::string path = builder_.canonical(destination, follow, true);
     builder_.make_directories(as_directory ? path : parent_of(path), directory);
@@ -181,7 +194,8 @@ class FileOpRun {
                                const Entry& directory) {
     const std::string path = prepare_destination(destination, follow, directory);
     const Entry* existing = path.empty() ? nullptr : builder_.find(path);
-    if (path.empty() || (existing && existing->type == EntryType::directory)) return under(path, name);
+    if (path.empty() || (existing && existing->type == EntryType::directory))
+      return under(path, name);
     return path;
   }
 
@@ -197,7 +211,8 @@ class FileOpRun {
       put(tree, root.found, path, changes);
       return;
     }
-    const std::string path = prepare_destination(action.destination, action.follow_destination, directory);
+    const std::string path =
+        prepare_destination(action.destination, action.follow_destination, directory);
     builder_.make_directories(path, directory);
     for (const auto& entry : root.entries) {
       put(tree, entry.found, under(path, entry.relative), changes);
@@ -241,10 +256,16 @@ class FileOpRun {
         builder_.canonical(action.destination, action.follow_destination, true);
     builder_.make_directories(path, changes.directory());
     std::map<uint32_t, std::string> links;
+    builder_.replace_other_types(true);
     for (const auto& entry : archive.index().entries()) {
       if (entry.path.empty()) continue;
-      put_extracted(archive, entry, under(path, entry.path), owner_only, links);
+      // Parents resolve in what is there: "bin/sh" of an archive goes to usr/bin where /bin is a
+      // link to it.
+      const std::string parent = builder_.canonical(under(path, parent_of(entry.path)), true, true);
+      put_extracted(archive, entry, under(parent, entry.path.substr(entry.path.rfind('/') + 1)),
+                    owner_only, links);
     }
+    builder_.replace_other_types(false);
     return true;
   }
 
@@ -253,7 +274,11 @@ class FileOpRun {
     Entry meta = entry;
     changes.apply(meta);
     if (meta.type == EntryType::directory) {
-      builder_.put_directory(path, meta, true);
+      if (!archive.implied(entry.path)) {
+        builder_.put_directory(path, meta, true);
+      } else if (!builder_.find(path)) {
+        builder_.put_directory(path, changes.directory(), true);
+      }
     } else if (meta.type != EntryType::regular) {
       builder_.put_other(path, meta);
     } else if (const auto first = links.find(meta.hardlink_group);
@@ -288,7 +313,8 @@ class FileOpRun {
   std::shared_ptr<const Tree> base_tree_;
   const InputTrees& trees_;
   LayerBuilder builder_;
-  std::map<std::pair<size_t, uint32_t>, std::string> groups_;  // hard links of this action's source
+  std::map<std::pair<size_t, uint32_t>, std::string>
+      groups_;  // hard links of the root being copied
 };
 
 }  // namespace

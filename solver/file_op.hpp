@@ -13,10 +13,12 @@ namespace lade {
 /// The trees of a FileOp's inputs beyond the first, in order: trees[0] is input 1.
 using InputTrees = std::vector<std::shared_ptr<const Tree>>;
 
-/// Digest of all that the op's copies select from the trees that are given (others may be null), per action.
+/// Digest of all that the op's copies select from the trees that are given (others may be null),
+/// per action.
 Digest file_op_selection(const FileOp& op, const InputTrees& trees);
 
 /// Applies the actions on top of `base` as one new layer. CPU- and disk-bound. Throws Error.
-LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op, const InputTrees& trees);
+LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
+                    const InputTrees& trees);
 
 }  // namespace lade

@@ -1,14 +1,13 @@
 #include "solver/layer_builder.hpp"
 
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <deque>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -23,7 +22,9 @@ std::string parent_of(const std::string& path) {
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
-std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string name_of(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 void set_times(int dirfd, const std::string& name, const Entry& meta) {
   const timespec times[2] = {{meta.mtime_sec, meta.mtime_nsec}, {meta.mtime_sec, meta.mtime_nsec}};
@@ -34,10 +35,14 @@ void set_times(int dirfd, const std::string& name, const Entry& meta) {
 
 mode_t type_bits(EntryType type) {
   switch (type) {
-    case EntryType::char_device: return S_IFCHR;
-    case EntryType::block_device: return S_IFBLK;
-    case EntryType::fifo: return S_IFIFO;
-    default: return S_IFSOCK;
+    case EntryType::char_device:
+      return S_IFCHR;
+    case EntryType::block_device:
+      return S_IFBLK;
+    case EntryType::fifo:
+      return S_IFIFO;
+    default:
+      return S_IFSOCK;
   }
 }
 
@@ -108,7 +113,8 @@ void LayerBuilder::replicate(const std::string& path) {
   replicate(parent_of(path));
   const UniqueFd parent = layer_dir(parent_of(path));
   sys::mkdirat(parent.get(), name_of(path), 0700);
-  const UniqueFd dir = sys::openat(parent.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const UniqueFd dir =
+      sys::openat(parent.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   apply_metadata(path, meta, dir.get());
 }
 
@@ -125,7 +131,8 @@ UniqueFd LayerBuilder::layer_dir(const std::string& path) {
 }
 
 void LayerBuilder::apply_metadata(const std::string& path, const Entry& meta, int fd) {
-  if (::fchown(fd, meta.uid, meta.gid) != 0) throw_errno("could not set the owner of " + quoted(path));
+  if (::fchown(fd, meta.uid, meta.gid) != 0)
+    throw_errno("could not set the owner of " + quoted(path));
   // After chown, which clears set-id bits.
   if (::fchmod(fd, meta.mode) != 0) throw_errno("could not set the mode of " + quoted(path));
   for (const auto& xattr : meta.xattrs) {
@@ -149,14 +156,17 @@ void LayerBuilder::make_directories(const std::string& path, const Entry& meta) 
   put_directory(path, meta, false);
 }
 
-bool LayerBuilder::put_directory(const std::string& path, const Entry& meta, bool replace_metadata) {
+bool LayerBuilder::put_directory(const std::string& path, const Entry& meta,
+                                 bool replace_metadata) {
   Entry entry = meta;
   entry.type = EntryType::directory;
   entry.size = 0;
   entry.content = Digest();
   const Entry* existing = path.empty() ? nullptr : find(path);
   if (existing && existing->type != EntryType::directory) {
-    throw Error(fmt::format("cannot copy to non-directory: /{}", path));
+    if (!replace_other_types_) throw Error(fmt::format("cannot copy to non-directory: /{}", path));
+    remove_own(path);
+    existing = nullptr;
   }
   if (!existing && !path.empty()) {
     const UniqueFd parent = layer_dir(parent_of(path));
@@ -166,8 +176,9 @@ bool LayerBuilder::put_directory(const std::string& path, const Entry& meta, boo
   }
   const bool made = existing == nullptr;
   const UniqueFd dir = layer_dir(made ? parent_of(path) : path);
-  const UniqueFd fd = made ? sys::openat(dir.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-                           : sys::openat(dir.get(), ".", O_RDONLY | O_DIRECTORY);
+  const UniqueFd fd =
+      made ? sys::openat(dir.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+           : sys::openat(dir.get(), ".", O_RDONLY | O_DIRECTORY);
   apply_metadata(path, entry, fd.get());
   return made;
 }
@@ -176,11 +187,22 @@ UniqueFd LayerBuilder::ready(const std::string& path) {
   if (path.empty()) throw Error("cannot replace to directory / with file");
   const Entry* existing = find(path);
   if (existing && existing->type == EntryType::directory) {
-    throw Error(fmt::format("cannot replace to directory /{} with file", path));
+    if (!replace_other_types_) {
+      throw Error(fmt::format("cannot replace to directory /{} with file", path));
+    }
   }
-  UniqueFd dir = layer_dir(parent_of(path));
-  if (entries_.erase(path) > 0) sys::unlinkat(dir.get(), name_of(path));
-  return dir;
+  remove_own(path);
+  return layer_dir(parent_of(path));
+}
+
+void LayerBuilder::remove_own(const std::string& path) {
+  const auto first = entries_.find(path);
+  if (first == entries_.end()) return;
+  auto last = std::next(first);
+  while (last != entries_.end() && last->first.starts_with(path + "/")) ++last;
+  entries_.erase(first, last);
+  last_fd_.reset();
+  sys::remove_tree(layer_dir(parent_of(path)).get(), name_of(path));
 }
 
 Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSource& bytes) {
@@ -243,8 +265,9 @@ LayerId LayerBuilder::commit() {
   // Directories last and from the bottom up: making their children touched them.
   for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
     if (entry->second.type != EntryType::directory) continue;
-    const auto parent = sys::open_in_root(root_.get(), parent_of(entry->first).empty() ? "." : parent_of(entry->first),
-                                          O_RDONLY | O_DIRECTORY);
+    const auto parent = sys::open_in_root(
+        root_.get(), parent_of(entry->first).empty() ? "." : parent_of(entry->first),
+        O_RDONLY | O_DIRECTORY);
     if (!parent) throw Error("the layer lost a directory of " + quoted(entry->first));
     set_times(parent->get(), name_of(entry->first), entry->second);
   }

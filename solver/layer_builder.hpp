@@ -1,6 +1,6 @@
-// Builds one new layer's directory and index on top of a merged view, without mounting anything: what
-// COPY, ADD and WORKDIR do. Parents that exist below are replicated with their metadata, so that the layer's
-// directory can be stacked by overlayfs as it lies.
+// Builds one new layer's directory and index on top of a merged view, without mounting anything:
+// what COPY, ADD and WORKDIR do. Parents that exist below are replicated with their metadata, so
+// that the layer's directory can be stacked by overlayfs as it lies.
 #pragma once
 
 #include <map>
@@ -13,8 +13,8 @@
 
 namespace lade {
 
-/// Paths here are canonical: relative to the root, no symlinks in the middle, "" for the root itself.
-/// One thread at a time.
+/// Paths here are canonical: relative to the root, no symlinks in the middle, "" for the root
+/// itself. One thread at a time.
 class LayerBuilder {
  public:
   /// `layers` makes the pending layer; `base` is what it will lie on.
@@ -23,25 +23,31 @@ class LayerBuilder {
   /// What is at `path` now: in this layer, else below.
   const Entry* find(const std::string& path) const;
 
-  /// The canonical form of the absolute path `path` for writing to it. Symlinks in the middle resolve inside the
-  /// root, and the last component's if `follow_last`; with `follow` false nothing does (COPY --link).
-  /// Error if a component is neither a directory nor missing, or links loop.
+  /// The canonical form of the absolute path `path` for writing to it. Symlinks in the middle
+  /// resolve inside the root, and the last component's if `follow_last`; with `follow` false
+  /// nothing does (COPY --link). Error if a component is neither a directory nor missing, or links
+  /// loop.
   std::string canonical(const std::string& path, bool follow, bool follow_last) const;
 
-  /// Makes the directory `path` and its missing parents with `meta`'s mode, owner and mtime. Existing ones stay as
-  /// they are. Error if something else is in the way.
+  /// Makes the directory `path` and its missing parents with `meta`'s mode, owner and mtime.
+  /// Existing ones stay as they are. Error if something else is in the way.
   void make_directories(const std::string& path, const Entry& meta);
 
   /// Puts a directory with the metadata of `meta`, replacing that of an existing one only if
   /// `replace_metadata`. True if it is new. Its parent must exist.
   bool put_directory(const std::string& path, const Entry& meta, bool replace_metadata);
 
-  /// Puts a regular file, replacing what is there unless that is a directory. Returns the content's digest.
+  /// Puts a regular file, replacing what is there unless that is a directory. Returns the content's
+  /// digest.
   Digest put_file(const std::string& path, const Entry& meta, ByteSource& bytes);
   /// Puts a hard link to a file put earlier.
   void put_hardlink(const std::string& path, const std::string& existing);
   /// Puts a symlink, device or fifo.
   void put_other(const std::string& path, const Entry& meta);
+
+  /// From now on what is put replaces things of another type, as unpacking an archive does (true),
+  /// or finds them an error, as copying does (false, the default).
+  void replace_other_types(bool replace) { replace_other_types_ = replace; }
 
   /// Commits the layer.
   LayerId commit();
@@ -50,8 +56,11 @@ class LayerBuilder {
   /// Opens the directory `path` of this layer, after replicating it and its parents from below.
   UniqueFd layer_dir(const std::string& path);
   void replicate(const std::string& path);
-  /// Readies `path` for something that is no directory: its parent is here, nothing of that name is.
+  /// Readies `path` for something that is no directory: its parent is here, nothing of that name
+  /// is.
   UniqueFd ready(const std::string& path);
+  /// Takes what this layer has at `path`, with all below it, out again.
+  void remove_own(const std::string& path);
   void apply_metadata(const std::string& path, const Entry& meta, int fd);
 
   LayerStore& layers_;
@@ -65,6 +74,7 @@ class LayerBuilder {
   };
   std::map<std::string, Entry, Less> entries_;  // of this layer
   uint32_t next_group_ = 1;
+  bool replace_other_types_ = false;
   // The directory that was written to last: most copies stay in one for a while.
   std::string last_dir_;
   UniqueFd last_fd_;

@@ -96,6 +96,7 @@ std::string expand_from(LowerState& state, const parser::Stage& stage, const std
 
 /// The value of the named context called `name`, in any of the spellings of an image's name.
 std::string named_context(const LowerState& state, const std::string& name) {
+  if (name == kScratch || name == "context") return {};  // these two have a meaning of their own
   const auto& contexts = state.options.contexts;
   if (const auto exact = contexts.find(name); exact != contexts.end()) return exact->second;
   for (const auto& [key, value] : contexts) {
@@ -271,17 +272,16 @@ void resolve_base(LowerState& state, StageState& stage) {
   if (!context.empty() && !is_image_context(context)) {
     stage.image = empty_image(state.target_platform);
     stage.platform = state.target_platform;
-    stage.root = state.local_edge(stage.name.empty() ? stage.base_name : stage.name, {});
-    if (stage.stage && !replaces_stage) {
-      // FROM a directory: its files become the first layer.
-      Vertex copy;
-      copy.op = FileOp{{CopyAction{.source = "/", .destination = "/", .wildcard = false}}};
-      copy.inputs = {state.scratch_edge(), *stage.root};
-      copy.platform = platform_text(stage);
-      copy.range = stage.range;
-      copy.name = "FROM " + stage.base_name;
-      stage.root = state.add(std::move(copy));
-    }
+    const std::string& name = stage.name.empty() ? stage.base_name : stage.name;
+    stage.local = state.local_edge(name, {});
+    // Whatever runs on it or mounts it sees a layer of its files.
+    Vertex copy;
+    copy.op = FileOp{{CopyAction{.source = "/", .destination = "/", .wildcard = false}}};
+    copy.inputs = {state.scratch_edge(), *stage.local};
+    copy.platform = platform_text(stage);
+    copy.range = stage.range;
+    copy.name = fmt::format("[context {}] copy as a layer", name);
+    stage.root = state.add(std::move(copy));
   } else if (context.empty() && stage.base_name == kScratch) {
     stage.image = empty_image(state.target_platform);
     stage.platform = state.target_platform;

@@ -176,7 +176,9 @@ struct DispatchConfig {
       } else {
         value = state.global_args.get(arg.name);
       }
-      if (value) stage.env.set(arg.name, *value);
+      const bool hidden =
+          arg.name == "BUILDKIT_SBOM_SCAN_CONTEXT" || arg.name == "BUILDKIT_SBOM_SCAN_STAGE";
+      if (value && !hidden) stage.env.set(arg.name, *value);
       stage.build_args.push_back({arg.name, value});
       texts.push_back(value ? arg.name + "=" + *value : arg.name);
     }

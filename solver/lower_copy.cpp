@@ -74,7 +74,8 @@ TransferPlan expand_transfer(LowerState& state, StageState& stage,
   const std::string cwd =
       stage.image.config.working_dir.empty() ? "/" : stage.image.config.working_dir;
   plan.destination = join_path(cwd, written);
-  const bool directory = written.empty() || written == "." || written.ends_with('/');
+  const bool directory =
+      written.empty() || written == "." || written.ends_with('/') || written.ends_with("/.");
   if (directory && !plan.destination.ends_with('/')) plan.destination += '/';
   if (const auto chown = expand(state, stage, transfer.chown); !chown.empty()) {
     plan.owner = CopyOwner{chown};
@@ -173,7 +174,7 @@ void dispatch_copy(LowerState& state, StageState& stage, const StageCommand& com
             fmt::format("cannot copy from stage {}, it needs to be defined before current stage {}",
                         go_quote(copy.from), go_quote(stage.label)));
       }
-      sources = {*from.root};
+      sources = {from.local.value_or(*from.root)};
     }
   }
   FileOp op;

@@ -63,6 +63,8 @@ struct StageState {
   bool dispatched = false;
 
   std::optional<Edge> root;
+  std::optional<Edge>
+      local;  ///< of a directory context: what COPY --from reads, without the copy at `root`
   ImageConfig image;
   EnvList env;
   std::vector<BuildArg> build_args;

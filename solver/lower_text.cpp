@@ -1,4 +1,5 @@
 // How history texts are written: BuildKit's are Go's formats of its data, and tools compare them.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -93,6 +94,18 @@ PortRange parse_port_range(const std::string& text, const char* what) {
   return range;
 }
 
+void check_address(std::string address) {
+  if (address.empty()) return;
+  if (address.starts_with('[') && address.ends_with(']')) {
+    address = address.substr(1, address.size() - 2);
+  }
+  in6_addr parsed{};
+  if (::inet_pton(AF_INET, address.c_str(), &parsed) != 1 &&
+      ::inet_pton(AF_INET6, address.c_str(), &parsed) != 1) {
+    throw Error("invalid IP address: " + address);
+  }
+}
+
 }  // namespace
 
 std::string go_quote(std::string_view text) {
@@ -170,7 +183,8 @@ std::vector<std::string> parse_port(const std::string& text) {
     const std::string rest = ports.substr(0, last_colon);
     const auto colon = rest.rfind(':');
     const std::string host = colon == std::string::npos ? rest : rest.substr(colon + 1);
-    if (!host.empty() && host.find(']') == std::string::npos) {
+    if (colon != std::string::npos) check_address(rest.substr(0, colon));
+    if (!host.empty()) {
       const PortRange hosts = parse_port_range(host, "hostPort");
       if (range.last != range.first && hosts.last - hosts.first != range.last - range.first) {
         throw Error(fmt::format("invalid ranges specified for container and host Ports: {} and {}",

@@ -1,8 +1,7 @@
 #include "solver/selection.hpp"
 
-#include <oneapi/tbb/parallel_for_each.h>
-
 #include <fmt/format.h>
+#include <oneapi/tbb/parallel_for_each.h>
 
 #include "base/error.hpp"
 #include "base/pattern.hpp"
@@ -40,8 +39,8 @@ class Walk {
   }
 
  private:
-  void descend(const std::string& dir, const std::string& relative, const PatternMatcher::Match* excluded,
-               const PatternMatcher::Match* included) {
+  void descend(const std::string& dir, const std::string& relative,
+               const PatternMatcher::Match* excluded, const PatternMatcher::Match* included) {
     for (auto& [name, found] : tree_.index().list(dir)) {
       const std::string path = relative.empty() ? name : relative + "/" + name;
       const auto exclude = excludes_.match(path, excluded);
@@ -106,28 +105,32 @@ std::vector<std::string> expand_wildcards(const Tree& tree, const std::string& p
 }
 
 /// --parents: the part before "/./" is left out of the kept path.
-SelectedRoot select_with_parents(const Tree& tree, const CopyAction& action) {
+std::vector<SelectedRoot> select_with_parents(const Tree& tree, const CopyAction& action) {
   const auto pivot = action.source.find("/./");
-  const std::string top = pivot == std::string::npos ? "/" : clean_path("/" + action.source.substr(0, pivot));
+  const std::string top =
+      pivot == std::string::npos ? "/" : clean_path("/" + action.source.substr(0, pivot));
   const std::string kept =
       relative_of(pivot == std::string::npos ? action.source : action.source.substr(pivot + 3));
   if (!has_wildcard(top) && !has_wildcard(kept)) {
     const std::string whole = join_path(top, kept);
     if (!tree.index().resolve(relative_of(whole))) throw_missing(tree, whole);
   }
-  auto found = tree.index().resolve(relative_of(top));
-  if (!found) throw_missing(tree, top);
-  SelectedRoot root;
-  root.name = base_name(top);
-  root.path = action.source;
-  root.found = *found;
-  root.keep_parents = true;
   const std::vector<std::string> includes =
       kept.empty() ? std::vector<std::string>{} : std::vector<std::string>{kept};
-  if (found->entry->type == EntryType::directory) {
-    root.entries = Walk(tree, action, includes).run(found->path);
+  std::vector<SelectedRoot> roots;
+  for (const auto& path : has_wildcard(top) ? expand_wildcards(tree, top) : std::vector{top}) {
+    auto found = tree.index().resolve(relative_of(path));
+    if (!found) throw_missing(tree, path);
+    SelectedRoot root;
+    root.name = base_name(path);
+    root.path = action.source;
+    root.found = *found;
+    if (found->entry->type == EntryType::directory) {
+      root.entries = Walk(tree, action, includes).run(found->path);
+    }
+    roots.push_back(std::move(root));
   }
-  return root;
+  return roots;
 }
 
 }  // namespace
@@ -135,7 +138,7 @@ SelectedRoot select_with_parents(const Tree& tree, const CopyAction& action) {
 std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& action) {
   std::vector<SelectedRoot> roots;
   if (action.parents) {
-    roots.push_back(select_with_parents(tree, action));
+    roots = select_with_parents(tree, action);
   } else if (action.wildcard && has_wildcard(action.source)) {
     for (const auto& path : expand_wildcards(tree, action.source)) {
       roots.push_back(make_root(tree, action, path));
@@ -155,7 +158,8 @@ Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots
       if (entry.found.entry->type == EntryType::regular) files.push_back(&entry.found);
     }
   }
-  tbb::parallel_for_each(files.begin(), files.end(), [&](const Found* file) { tree.content(*file); });
+  tbb::parallel_for_each(files.begin(), files.end(),
+                         [&](const Found* file) { tree.content(*file); });
   Hasher hasher;
   const auto add = [&](const Found& found, const std::string& relative) {
     Entry entry = *found.entry;

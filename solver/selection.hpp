@@ -1,5 +1,5 @@
-// What a copy takes from a tree: wildcards, excludes and --parents resolved to a list of entries, before
-// anything is read. The list's digest is what a copy contributes to cache keys.
+// What a copy takes from a tree: wildcards, excludes and --parents resolved to a list of entries,
+// before anything is read. The list's digest is what a copy contributes to cache keys.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ namespace lade {
 struct SelectedEntry {
   std::string relative;  ///< path below the root; never empty
   Found found;
-  bool parent_only = false;  ///< a directory that is there only because something below it was chosen
+  bool parent_only =
+      false;  ///< a directory that is there only because something below it was chosen
 };
 
 /// One thing that the source names (a wildcard may name several).
@@ -23,15 +24,16 @@ struct SelectedRoot {
   std::string name;  ///< last component as named, for destinations that are directories
   std::string path;  ///< as named, for messages
   Found found;       ///< what it is, symlinks followed
-  std::vector<SelectedEntry> entries;  ///< if it is a directory: all below it that is copied, in walk order
-  bool keep_parents = false;  ///< --parents: entries bring their source's metadata from the top
+  std::vector<SelectedEntry>
+      entries;  ///< if it is a directory: all below it that is copied, in walk order
 };
 
-/// Throws Error(not_found) naming the source, with a hint, if it has no wildcard and does not exist.
+/// Throws Error(not_found) naming the source, with a hint, if it has no wildcard and does not
+/// exist.
 std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& action);
 
-/// Digest over names, metadata (without times) and contents of all that was selected; hashes what is not
-/// hashed yet, in parallel.
+/// Digest over names, metadata (without times) and contents of all that was selected; hashes what
+/// is not hashed yet, in parallel.
 Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots);
 
 }  // namespace lade

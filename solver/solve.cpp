@@ -16,7 +16,9 @@ constexpr std::string_view kLocalScheme = "local://";
 constexpr auto kFirstPoll = std::chrono::milliseconds(5);
 constexpr auto kLastPoll = std::chrono::milliseconds(50);
 
-Error canceled_error() { return Error("canceled", ErrorKind::canceled); }
+Error canceled_error() {
+  return Error("canceled", ErrorKind::canceled);
+}
 
 int64_t now_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -98,8 +100,8 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
     check_canceled();
     const auto same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
     if (same) {
-      // What builds on this vertex had its key computed already, from the key that missed; it compares
-      // contents in turn. The alias makes the next build hit at once.
+      // What builds on this vertex had its key computed already, from the key that missed; it
+      // compares contents in turn. The alias makes the next build hit at once.
       cache_.alias(key.key, same->key);
       note_created(*same);
       announce_cached(vertex);
@@ -189,7 +191,8 @@ Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Re
   LayerStack layers = co_await run_op(vertex, inputs, record_inputs);
   record(vertex, key, std::move(record_inputs), layers);
   progress_.completed(number(vertex));
-  if (options_.on_layer && root_chain_.contains(vertex) && !layers.empty()) {
+  const bool made_layer = !std::holds_alternative<MergeOp>(vertex_at(vertex).op) && !layers.empty();
+  if (options_.on_layer && root_chain_.contains(vertex) && made_layer) {
     ++background_;
     const LayerId layer = layers.back();
     cpu_enqueue([this, layer] {
@@ -235,11 +238,13 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
   auto work = [&] {
     InputTrees trees;
     for (size_t i = 1; i < inputs.size(); ++i) {
-      trees.push_back(inputs[i].local ? inputs[i].local : stack_tree(state_.layers(), inputs[i].layers));
+      trees.push_back(inputs[i].local ? inputs[i].local
+                                      : stack_tree(state_.layers(), inputs[i].layers));
     }
     const LayerId layer = run_file_op(state_.layers(), layers, op, trees);
     for (size_t i = 1; i < inputs.size(); ++i) {
-      if (!inputs[i].local) record[i].selection = input_selection(vertex_at(vertex), i, trees[i - 1]);
+      if (!inputs[i].local)
+        record[i].selection = input_selection(vertex_at(vertex), i, trees[i - 1]);
     }
     return layer;
   };
@@ -345,8 +350,12 @@ SolveResult Solver::solve(const Definition& definition, Edge root) {
   return run_->solve(definition, root);
 }
 
-void Solver::cancel() { run_->cancel(); }
+void Solver::cancel() {
+  run_->cancel();
+}
 
-const SolveFailure* Solver::failure() const { return run_->failure ? &*run_->failure : nullptr; }
+const SolveFailure* Solver::failure() const {
+  return run_->failure ? &*run_->failure : nullptr;
+}
 
 }  // namespace lade

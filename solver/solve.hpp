@@ -1,10 +1,11 @@
 // The solver: runs what a graph needs and is not cached, as parallel as the graph allows.
 //
-// Two questions are asked of a vertex. Its *key* (definition key) is made of its op and its inputs' keys; for a
-// COPY from a local directory of what it selects there. It needs no layer data. A record under that key is a hit,
-// and then nothing below it has to run. Its *result* is a ref: of the record, of a record of the same op whose
-// inputs had the same content, or of running it. The vertex's key is then that record's, so that what builds on
-// it finds its own records even though something further down changed.
+// Two questions are asked of a vertex. Its *key* (definition key) is made of its op and its inputs'
+// keys; for a COPY from a local directory of what it selects there. It needs no layer data. A
+// record under that key is a hit, and then nothing below it has to run. Its *result* is a ref: of
+// the record, of a record of the same op whose inputs had the same content, or of running it. The
+// vertex's key is then that record's, so that what builds on it finds its own records even though
+// something further down changed.
 #pragma once
 
 #include <functional>
@@ -52,8 +53,8 @@ class Solver {
          ProgressSink& progress, SolveOptions options);
   ~Solver();
 
-  /// Runs the loop until `root` is there or the build failed, and everything it started has ended. Throws the
-  /// first Error, or Error(canceled).
+  /// Runs the loop until `root` is there or the build failed, and everything it started has ended.
+  /// Throws the first Error, or Error(canceled).
   SolveResult solve(const Definition& definition, Edge root);
 
   /// Ends the build soon: running steps are killed. From the loop's thread.

@@ -74,22 +74,24 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
     const ExecOp& op, std::map<size_t, std::string>& paths) {
   auto leases = std::make_shared<std::vector<CacheMount>>();
   const std::string root = state_.root() + "/cache-mounts";
+  // In the order of their ids: two steps that lock the same caches must not wait for each other.
+  std::multimap<std::string, size_t> by_id;
   for (size_t i = 0; i < op.mounts.size(); ++i) {
-    if (op.mounts[i].type != ExecMountType::cache) continue;
+    if (op.mounts[i].type == ExecMountType::cache) by_id.emplace(op.mounts[i].id, i);
+  }
+  std::map<std::string, std::string> leased;
+  for (const auto& [id, i] : by_id) {
     // Two mounts of one id in one step share the first's lease.
-    bool known = false;
-    for (size_t j = 0; j < i; ++j) {
-      if (op.mounts[j].type == ExecMountType::cache && op.mounts[j].id == op.mounts[i].id) {
-        paths[i] = paths[j];
-        known = true;
-        break;
-      }
+    const auto known = leased.find(id);
+    if (known != leased.end()) {
+      paths[i] = known->second;
+      continue;
     }
-    while (!known) {
+    for (;;) {
       check_canceled();
       auto lease = CacheMount::try_lease(root, op.mounts[i]);
       if (lease) {
-        paths[i] = lease->path();
+        paths[i] = leased[id] = lease->path();
         leases->push_back(std::move(*lease));
         break;
       }
@@ -99,13 +101,16 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
   co_return leases;
 }
 
-Task<LayerId> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op, std::vector<LayerStack> inputs) {
+Task<LayerId> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
+                                    std::vector<LayerStack> inputs) {
   if (!executor_) throw Error("this machine cannot run steps");
   if (options_.max_parallelism > 0) {
     struct WaitForSlot {
       Run& run;
       bool await_ready() const { return run.free_slots_ > 0; }
-      void await_suspend(std::coroutine_handle<> waiter) { run.waiting_for_slot_.push_back(waiter); }
+      void await_suspend(std::coroutine_handle<> waiter) {
+        run.waiting_for_slot_.push_back(waiter);
+      }
       void await_resume() const { --run.free_slots_; }
     };
     co_await WaitForSlot{*this};

@@ -26,7 +26,8 @@ Task<std::shared_ptr<const Tree>> Solver::Run::local_tree(std::string name) {
 
 Task<std::shared_ptr<const Tree>> Solver::Run::scan_local_tree(std::string name) {
   const auto options = options_.locals.find(name);
-  if (options == options_.locals.end()) throw Error("no directory was given for the context " + quoted(name));
+  if (options == options_.locals.end())
+    throw Error("no directory was given for the context " + quoted(name));
   const LocalSourceOptions& local = options->second;
   auto work = [&local] { return scan_local(local); };
   co_return co_await on_cpu(loop_, work);
@@ -145,11 +146,14 @@ Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex,
     const auto same_input = [&](size_t i, const RecordInput& theirs) {
       if (reads_whole(v, i)) return same_stack(refs[i].layers, theirs.layers);
       if (refs[i].local) return inputs[i].selection == theirs.selection;
-      if (theirs.selection.empty()) return refs[i].layers == theirs.layers;
+      if (refs[i].layers == theirs.layers) return true;
       if (!selections[i]) {
         selections[i] = input_selection(v, i, stack_tree(layers, refs[i].layers));
       }
-      return *selections[i] == theirs.selection;
+      // What was mounted is hashed only now that it is asked for; what was copied was hashed then.
+      return *selections[i] == (theirs.selection.empty()
+                                    ? input_selection(v, i, stack_tree(layers, theirs.layers))
+                                    : theirs.selection);
     };
     for (const auto& candidate : candidates) {
       if (candidate.inputs.size() != refs.size() || !layers.exists(candidate.layers)) continue;

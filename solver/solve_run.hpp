@@ -22,9 +22,10 @@ struct Ref {
 /// What is known of a vertex before it runs.
 struct VertexKey {
   Digest op;
-  Digest key;                      ///< definition key, or that of the record it led to
-  std::optional<LayerStack> hit;   ///< the record's result
-  std::vector<RecordInput> inputs; ///< selections of local inputs, filled in before the others are known
+  Digest key;                     ///< definition key, or that of the record it led to
+  std::optional<LayerStack> hit;  ///< the record's result
+  std::vector<RecordInput>
+      inputs;  ///< selections of local inputs, filled in before the others are known
 };
 
 class Solver::Run {
@@ -55,7 +56,8 @@ class Solver::Run {
   Task<std::optional<CacheRecord>> find_same_content(uint32_t vertex, Digest op,
                                                      std::vector<RecordInput> inputs,
                                                      std::vector<Ref> refs);
-  static Digest input_selection(const Vertex& vertex, size_t input, std::shared_ptr<const Tree> tree);
+  static Digest input_selection(const Vertex& vertex, size_t input,
+                                std::shared_ptr<const Tree> tree);
 
   // Results (solve.cpp)
   Task<Ref> result(uint32_t vertex) const { return states_.at(vertex).result; }

@@ -1,9 +1,9 @@
 #include "solver/step_lock.hpp"
 
+#include <cerrno>
+
 #include <sys/file.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -22,7 +22,9 @@ StepLock::StepLock(const std::string& lock_dir, const Digest& key)
   reopen();
 }
 
-void StepLock::reopen() { fd_ = sys::open(path_, O_RDWR | O_CREAT, 0600); }
+void StepLock::reopen() {
+  fd_ = sys::open(path_, O_RDWR | O_CREAT, 0600);
+}
 
 StepLock::Attempt StepLock::try_acquire() {
   if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -52,7 +54,11 @@ void StepLock::finish(const std::string& outcome) {
   fd_.reset();
 }
 
-void StepLock::succeed() { finish(std::string(kSucceeded)); }
-void StepLock::fail(const std::string& message) { finish(std::string(kFailed) + message); }
+void StepLock::succeed() {
+  finish(std::string(kSucceeded));
+}
+void StepLock::fail(const std::string& message) {
+  finish(std::string(kFailed) + message);
+}
 
 }  // namespace lade

@@ -1,9 +1,10 @@
 // One build runs a step, the others wait: a lock per cache key, across threads and processes.
 //
-// The lock is a flock on STATE/locks/step-<key>, so it goes away with its owner however that dies, and a waiter
-// takes over. An owner that finishes says in the file how: waiters of a failed step get its error, those of a
-// successful one find the record. The file is unlinked before the lock is released; whoever held it open reads
-// the outcome from the file they have, and starts over with a new one.
+// The lock is a flock on STATE/locks/step-<key>, so it goes away with its owner however that dies,
+// and a waiter takes over. An owner that finishes says in the file how: waiters of a failed step
+// get its error, those of a successful one find the record. The file is unlinked before the lock is
+// released; whoever held it open reads the outcome from the file they have, and starts over with a
+// new one.
 #pragma once
 
 #include <memory>
@@ -21,7 +22,8 @@ class StepLock {
   enum class Attempt {
     owned,     ///< it is ours; nobody has finished the step since we began to wait
     busy,      ///< somebody else runs it: try again later
-    finished,  ///< the one we waited for succeeded: look for its record, then start over if there is none
+    finished,  ///< the one we waited for succeeded: look for its record, then start over if there
+               ///< is none
   };
 
   /// Opens (or makes) the lock's file; does not wait.

@@ -36,8 +36,9 @@ class StackTree : public Tree {
   void copied(const Found& file, const Digest& digest) const override {
     if (!file.entry->content.empty()) {
       if (file.entry->content == digest) return;
-      throw Error("the bytes of " + quoted(file.path) + " in the layer store are not what they were",
-                  ErrorKind::corrupt);
+      throw Error(
+          "the bytes of " + quoted(file.path) + " in the layer store are not what they were",
+          ErrorKind::corrupt);
     }
     const std::lock_guard lock(mutex_);
     hashed_.emplace(file.entry, digest);

@@ -1,5 +1,5 @@
-// A file tree that can be read: a stack of layers, or a directory of the user's. What COPY and ADD read
-// from, behind one interface.
+// A file tree that can be read: a stack of layers, or a directory of the user's. What COPY and ADD
+// read from, behind one interface.
 #pragma once
 
 #include <memory>
@@ -19,8 +19,8 @@ class Tree {
   virtual UniqueFd open(const Found& file) const = 0;
   /// Digest of a regular file's bytes; reads them unless it is known.
   virtual Digest content(const Found& file) const = 0;
-  /// Tells what was read while copying, to save content() the reading; throws Error if that contradicts what
-  /// was known before ("changed while building").
+  /// Tells what was read while copying, to save content() the reading; throws Error if that
+  /// contradicts what was known before ("changed while building").
   virtual void copied(const Found& file, const Digest& content) const = 0;
   /// For messages: "the build context", "stage build".
   virtual std::string what() const = 0;

@@ -1,5 +1,7 @@
 #include "snapshotter/content/content_store.hpp"
 
+#include <sys/file.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -20,7 +22,11 @@ class FileIngest : public Ingest {
   FileIngest(const std::string& tmp_dir, std::string blob_dir)
       : path_(fmt::format("{}/ingest-{}", tmp_dir, sys::random_hex(8))),
         blob_dir_(std::move(blob_dir)),
-        fd_(sys::open(path_, O_WRONLY | O_CREAT | O_EXCL, 0644)) {}
+        fd_(sys::open(path_, O_WRONLY | O_CREAT | O_EXCL, 0644)) {
+    // Says that its owner lives: what a killed process leaves is swept (LayerStore). A filesystem without
+    // locks only keeps its leftovers.
+    ::flock(fd_.get(), LOCK_EX | LOCK_NB);
+  }
 
   ~FileIngest() override {
     if (!committed_) ::unlink(path_.c_str());

@@ -1,13 +1,12 @@
 #include "base/database.hpp"
 
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -29,7 +28,7 @@ class DatabaseTest : public testing::Test {
     return row.integer(0);
   }
   off_t wal_size() const {
-    struct stat info {};
+    struct stat info{};
     return ::stat((path_ + "-wal").c_str(), &info) == 0 ? info.st_size : -1;
   }
 
@@ -85,8 +84,12 @@ TEST_F(DatabaseTest, StatementsOfOneTextMayBeInUseTogether) {
 
 TEST_F(DatabaseTest, AReusedStatementHasLostItsBindsAndRows) {
   auto database = open();
-  { database->prepare("INSERT INTO t VALUES(?, ?)").bind(int64_t{1}).bind(int64_t{7}).run(); }
-  { database->prepare("INSERT INTO t VALUES(?, ?)").bind(int64_t{2}).run(); }
+  {
+    database->prepare("INSERT INTO t VALUES(?, ?)").bind(int64_t{1}).bind(int64_t{7}).run();
+  }
+  {
+    database->prepare("INSERT INTO t VALUES(?, ?)").bind(int64_t{2}).run();
+  }
   auto row = database->prepare("SELECT v FROM t WHERE k = ?");
   ASSERT_TRUE(row.bind(int64_t{2}).step());
   EXPECT_TRUE(row.is_null(0));
@@ -162,7 +165,9 @@ TEST_F(DatabaseTest, AForeignFileIsCorrupt) {
   }
 }
 
-TEST_F(DatabaseTest, LocalFilesystemsAreAccepted) { refuse_network_filesystem(dir_.path()); }
+TEST_F(DatabaseTest, LocalFilesystemsAreAccepted) {
+  refuse_network_filesystem(dir_.path());
+}
 
 TEST_F(DatabaseTest, ThreadsShareAConnection) {
   auto database = open();

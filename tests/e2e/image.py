@@ -113,6 +113,8 @@ def _remove(tree, path):
 
 def _add(tree, tar, member):
     path = member.name.removeprefix("./").strip("/")
+    if path in ("", "."):
+        return
     if member.islnk():
         tree[path] = tree[member.linkname.removeprefix("./").strip("/")]
         return

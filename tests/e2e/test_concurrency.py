@@ -83,7 +83,7 @@ class TwoBuilds(LadeTest):
 class Parallel(LadeTest):
     def test_sixteen_independent_stages_overlap(self):
         stages = 16
-        text = "".join(f"FROM busybox AS s{i}\nRUN echo begin {i} $(cat /proc/uptime); sleep 0.4; "
+        text = "".join(f"FROM busybox AS s{i}\nRUN echo begin {i} $(cat /proc/uptime); sleep 0.5; "
                        f"echo end {i} $(cat /proc/uptime); echo {i} > /o{i}\n" for i in range(stages))
         text += "FROM scratch\n" + "".join(f"COPY --from=s{i} /o{i} /\n" for i in range(stages))
         result = self.build(text)

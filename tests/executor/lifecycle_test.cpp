@@ -1,4 +1,5 @@
 // Nothing of a sandbox outlives lade, however lade ends.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -45,7 +46,7 @@ class LifecycleTest : public SandboxTest {
       if (size == 0) break;
       got += size;
     }
-    EXPECT_TRUE(testing::eventually([&] { return testing::processes_with(marker).size() >= 6; }));
+    EXPECT_TRUE(testing::eventually([&] { return testing::processes_with(marker).size() >= 4; }));
     return pid;
   }
   void lade_is_gone() {
@@ -173,8 +174,8 @@ TEST_F(LifecycleTest, DISABLED_StepLatency) {
   for (const auto network : {NetworkMode::host, NetworkMode::none, NetworkMode::sandbox}) {
     if (network == NetworkMode::sandbox && !has_helper) continue;
     constexpr int count = 200;
-    std::chrono::steady_clock::duration total{};
-    for (int i = -5; i < count; ++i) {
+    std::vector<double> times;
+    for (int i = 0; i < count; ++i) {
       auto spec = sh("");
       spec.args = {"/bin/true"};
       spec.rootfs = overlay(lowers);
@@ -182,11 +183,17 @@ TEST_F(LifecycleTest, DISABLED_StepLatency) {
       spec.network = network;
       const auto start = std::chrono::steady_clock::now();
       const auto finished = run(spec);
-      if (i >= 0) total += std::chrono::steady_clock::now() - start;
+      const std::chrono::duration<double, std::milli> took =
+          std::chrono::steady_clock::now() - start;
+      times.push_back(took.count());
       ASSERT_EQ(finished.result.setup_error, "");
     }
-    std::printf("network mode %d: %.2f ms per step\n", static_cast<int>(network),
-                std::chrono::duration<double, std::milli>(total).count() / count);
+    // The first has slot and filter to wait for; on a busy machine only the least is the step's
+    // own.
+    const double first = times.front();
+    std::ranges::sort(times);
+    std::printf("network mode %d: first %.2f, median %.2f, least %.2f ms\n",
+                static_cast<int>(network), first, times[count / 2], times.front());
   }
 }
 

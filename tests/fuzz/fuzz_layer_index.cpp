@@ -1,4 +1,5 @@
-// LayerIndex::parse on arbitrary bytes: what it accepts is canonical, and is written and read back alike.
+// LayerIndex::parse on arbitrary bytes: what it accepts is canonical, and is written and read back
+// alike.
 #include <cstdlib>
 #include <string_view>
 

@@ -1,10 +1,11 @@
-// extract_tar on arbitrary bytes: nothing appears outside its directory, and what it accepts is an index
-// that says what is on disk. Wants root (owners, devices); the directory is on the build machine's /dev/shm.
-#include <fcntl.h>
-#include <sys/stat.h>
-
+// extract_tar on arbitrary bytes: nothing appears outside its directory, and what it accepts is an
+// index that says what is on disk. Wants root (owners, devices); the directory is on the build
+// machine's /dev/shm.
 #include <cstdlib>
 #include <string>
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/error.hpp"
 #include "base/stream.hpp"
@@ -24,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const LayerIndex index = extract_tar(source, dir.get(), dialect);
     auto scanned = scan_tree(dir.get(), false);
-    if (!index.find("")) std::erase_if(scanned, [](const Entry& entry) { return entry.path.empty(); });
+    if (!index.find(""))
+      std::erase_if(scanned, [](const Entry& entry) { return entry.path.empty(); });
     const LayerIndex on_disk(std::move(scanned));
     if (on_disk.entries().size() != index.entries().size()) std::abort();
     for (const auto& entry : index.entries()) {

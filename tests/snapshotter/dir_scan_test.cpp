@@ -1,16 +1,15 @@
 #include "snapshotter/dir_scan.hpp"
 
+#include <random>
+
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#include <random>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/error.hpp"
 #include "base/temp_dir.hpp"
@@ -158,7 +157,8 @@ TEST_F(UpperTest, OnlyDirectoriesOverDirectoriesStayOpaque) {
 
 TEST_F(UpperTest, TheRootIsAChangeOnlyIfItsModeOrOwnerIs) {
   lower({file("f")});
-  EXPECT_THAT(paths(step([](const std::string& root) { append(root + "n", ""); })), ElementsAre("n"));
+  EXPECT_THAT(paths(step([](const std::string& root) { append(root + "n", ""); })),
+              ElementsAre("n"));
 }
 
 TEST_F(UpperTest, AChangedRootIsAnEntry) {
@@ -187,21 +187,35 @@ TEST_F(UpperTest, RandomStepsGiveTheViewTheyLeft) {
     std::erase_if(base, [](const Entry& e) { return e.type == EntryType::whiteout; });
     for (auto& entry : base) entry.opaque = false;
     lower(base);
-    std::vector<std::string> names = {"a", "b", "b.c", "d", "a/b", "a/d", "b/a", "d/b", "a/b/d",
-                                      "b/b.c/a", "d/a", "new", "a/new"};
+    std::vector<std::string> names = {"a",   "b",     "b.c",     "d",   "a/b", "a/d",  "b/a",
+                                      "d/b", "a/b/d", "b/b.c/a", "d/a", "new", "a/new"};
     const LayerIndex index = step([&](const std::string& root) {
       for (int i = 0; i < 12; ++i) {
         const std::string path = root + names[random() % names.size()];
         const std::string other = root + names[random() % names.size()];
         const auto done = [](int) {};  // many of these fail, as they should
         switch (random() % 9) {
-          case 0: done(::unlink(path.c_str())); break;
-          case 1: done(::rmdir(path.c_str())); break;
-          case 2: done(::mkdir(path.c_str(), 0755)); break;
-          case 3: done(::chmod(path.c_str(), random() % 2 ? 0755 : 0644)); break;
-          case 4: done(::link(path.c_str(), other.c_str())); break;
-          case 5: done(::rename(path.c_str(), other.c_str())); break;
-          case 6: done(::symlink("t", path.c_str())); break;
+          case 0:
+            done(::unlink(path.c_str()));
+            break;
+          case 1:
+            done(::rmdir(path.c_str()));
+            break;
+          case 2:
+            done(::mkdir(path.c_str(), 0755));
+            break;
+          case 3:
+            done(::chmod(path.c_str(), random() % 2 ? 0755 : 0644));
+            break;
+          case 4:
+            done(::link(path.c_str(), other.c_str()));
+            break;
+          case 5:
+            done(::rename(path.c_str(), other.c_str()));
+            break;
+          case 6:
+            done(::symlink("t", path.c_str()));
+            break;
           case 7:
             try {
               sys::remove_tree(AT_FDCWD, path);
@@ -209,8 +223,8 @@ TEST_F(UpperTest, RandomStepsGiveTheViewTheyLeft) {
             }
             break;
           default: {
-            const UniqueFd fd(::open(path.c_str(),
-                                     O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+            const UniqueFd fd(::open(
+                path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
             if (fd && random() % 2) done(static_cast<int>(::write(fd.get(), "new", 3)));
           }
         }

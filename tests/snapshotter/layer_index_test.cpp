@@ -116,7 +116,8 @@ TEST(LayerIndexTest, ReadsBackWhatItWrites) {
   Entry twin = full;
   twin.path = "g";
   full.hardlink_group = twin.hardlink_group = 1;
-  const LayerIndex index({opaque("d"), full, twin, device, link("l", "d/f"), whiteout("w"), dir("")});
+  const LayerIndex index(
+      {opaque("d"), full, twin, device, link("l", "d/f"), whiteout("w"), dir("")});
   const LayerIndex back = LayerIndex::parse(index.serialize());
   EXPECT_EQ(back.entries(), index.entries());
   EXPECT_EQ(back.content_digest(), index.content_digest());
@@ -141,7 +142,11 @@ TEST(LayerIndexTest, ContentDigestSeesEverythingButTimes) {
     return LayerIndex(entries).content_digest();
   };
   const Digest base = digest([](auto&) {});
-  EXPECT_EQ(digest([](auto& e) { e[1].mtime_sec = 77; e[0].mtime_nsec = 3; }), base);
+  EXPECT_EQ(digest([](auto& e) {
+              e[1].mtime_sec = 77;
+              e[0].mtime_nsec = 3;
+            }),
+            base);
   EXPECT_NE(digest([](auto& e) { e[1].mode = 0600; }), base);
   EXPECT_NE(digest([](auto& e) { e[1].uid = 1; }), base);
   EXPECT_NE(digest([](auto& e) { e[1].gid = 1; }), base);

@@ -1,15 +1,14 @@
 #include "snapshotter/layer_store.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <thread>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "layers.hpp"
@@ -123,7 +122,9 @@ TEST_F(LayerStoreTest, ACommittedLayerHasDirectoryAndIndex) {
 }
 
 TEST_F(LayerStoreTest, AnAbandonedLayerLeavesNothing) {
-  { const PendingLayer pending = store_->prepare(); }
+  {
+    const PendingLayer pending = store_->prepare();
+  }
   EXPECT_THAT(names_in("tmp"), IsEmpty());
   EXPECT_THAT(names_in("layers"), ElementsAre("0", "00"));
 }

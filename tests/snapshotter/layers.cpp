@@ -1,15 +1,14 @@
 #include "layers.hpp"
 
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <exception>
 #include <thread>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -60,18 +59,17 @@ std::shared_ptr<const LayerIndex> layer(std::vector<Entry> entries) {
 
 std::string line(const Entry& entry, bool with_dir_times) {
   const bool timed = with_dir_times || entry.type != EntryType::directory;
-  std::string out = fmt::format("{} t{} {:o} {}:{} s{} m{}.{} {}:{} ->{}", entry.path,
-                                static_cast<int>(entry.type), entry.mode, entry.uid, entry.gid,
-                                entry.size, timed ? entry.mtime_sec : 0, timed ? entry.mtime_nsec : 0,
-                                entry.dev_major, entry.dev_minor, entry.link_target);
+  std::string out = fmt::format(
+      "{} t{} {:o} {}:{} s{} m{}.{} {}:{} ->{}", entry.path, static_cast<int>(entry.type),
+      entry.mode, entry.uid, entry.gid, entry.size, timed ? entry.mtime_sec : 0,
+      timed ? entry.mtime_nsec : 0, entry.dev_major, entry.dev_minor, entry.link_target);
   for (const auto& xattr : entry.xattrs) out += " " + xattr.name + "=" + xattr.value;
   return out;
 }
 
 std::vector<std::string> lines(std::vector<Entry> entries, bool with_dir_times) {
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return compare_paths(a.path, b.path) < 0;
-  });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return compare_paths(a.path, b.path) < 0; });
   std::vector<std::string> out;
   for (const auto& entry : entries) {
     if (!entry.path.empty()) out.push_back(line(entry, with_dir_times));
@@ -92,7 +90,8 @@ std::vector<Entry> random_layer(std::mt19937& random) {
   const auto below = [&](unsigned limit) { return static_cast<unsigned>(random() % limit); };
   static const std::vector<std::string> kNames = {"a", "b", "b.c", "d"};
   std::vector<Entry> out;
-  const std::function<void(const std::string&, int)> fill = [&](const std::string& path, int depth) {
+  const std::function<void(const std::string&, int)> fill = [&](const std::string& path,
+                                                                int depth) {
     for (const auto& name : kNames) {
       if (below(3) == 0) continue;
       const std::string child = path.empty() ? name : path + "/" + name;

@@ -23,8 +23,8 @@ std::string line(const Entry& entry, bool with_dir_times = true);
 std::vector<std::string> lines(std::vector<Entry> entries, bool with_dir_times = true);
 std::vector<std::string> lines(const MergedIndex& merged, bool with_dir_times = true);
 
-/// A random layer over few names, so that layers of a stack meet: directories, opaque ones, files, symlinks,
-/// fifos, whiteouts.
+/// A random layer over few names, so that layers of a stack meet: directories, opaque ones, files,
+/// symlinks, fifos, whiteouts.
 std::vector<Entry> random_layer(std::mt19937& random);
 
 /// Leaves out the whiteouts that hide nothing of `lower`.

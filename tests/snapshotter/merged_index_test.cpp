@@ -40,7 +40,8 @@ TEST(MergedIndexTest, AnEmptyStackHasARoot) {
 }
 
 TEST(MergedIndexTest, UpperEntriesHideLowerOnes) {
-  const MergedIndex merged({layer({file("a", 1), dir("d"), file("d/x", 1)}), layer({file("a", 2)})});
+  const MergedIndex merged(
+      {layer({file("a", 1), dir("d"), file("d/x", 1)}), layer({file("a", 2)})});
   EXPECT_EQ(merged.find("a")->entry->size, 2U);
   EXPECT_EQ(merged.find("a")->layer, 1U);
   EXPECT_EQ(merged.find("d/x")->layer, 0U);
@@ -72,7 +73,8 @@ TEST(MergedIndexTest, AFileBetweenDirectoriesEndsTheMerge) {
 }
 
 TEST(MergedIndexTest, AnOpaqueRootHidesTheLayersBelow) {
-  const MergedIndex merged({layer({file("a")}), layer({opaque(""), file("b")}), layer({file("c")})});
+  const MergedIndex merged(
+      {layer({file("a")}), layer({opaque(""), file("b")}), layer({file("c")})});
   EXPECT_THAT(walked(merged), ElementsAre("b", "c"));
 }
 
@@ -117,10 +119,10 @@ TEST(MergedIndexTest, WalkDoesNotDescendWhereItIsTold) {
 }
 
 TEST(MergedIndexTest, ResolvesAsTheKernelWouldInThisRoot) {
-  const MergedIndex merged({layer({dir("usr"), dir("usr/bin"), file("usr/bin/sh"),
-                                   link("bin", "usr/bin"), link("abs", "/usr/bin"),
-                                   link("up", "../../../usr"), link("sh", "bin/sh"),
-                                   link("gone", "nowhere"), link("usr/here", "bin/../bin/sh")})});
+  const MergedIndex merged(
+      {layer({dir("usr"), dir("usr/bin"), file("usr/bin/sh"), link("bin", "usr/bin"),
+              link("abs", "/usr/bin"), link("up", "../../../usr"), link("sh", "bin/sh"),
+              link("gone", "nowhere"), link("usr/here", "bin/../bin/sh")})});
   EXPECT_EQ(resolved(merged, "bin/sh"), "/usr/bin/sh");
   EXPECT_EQ(resolved(merged, "/bin//./sh"), "/usr/bin/sh");
   EXPECT_EQ(resolved(merged, "abs/sh"), "/usr/bin/sh");
@@ -173,7 +175,8 @@ TEST(MergedIndexTest, FindAndListAgreeWithWalk) {
     const MergedIndex merged(layers);
     merged.walk("", [&](const Found& found) {
       const auto again = MergedIndex(layers).find(found.path);
-      EXPECT_TRUE(again && again->entry == found.entry && again->layer == found.layer) << found.path;
+      EXPECT_TRUE(again && again->entry == found.entry && again->layer == found.layer)
+          << found.path;
       return true;
     });
   }
@@ -190,7 +193,8 @@ TEST(MergedIndexTest, ShowsWhatARealOverlayShows) {
     for (size_t i = 0; i < depth; ++i) {
       const std::string path = temp.path() + "/" + std::to_string(i);
       sys::make_dirs(path);
-      // Overlayfs lists a whiteout (which it then cannot stat) in a directory that only one layer has.
+      // Overlayfs lists a whiteout (which it then cannot stat) in a directory that only one layer
+      // has.
       layers.push_back(layer(without_idle_whiteouts(random_layer(random), MergedIndex(layers))));
       write_tree(path, layers.back()->entries());
       lowers.insert(lowers.begin(), path);
@@ -200,7 +204,8 @@ TEST(MergedIndexTest, ShowsWhatARealOverlayShows) {
     in_mount_namespace([&] {
       mount_overlay(lowers, "", "", target);
       const UniqueFd top = sys::open(target, O_RDONLY | O_DIRECTORY);
-      EXPECT_EQ(lines(MergedIndex(layers)), lines(scan_tree(top.get(), false))) << "round " << round;
+      EXPECT_EQ(lines(MergedIndex(layers)), lines(scan_tree(top.get(), false)))
+          << "round " << round;
     });
   }
 }

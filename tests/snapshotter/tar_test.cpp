@@ -1,18 +1,17 @@
 #include "snapshotter/tar.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
 #include <clocale>
 #include <cstring>
 #include <random>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/temp_dir.hpp"
@@ -27,11 +26,14 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using namespace testing_layers;
 
-/// A ustar member made by hand, so that the reader is tested against something that is not libarchive.
+/// A ustar member made by hand, so that the reader is tested against something that is not
+/// libarchive.
 std::string member(const std::string& name, char type, const std::string& data = "",
                    const std::string& target = "", unsigned mode = 0644) {
   std::string block(512, '\0');
-  const auto put = [&](size_t at, const std::string& text) { block.replace(at, text.size(), text); };
+  const auto put = [&](size_t at, const std::string& text) {
+    block.replace(at, text.size(), text);
+  };
   put(0, name.substr(0, 100));
   put(100, fmt::format("{:07o}", mode));
   put(108, "0000000");
@@ -41,7 +43,9 @@ std::string member(const std::string& name, char type, const std::string& data =
   put(148, "        ");
   block[156] = type;
   put(157, target.substr(0, 100));
-  put(257, std::string("ustar\0" "00", 8));
+  put(257, std::string("ustar\0"
+                       "00",
+                       8));
   put(329, "0000001");
   put(337, "0000003");
   unsigned sum = 0;
@@ -140,8 +144,9 @@ std::vector<Entry> all_kinds() {
   setuid.gid = 4'000'000'000;
   setuid.mtime_sec = 1'700'000'000;
   setuid.mtime_nsec = 123'456'789;
-  setuid.xattrs = {{"security.capability", std::string("\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)},
-                   {"user.note", std::string("a\0=\n b", 6)}};
+  setuid.xattrs = {
+      {"security.capability", std::string("\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)},
+      {"user.note", std::string("a\0=\n b", 6)}};
   add(setuid);
   Entry past = file("past", 1);
   past.mtime_sec = -1'000'000;
@@ -225,6 +230,13 @@ TEST_F(TarTest, PlainEntriesHaveNoExtendedHeader) {
   EXPECT_THAT(tar, HasSubstr("mtime=1700000000.000000001\n"));
   EXPECT_THAT(tar, testing::Not(HasSubstr("atime")));
   EXPECT_THAT(tar, testing::Not(HasSubstr("ctime")));
+}
+
+TEST_F(TarTest, FractionsOfSecondsBefore1970AreDecimalFractions) {
+  const LayerIndex read = extract(pax({{"mtime", "-86400.25"}}) + member("f", '0') + kEnd);
+  EXPECT_EQ(read.find("f")->mtime_sec, -86401);
+  EXPECT_EQ(read.find("f")->mtime_nsec, 750'000'000U);
+  EXPECT_THAT(write(read), HasSubstr("mtime=-86400.25\n"));
 }
 
 TEST_F(TarTest, XattrsAreWrittenOnce) {
@@ -328,6 +340,16 @@ TEST_F(TarTest, NamesAreCleanedAndParentsMade) {
   expect_matches_disk(index);
 }
 
+TEST_F(TarTest, SaysWhichDirectoriesTheTarDoesNotName) {
+  const TempDir temp = TempDir::create("/tmp", "lade-test-");
+  const UniqueFd fd = sys::open(temp.path(), O_RDONLY | O_DIRECTORY);
+  StringSource source(member("a/b/c", '0') + member("a/", '5') + member("x/y", '0') +
+                      member("x", '0') + kEnd);
+  std::vector<std::string> implied;
+  extract_tar(source, fd.get(), TarDialect::plain, false, &implied);
+  EXPECT_THAT(implied, ElementsAre("a/b"));
+}
+
 TEST_F(TarTest, NamesThatLeaveTheDirectoryAreRefused) {
   EXPECT_THAT(failure(member("../x", '0')), HasSubstr("'../x'"));
   EXPECT_THAT(failure(member("a/../../x", '0')), HasSubstr("leaves"));
@@ -335,7 +357,8 @@ TEST_F(TarTest, NamesThatLeaveTheDirectoryAreRefused) {
 }
 
 TEST_F(TarTest, NothingGoesThroughASymlink) {
-  EXPECT_THAT(failure(member("l", '2', "", "/tmp") + member("l/x", '0')), HasSubstr("no directory"));
+  EXPECT_THAT(failure(member("l", '2', "", "/tmp") + member("l/x", '0')),
+              HasSubstr("no directory"));
   EXPECT_THAT(failure(member("l", '2', "", "/etc") + member("h", '1', "", "l/passwd")),
               HasSubstr("no earlier file"));
   EXPECT_THAT(failure(member("f", '0') + member("f/x", '0')), HasSubstr("no directory"));
@@ -357,8 +380,8 @@ TEST_F(TarTest, LaterEntriesReplaceEarlierOnes) {
 }
 
 TEST_F(TarTest, ReplacingOneNameOfAFileLeavesTheOthers) {
-  const LayerIndex index = extract(member("a", '0', "one") + member("b", '1', "", "a") +
-                                   member("a", '0', "two") + kEnd);
+  const LayerIndex index =
+      extract(member("a", '0', "one") + member("b", '1', "", "a") + member("a", '0', "two") + kEnd);
   EXPECT_EQ(index.find("a")->content, Digest::of("two"));
   EXPECT_EQ(index.find("b")->content, Digest::of("one"));
   EXPECT_EQ(index.find("b")->hardlink_group, 0U);
@@ -381,13 +404,13 @@ TEST_F(TarTest, HardLinksShareOneFile) {
 }
 
 TEST_F(TarTest, WhiteoutsAndOpaqueMarkersBecomeOverlays) {
-  const LayerIndex index = extract(member("d/.wh.x", '0') + member("o/.wh..wh..opq", '0') +
-                                   member("o/y", '0') + member(".wh.top", '0') +
-                                   member("d/.wh..wh.plnk", '0') + kEnd);
+  const LayerIndex index =
+      extract(member("d/.wh.x", '0') + member("o/.wh..wh..opq", '0') + member("o/y", '0') +
+              member(".wh.top", '0') + member("d/.wh..wh.plnk", '0') + kEnd);
   EXPECT_THAT(paths(index), ElementsAre("d", "d/x", "o", "o/y", "top"));
   EXPECT_EQ(index.find("d/x")->type, EntryType::whiteout);
   EXPECT_TRUE(index.find("o")->opaque);
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::fstatat(dir_.get(), "top", &info, 0), 0);
   EXPECT_TRUE(S_ISCHR(info.st_mode));
   EXPECT_EQ(info.st_rdev, makedev(0, 0));
@@ -448,9 +471,9 @@ TEST_F(TarTest, OverlaysOwnFormsAreRefused) {
 }
 
 TEST_F(TarTest, LabelsOfTheHostAreNotTaken) {
-  const LayerIndex index = extract(pax({{"SCHILY.xattr.security.selinux", "label"},
-                                        {"SCHILY.xattr.user.k", "v"}}) +
-                                   member("f", '0') + kEnd);
+  const LayerIndex index =
+      extract(pax({{"SCHILY.xattr.security.selinux", "label"}, {"SCHILY.xattr.user.k", "v"}}) +
+              member("f", '0') + kEnd);
   EXPECT_THAT(index.find("f")->xattrs, ElementsAre(sys::Xattr{"user.k", "v"}));
 }
 
@@ -473,33 +496,32 @@ TEST_F(TarTest, AbsurdNamesAndOwnersAreRefused) {
 
 TEST_F(TarTest, SparseFilesKeepTheirHolesAndHashTheirZeros) {
   const std::string map = "1\n1048576\n3\n";
-  const LayerIndex index = extract(pax({{"GNU.sparse.major", "1"},
-                                        {"GNU.sparse.minor", "0"},
-                                        {"GNU.sparse.name", "s"},
-                                        {"GNU.sparse.realsize", "2097152"}}) +
-                                   member("GNUSparseFile.0/s", '0',
-                                          map + std::string(512 - map.size(), '\0') + "abc") +
-                                   kEnd);
+  const LayerIndex index = extract(
+      pax({{"GNU.sparse.major", "1"},
+           {"GNU.sparse.minor", "0"},
+           {"GNU.sparse.name", "s"},
+           {"GNU.sparse.realsize", "2097152"}}) +
+      member("GNUSparseFile.0/s", '0', map + std::string(512 - map.size(), '\0') + "abc") + kEnd);
   std::string content(2 << 20, '\0');
   content.replace(1 << 20, 3, "abc");
   ASSERT_TRUE(index.find("s"));
   EXPECT_EQ(index.find("s")->size, content.size());
   EXPECT_EQ(index.find("s")->content, Digest::of(content));
   EXPECT_EQ(sys::read_file(temp_.path() + "/s"), content);
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::fstatat(dir_.get(), "s", &info, 0), 0);
   EXPECT_LT(info.st_blocks, 64);
 }
 
 TEST_F(TarTest, SparseFilesOfAbsurdSizeAreRefused) {
   const std::string map = "1\n0\n3\n";
-  EXPECT_THAT(failure(pax({{"GNU.sparse.major", "1"},
-                           {"GNU.sparse.minor", "0"},
-                           {"GNU.sparse.name", "s"},
-                           {"GNU.sparse.realsize", "9000000000000000000"}}) +
-                      member("GNUSparseFile.0/s", '0',
-                             map + std::string(512 - map.size(), '\0') + "abc")),
-              HasSubstr("absurd"));
+  EXPECT_THAT(
+      failure(pax({{"GNU.sparse.major", "1"},
+                   {"GNU.sparse.minor", "0"},
+                   {"GNU.sparse.name", "s"},
+                   {"GNU.sparse.realsize", "9000000000000000000"}}) +
+              member("GNUSparseFile.0/s", '0', map + std::string(512 - map.size(), '\0') + "abc")),
+      HasSubstr("absurd"));
 }
 
 TEST_F(TarTest, NewFilesDoNotInheritTheDirectorysGroup) {
@@ -513,8 +535,9 @@ TEST_F(TarTest, NewFilesDoNotInheritTheDirectorysGroup) {
 
 TEST_F(TarTest, ModesDoNotDependOnTheUmask) {
   const mode_t before = ::umask(077);
-  const LayerIndex index = extract(member("d/", '5', "", "", 0777) + member("f", '0', "", "", 0666) +
-                                   member("p", '6', "", "", 0622) + kEnd);
+  const LayerIndex index =
+      extract(member("d/", '5', "", "", 0777) + member("f", '0', "", "", 0666) +
+              member("p", '6', "", "", 0622) + kEnd);
   ::umask(before);
   EXPECT_EQ(index.find("f")->mode, 0666U);
   expect_matches_disk(index);

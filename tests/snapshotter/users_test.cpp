@@ -1,10 +1,9 @@
 #include "snapshotter/users.hpp"
 
 #include <fcntl.h>
-#include <unistd.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "layers.hpp"
@@ -31,7 +30,8 @@ class UsersTest : public testing::Test {
   }
 
   MergedIndex image() const {
-    return MergedIndex({layer({file("etc/group"), file("run/passwd"), link("etc/passwd", "/run/passwd")})});
+    return MergedIndex(
+        {layer({file("etc/group"), file("run/passwd"), link("etc/passwd", "/run/passwd")})});
   }
 
   OpenFound opener() {

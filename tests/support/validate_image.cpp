@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -115,15 +114,31 @@ std::string read_file(const fs::path& path) {
   return out.str();
 }
 
-bool is_time(const std::string& text) {
-  static const std::regex rfc3339(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d))");
-  return std::regex_match(text, rfc3339);
+bool all_of_set(std::string_view text, std::string_view set) {
+  return !text.empty() && text.find_first_not_of(set) == std::string_view::npos;
 }
 
-std::string text_of(const Json& object, const char* key) {
-  if (!object.is_object()) return {};
-  const auto at = object.find(key);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
+// "sha256:" and 64 digits, without the first part for names of blobs.
+bool is_hex_digest(std::string_view text) {
+  return text.size() == 64 && all_of_set(text, "0123456789abcdef");
+}
+
+// RFC 3339: fixed fields, then an optional fraction, then the zone.
+bool is_time(const std::string& text) {
+  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:dd";
+  if (text.size() <= kForm.size()) return false;
+  for (size_t i = 0; i < kForm.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (kForm[i] == 'd' ? !digit : text[i] != kForm[i]) return false;
+  }
+  std::string_view rest = std::string_view(text).substr(kForm.size());
+  if (rest.starts_with('.')) {
+    const size_t end = std::min(rest.find_first_not_of("0123456789", 1), rest.size());
+    if (end < 2 || end > 10) return false;
+    rest.remove_prefix(end);
+  }
+  if (rest == "Z") return true;
+  return rest.size() == 6 && (rest[0] == '+' || rest[0] == '-') && rest[3] == ':';
 }
 
 std::string annotation(const Json& descriptor, const char* key) {
@@ -267,19 +282,20 @@ class Validator {
   }
 
   void check_names() {
-    static const std::regex blob("blobs/sha256/[0-9a-f]{64}");
+    constexpr std::string_view kBlobs = "blobs/sha256/";
     for (const auto& [name, bytes] : files_) {
       if (name == "oci-layout" || name == "index.json" || name == "manifest.json") continue;
-      expect(std::regex_match(name, blob), "unexpected file " + name);
+      expect(name.starts_with(kBlobs) && is_hex_digest(name.substr(kBlobs.size())),
+             "unexpected file " + name);
       expect(named_.contains(name), "nothing refers to " + name);
     }
   }
 
   // Checks a descriptor and gives its bytes.
   const std::string& blob_of(const Json& descriptor, const std::string& what) {
-    static const std::regex form("sha256:[0-9a-f]{64}");
     const std::string digest = text_of(descriptor, "digest");
-    if (!std::regex_match(digest, form)) throw Problem{"names a " + what + " without a digest"};
+    if (!digest.starts_with("sha256:") || !is_hex_digest(digest.substr(7)))
+      throw Problem{"names a " + what + " without a digest"};
     const std::string name = "blobs/sha256/" + digest.substr(7);
     const std::string& bytes = file(name);
     named_.insert(name);
@@ -293,8 +309,10 @@ class Validator {
   void check_index_entry(const Json& entry) {
     const std::string ref_name = annotation(entry, kRefName);
     const std::string image_name = annotation(entry, kImageName);
-    static const std::regex tag("[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}");
-    expect(ref_name.empty() || std::regex_match(ref_name, tag), "index.json: odd ref.name");
+    constexpr std::string_view kTag =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    expect(ref_name.empty() || (ref_name.size() <= 128 && all_of_set(ref_name, kTag)),
+           "index.json: odd ref.name");
     if (!image_name.empty()) {
       image_names_.insert(image_name);
       expect(image_name.ends_with(":" + ref_name), "index.json: ref.name is not the name's tag");

@@ -1,0 +1,129 @@
+// Cache records and aliases in the database.
+#include "solver/cache_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/temp_dir.hpp"
+
+namespace lade {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+
+class CacheStoreTest : public testing::Test {
+ protected:
+  static Digest d(const std::string& name) { return Digest::of(name); }
+
+  CacheRecord record(const std::string& key, const std::string& op, int64_t created_at = 0) {
+    CacheRecord record;
+    record.key = d(key);
+    record.op = d(op);
+    record.created_at = created_at;
+    record.layers = {1, 2};
+    return record;
+  }
+
+  TempDir dir_ = TempDir::create("/tmp", "cache-store-");
+  std::unique_ptr<Database> database_ = Database::open(dir_.path() + "/lade.db", 1, "");
+  CacheStore cache_{*database_};
+};
+
+TEST_F(CacheStoreTest, ARecordComesBackWhole) {
+  CacheRecord put = record("key", "op", 42);
+  put.inputs = {{{1, 2, 3}, Digest()}, {{}, d("selection")}};
+  put.components = {{"env A", "A=1"}, {"command", std::string("a\0b", 3)}};
+  cache_.put(put);
+  const auto found = cache_.find(d("key"));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->key, put.key);
+  EXPECT_EQ(found->op, put.op);
+  EXPECT_EQ(found->created_at, 42);
+  EXPECT_EQ(found->layers, put.layers);
+  ASSERT_EQ(found->inputs.size(), 2u);
+  EXPECT_THAT(found->inputs[0].layers, ElementsAre(1, 2, 3));
+  EXPECT_TRUE(found->inputs[0].selection.empty());
+  EXPECT_EQ(found->inputs[1].selection, d("selection"));
+  EXPECT_EQ(found->components, put.components);
+}
+
+TEST_F(CacheStoreTest, AnUnknownKeyIsAMiss) { EXPECT_FALSE(cache_.find(d("key"))); }
+
+TEST_F(CacheStoreTest, ARecordWithoutLayersIsAHit) {
+  CacheRecord put = record("key", "op");
+  put.layers.clear();
+  cache_.put(put);
+  ASSERT_TRUE(cache_.find(d("key")));
+  EXPECT_THAT(cache_.find(d("key"))->layers, IsEmpty());
+}
+
+TEST_F(CacheStoreTest, RunningAgainReplacesTheRecord) {
+  cache_.put(record("key", "op"));
+  CacheRecord again = record("key", "op");
+  again.layers = {9};
+  cache_.put(again);
+  EXPECT_THAT(cache_.find(d("key"))->layers, ElementsAre(9));
+  EXPECT_EQ(cache_.with_op(d("op"), 10).size(), 1u);
+}
+
+TEST_F(CacheStoreTest, AnAliasLeadsToItsTarget) {
+  cache_.put(record("target", "op"));
+  cache_.alias(d("other"), d("target"));
+  ASSERT_TRUE(cache_.find(d("other")));
+  EXPECT_EQ(cache_.find(d("other"))->key, d("target"));
+}
+
+TEST_F(CacheStoreTest, AnAliasCanBePointedElsewhere) {
+  cache_.put(record("one", "op"));
+  cache_.put(record("two", "op"));
+  cache_.alias(d("key"), d("one"));
+  cache_.alias(d("key"), d("two"));
+  EXPECT_EQ(cache_.find(d("key"))->key, d("two"));
+}
+
+TEST_F(CacheStoreTest, AnAliasOfItselfChangesNothing) {
+  cache_.put(record("key", "op"));
+  cache_.alias(d("key"), d("key"));
+  EXPECT_TRUE(cache_.find(d("key")));
+}
+
+TEST_F(CacheStoreTest, ARecordOfItsOwnReplacesAnAlias) {
+  cache_.put(record("target", "op"));
+  cache_.alias(d("key"), d("target"));
+  cache_.put(record("key", "op"));
+  EXPECT_EQ(cache_.find(d("key"))->key, d("key"));
+}
+
+TEST_F(CacheStoreTest, RemovingARecordRemovesWhatLedToIt) {
+  cache_.put(record("target", "op"));
+  cache_.put(record("kept", "op"));
+  cache_.alias(d("gone"), d("target"));
+  cache_.alias(d("stays"), d("kept"));
+  cache_.remove(d("target"));
+  EXPECT_FALSE(cache_.find(d("target")));
+  EXPECT_FALSE(cache_.find(d("gone")));
+  EXPECT_TRUE(cache_.find(d("stays")));
+}
+
+TEST_F(CacheStoreTest, RecordsOfAnOpComeNewestFirstAndLimited) {
+  cache_.put(record("old", "op", 1));
+  cache_.put(record("new", "op", 3));
+  cache_.put(record("middle", "op", 2));
+  cache_.put(record("other", "another op", 9));
+  std::vector<Digest> keys;
+  for (const auto& found : cache_.with_op(d("op"), 2)) keys.push_back(found.key);
+  EXPECT_THAT(keys, ElementsAre(d("new"), d("middle")));
+}
+
+TEST_F(CacheStoreTest, RecordsOutliveTheStore) {
+  cache_.put(record("key", "op"));
+  CacheStore second(*database_);
+  EXPECT_TRUE(second.find(d("key")));
+  const auto reopened = Database::open(dir_.path() + "/lade.db", 1, "");
+  EXPECT_TRUE(CacheStore(*reopened).find(d("key")));
+}
+
+}  // namespace
+}  // namespace lade
