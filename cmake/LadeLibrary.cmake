@@ -35,6 +35,8 @@ function(lade_test folder)
   add_executable(test_${name} ${sources})
   target_link_libraries(test_${name} PRIVATE lade_flags lade_test_support ${ARG_DEPS} ${ARG_LIBS}
                                              GTest::gtest GTest::gmock GTest::gtest_main)
+  # Tests run once; what they test is optimised, they themselves need not be.
+  target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O0>)
   target_compile_definitions(test_${name} PRIVATE LADE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                                   LADE_BINARY_DIR="${PROJECT_BINARY_DIR}")
   gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."

@@ -69,7 +69,10 @@ class FakeExecutor : public Executor {
     if (found == live_.end()) return;
     killed.push_back(found->second.command);
     loop_->post([this, step] {
-      if (live_.contains(step)) end(step, ExecResult{.exit_code = 137, .signal = 9});
+      ExecResult result;
+      result.exit_code = 137;
+      result.signal = 9;
+      if (live_.contains(step)) end(step, result);
     });
   }
 

@@ -392,8 +392,9 @@ TEST_F(SolveTest, ALocalMountIsNeverRunWithTheWrongTypes) {
 TEST_F(SolveTest, AFailingStepCancelsTheOthersAndIsReported) {
   Graph graph;
   const auto base = graph.scratch();
-  steps_["bad"] = FakeStep{.takes = 50ms, .files = {}, .output = "line one\nline two\n",
-                           .result = ExecResult{.exit_code = 3}};
+  steps_["bad"].takes = 50ms;
+  steps_["bad"].output = "line one\nline two\n";
+  steps_["bad"].result.exit_code = 3;
   steps_["other"].hangs = true;
   const auto bad = graph.run(base, "bad");
   const auto other = graph.run(base, "other");
@@ -426,9 +427,12 @@ TEST_F(SolveTest, AFailedStepIsNotRemembered) {
 TEST_F(SolveTest, SetUpErrorsAndLackOfMemoryAreNamed) {
   Graph graph;
   const auto root = graph.run(graph.scratch(), "x");
-  steps_["x"].result = ExecResult{.exit_code = 127, .signal = 0, .setup_error = "'x': not found"};
+  steps_["x"].result.exit_code = 127;
+  steps_["x"].result.setup_error = "'x': not found";
   EXPECT_EQ(solve(graph, root).error, "process \"x\" did not complete successfully: 'x': not found");
-  steps_["x"].result = ExecResult{.exit_code = 137, .signal = 9, .setup_error = {}, .out_of_memory = true};
+  steps_["x"].result.exit_code = 137;
+  steps_["x"].result.setup_error.clear();
+  steps_["x"].result.out_of_memory = true;
   EXPECT_EQ(solve(graph, root).error,
             "process \"x\" did not complete successfully: out of memory: exit code: 137");
 }
