@@ -76,12 +76,17 @@ SolveResult Solver::Run::solve(const Definition& definition, Edge root) {
   return solved;
 }
 
-void Solver::Run::mark_root_chain(uint32_t vertex) {
-  root_chain_.insert(vertex);
-  const Vertex& v = vertex_at(vertex);
-  for (size_t i = 0; i < v.inputs.size(); ++i) {
-    // Layers of the result are those of the first input, and of all of a merge's.
-    if (i == 0 || std::holds_alternative<MergeOp>(v.op)) mark_root_chain(v.inputs[i].vertex);
+void Solver::Run::mark_root_chain(uint32_t root) {
+  std::vector<uint32_t> todo{root};
+  while (!todo.empty()) {
+    const uint32_t vertex = todo.back();
+    todo.pop_back();
+    if (!root_chain_.insert(vertex).second) continue;
+    const Vertex& v = vertex_at(vertex);
+    for (size_t i = 0; i < v.inputs.size(); ++i) {
+      // Layers of the result are those of the first input, and of all of a merge's.
+      if (i == 0 || std::holds_alternative<MergeOp>(v.op)) todo.push_back(v.inputs[i].vertex);
+    }
   }
 }
 
@@ -89,12 +94,12 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
   if (std::holds_alternative<SourceOp>(vertex_at(vertex).op)) {
     co_return co_await source_result(vertex);
   }
-  bool own_failure = true;
+  // What went wrong further down was reported there.
+  bool own_failure = false;
   try {
     check_canceled();
     VertexKey key = co_await this->key(vertex);
     if (key.hit) co_return Ref{*key.hit, nullptr};
-    own_failure = false;
     std::vector<Ref> inputs = co_await input_results(vertex);
     own_failure = true;
     check_canceled();

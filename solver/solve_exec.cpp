@@ -107,18 +107,25 @@ Task<LayerId> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
   if (options_.max_parallelism > 0) {
     struct WaitForSlot {
       Run& run;
-      bool await_ready() const { return run.free_slots_ > 0; }
+      bool await_ready() const {
+        if (run.free_slots_ == 0) return false;
+        --run.free_slots_;
+        return true;
+      }
       void await_suspend(std::coroutine_handle<> waiter) {
         run.waiting_for_slot_.push_back(waiter);
       }
-      void await_resume() const { --run.free_slots_; }
+      void await_resume() const {}
     };
     co_await WaitForSlot{*this};
   }
   const Slot slot([this] {
     if (options_.max_parallelism == 0) return;
-    ++free_slots_;
-    if (waiting_for_slot_.empty()) return;
+    if (waiting_for_slot_.empty()) {
+      ++free_slots_;
+      return;
+    }
+    // Handed over, so that nobody else can take it in between.
     const auto next = waiting_for_slot_.front();
     waiting_for_slot_.pop_front();
     resume_soon(next);

@@ -60,6 +60,15 @@ bool Solver::Run::look_up(uint32_t vertex, VertexKey& key) {
   return true;
 }
 
+Task<Digest> Solver::Run::select_locals(const Vertex& vertex, const InputTrees& trees) {
+  bool any = false;
+  for (const auto& tree : trees) any = any || tree;
+  if (!any) co_return Digest();
+  const FileOp& op = std::get<FileOp>(vertex.op);
+  auto work = [&op, &trees] { return file_op_selection(op, trees); };
+  co_return co_await on_cpu(loop_, work);
+}
+
 Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
   const Vertex& v = vertex_at(vertex);
   if (const auto* source = std::get_if<SourceOp>(&v.op)) {
@@ -72,25 +81,28 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
   WireWriter writer;
   writer.text("lade key 1").digest(key.op);
   InputTrees trees(v.inputs.empty() ? 0 : v.inputs.size() - 1);
-  bool has_local = false;
-  for (size_t i = 0; i < v.inputs.size(); ++i) {
-    const auto* source = std::get_if<SourceOp>(&vertex_at(v.inputs[i].vertex).op);
-    if (i > 0 && source && source->identifier.starts_with(kLocalScheme)) {
-      trees[i - 1] = co_await local_tree(source->identifier.substr(kLocalScheme.size()));
-      has_local = true;
-      continue;
+  bool own_failure = false;
+  try {
+    for (size_t i = 0; i < v.inputs.size(); ++i) {
+      const auto* source = std::get_if<SourceOp>(&vertex_at(v.inputs[i].vertex).op);
+      own_failure = i > 0 && source && source->identifier.starts_with(kLocalScheme);
+      if (own_failure) {
+        trees[i - 1] = co_await local_tree(source->identifier.substr(kLocalScheme.size()));
+      } else {
+        const VertexKey input = co_await this->key(v.inputs[i].vertex);
+        writer.number(i).digest(input.key);
+      }
     }
-    const VertexKey input = co_await this->key(v.inputs[i].vertex);
-    writer.number(i).digest(input.key);
-  }
-  if (has_local) {
-    const FileOp& op = std::get<FileOp>(v.op);
-    auto work = [&op, &trees] { return file_op_selection(op, trees); };
-    const Digest selection = co_await on_cpu(loop_, work);
-    writer.text("local").digest(selection);
-    for (size_t i = 0; i < trees.size(); ++i) {
-      if (trees[i]) key.inputs[i + 1].selection = selection;
+    own_failure = true;
+    if (const Digest selection = co_await select_locals(v, trees); !selection.empty()) {
+      writer.text("local").digest(selection);
+      for (size_t i = 0; i < trees.size(); ++i) {
+        if (trees[i]) key.inputs[i + 1].selection = selection;
+      }
     }
+  } catch (const Error& error) {
+    if (own_failure) fail(vertex, error);
+    throw;
   }
   key.key = Digest::of(writer.str());
   if (look_up(vertex, key)) {

@@ -49,6 +49,7 @@ class Solver::Run {
   Task<VertexKey> compute_key(uint32_t vertex);
   Task<std::shared_ptr<const Tree>> local_tree(std::string name);
   Task<std::shared_ptr<const Tree>> scan_local_tree(std::string name);
+  Task<Digest> select_locals(const Vertex& vertex, const InputTrees& trees);
   VertexKey image_key(const SourceOp& op) const;
   bool look_up(uint32_t vertex, VertexKey& key);
 

