@@ -1,16 +1,14 @@
 // `lade build`: parse, lower, solve, export.
+#include <cstdio>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
-
-#include <csignal>
-#include <cstdio>
 
 #include "app/build_input.hpp"
 #include "app/build_options.hpp"
 #include "app/commands.hpp"
+#include "app/interrupts.hpp"
 #include "app/progress.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -29,38 +27,6 @@ bool needs_blobs(const Output& output) {
          output.type == OutputType::docker;
 }
 
-/// SIGINT and SIGTERM as events of the loop: the first one ends the build, the second one the process.
-class Interrupts {
- public:
-  Interrupts(EventLoop& loop, std::function<void()> on_first) : loop_(loop) {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, &before_);
-    fd_.reset(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd_) throw_errno("could not watch for signals");
-    loop_.watch(fd_.get(), EPOLLIN, [this, first = std::move(on_first)](uint32_t) {
-      signalfd_siginfo info{};
-      if (::read(fd_.get(), &info, sizeof info) != sizeof info) return;
-      if (std::exchange(interrupted_, true)) ::_exit(130);
-      first();
-    });
-  }
-  ~Interrupts() {
-    loop_.unwatch(fd_.get());
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  Interrupts(const Interrupts&) = delete;
-  Interrupts& operator=(const Interrupts&) = delete;
-
- private:
-  EventLoop& loop_;
-  UniqueFd fd_;
-  sigset_t signals_{};
-  sigset_t before_{};
-  bool interrupted_ = false;
-};
-
 /// One run of `lade build`.
 class Build {
  public:
@@ -70,6 +36,7 @@ class Build {
   int run() {
     // Before anything starts a thread: the process that makes sandboxes is forked off this one.
     executor_ = Executor::create({});
+    interrupts_.emplace();
     if (request_.outputs.empty() && !request_.names.empty()) request_.outputs.emplace_back();
     for (const auto& output : request_.outputs) check_destination(output);
     make_progress();
@@ -120,8 +87,8 @@ class Build {
   }
 
   void warn(const parser::Warning& warning) {
-    progress_->warning(fmt::format("{}: {} ({})", warning.rule, warning.message,
-                                   to_string(warning.range)));
+    progress_->warning(
+        fmt::format("{}: {} ({})", warning.rule, warning.message, to_string(warning.range)));
   }
 
   void prepare_outputs(const LoweredImage& image) {
@@ -136,8 +103,9 @@ class Build {
       if (output.names.empty()) output.names = request_.names;
     }
     if (request_.outputs.empty()) {
-      progress_->warning("no output was asked for: the result stays in the build cache only (use -t or "
-                         "--output)");
+      progress_->warning(
+          "no output was asked for: the result stays in the build cache only (use -t or "
+          "--output)");
     }
   }
 
@@ -178,10 +146,13 @@ class Build {
     // Ends, with all its sandboxes, before the loop that it reports to.
     const std::unique_ptr<Executor> executor = std::move(executor_);
     Solver solver(*state_, loop, executor.get(), *images_, *progress_, std::move(options));
-    const Interrupts interrupts(loop, [&] { solver.cancel(); });
+    interrupts_->set_cancel([&] { loop.post([&] { solver.cancel(); }); });
     try {
-      return solver.solve(image.definition, image.root);
+      SolveResult solved = solver.solve(image.definition, image.root);
+      interrupts_->set_cancel(nullptr);
+      return solved;
     } catch (const Error&) {
+      interrupts_->set_cancel(nullptr);
       if (const auto* failure = solver.failure()) show_log_tail(*failure);
       throw;
     }
@@ -225,7 +196,8 @@ class Build {
     }
   }
 
-  /// Without an epoch, an image is as old as its layers: a build that ran nothing gives the same image again.
+  /// Without an epoch, an image is as old as its layers: a build that ran nothing gives the same
+  /// image again.
   static void date_history(ImageSource& source, const SolveResult& solved) {
     size_t layer = 0;
     std::optional<Timestamp> last;
@@ -242,11 +214,16 @@ class Build {
 
   static std::string export_name(const Output& output) {
     switch (output.type) {
-      case OutputType::image: return "exporting to image";
-      case OutputType::oci: return "exporting to oci image format";
-      case OutputType::docker: return "exporting to docker image format";
-      case OutputType::local: return "exporting to client directory";
-      case OutputType::tar: return "exporting to client tarball";
+      case OutputType::image:
+        return "exporting to image";
+      case OutputType::oci:
+        return "exporting to oci image format";
+      case OutputType::docker:
+        return "exporting to docker image format";
+      case OutputType::local:
+        return "exporting to client directory";
+      case OutputType::tar:
+        return "exporting to client tarball";
     }
     return "exporting";
   }
@@ -272,7 +249,9 @@ class Build {
     }
     uint64_t size = written.manifest.size + written.config.size;
     for (const auto& layer : written.layers) size += layer.size;
-    const auto say = [&](const std::string& line) { progress_->status(export_number_, line, 0, 0); };
+    const auto say = [&](const std::string& line) {
+      progress_->status(export_number_, line, 0, 0);
+    };
     say(fmt::format("manifest {}", written.manifest.digest.str()));
     say(fmt::format("config {}", written.config.digest.str()));
     say(fmt::format("{} layers, {:.2f} MB compressed", written.layers.size(),
@@ -284,6 +263,7 @@ class Build {
   std::string root_;
   BuildRequest request_;
   std::unique_ptr<Executor> executor_;
+  std::optional<Interrupts> interrupts_;
   std::unique_ptr<ProgressSink> progress_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<ImageSources> images_;

@@ -1,11 +1,10 @@
 #include "app/build_input.hpp"
 
-#include <unistd.h>
-
 #include <climits>
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/stream.hpp"
@@ -20,9 +19,10 @@ namespace {
 std::string absolute_directory(const std::string& path) {
   for (const char* scheme : {"http://", "https://", "git://", "ssh://", "git@"}) {
     if (path.starts_with(scheme)) {
-      throw Error(fmt::format("context {} is not a directory: remote contexts are not supported by this "
-                              "version",
-                              lade::quoted(path)));
+      throw Error(
+          fmt::format("context {} is not a directory: remote contexts are not supported by this "
+                      "version",
+                      lade::quoted(path)));
     }
   }
   if (path == "-") throw Error("a context from standard input is not supported by this version");
@@ -51,7 +51,8 @@ std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
     text = sys::read_file(context + "/dockerfile", parser::kMaxDockerfileSize);
   }
   if (!text) {
-    Error error(fmt::format("there is no Dockerfile at {}", lade::quoted(path)), ErrorKind::not_found);
+    Error error(fmt::format("there is no Dockerfile at {}", lade::quoted(path)),
+                ErrorKind::not_found);
     error.set_hint("name it with -f FILE");
     throw error;
   }
@@ -71,7 +72,8 @@ BuildInput read_build_input(const BuildRequest& request) {
     auto text = sys::read_file(name);
     if (!text) continue;
     input.ignore_file = base_name(name);
-    input.ignore_patterns = parser::Dockerignore::parse(std::move(*text), input.ignore_file).patterns();
+    input.ignore_patterns =
+        parser::Dockerignore::parse(std::move(*text), input.ignore_file).patterns();
     break;
   }
   return input;

@@ -12,9 +12,9 @@ namespace lade {
 
 struct BuildInput {
   std::shared_ptr<const SourceFile> dockerfile;
-  std::string context;                       ///< absolute
+  std::string context;  ///< absolute
   std::vector<std::string> ignore_patterns;
-  std::string ignore_file;                   ///< its name; empty if there is none
+  std::string ignore_file;  ///< its name; empty if there is none
 };
 
 /// Throws Error naming the file.

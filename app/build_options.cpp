@@ -1,9 +1,9 @@
 #include "app/build_options.hpp"
 
+#include <cstdlib>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-
-#include <cstdlib>
 
 #include "app/csv.hpp"
 #include "base/error.hpp"
@@ -69,10 +69,12 @@ std::pair<std::string, std::string> read_secret(const std::string& text) {
   if (!type.empty() && type != "file" && type != "env") {
     throw_usage(fmt::format("--secret type={} is not one of: file, env", type));
   }
-  if (variable.empty() && (type == "env" || source.empty())) variable = source.empty() ? id : source;
+  if (variable.empty() && (type == "env" || source.empty()))
+    variable = source.empty() ? id : source;
   if (type == "file" || (!source.empty() && type != "env")) {
     auto bytes = sys::read_file(source.empty() ? id : source, kMaxSecret);
-    if (!bytes) throw_usage(fmt::format("--secret id={}: no such file {}", id, lade::quoted(source)));
+    if (!bytes)
+      throw_usage(fmt::format("--secret id={}: no such file {}", id, lade::quoted(source)));
     return {id, std::move(*bytes)};
   }
   const char* value = std::getenv(variable.c_str());
@@ -135,10 +137,14 @@ auto of_option(const std::string& option, Parse parse) {
 
 void add_build_flags(CLI::App& command, BuildFlags& flags) {
   command.add_option("CONTEXT", flags.context, "directory that COPY and ADD read from")->required();
-  command.add_option("-f,--file", flags.file, "Dockerfile (default: CONTEXT/Dockerfile; -: standard input)");
-  command.add_option("-t,--tag", flags.tags, "name of the image, NAME[:TAG]")->allow_extra_args(false);
+  command.add_option("-f,--file", flags.file,
+                     "Dockerfile (default: CONTEXT/Dockerfile; -: standard input)");
+  command.add_option("-t,--tag", flags.tags, "name of the image, NAME[:TAG]")
+      ->allow_extra_args(false);
   command.add_option("--target", flags.target, "stage to build (default: the last)");
-  command.add_option("--build-arg", flags.build_args, "value of an ARG, K=V; K takes it from the environment")
+  command
+      .add_option("--build-arg", flags.build_args,
+                  "value of an ARG, K=V; K takes it from the environment")
       ->allow_extra_args(false);
   command
       .add_option("--build-context", flags.build_contexts,
@@ -146,21 +152,27 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
       ->allow_extra_args(false);
   command.add_option("--label", flags.labels, "label of the image, K=V")->allow_extra_args(false);
   command
-      .add_option("-o,--output", flags.outputs,
-                  "where the result goes: type=image|oci|docker|local|tar,dest=PATH[,...], or a directory")
+      .add_option(
+          "-o,--output", flags.outputs,
+          "where the result goes: type=image|oci|docker|local|tar,dest=PATH[,...], or a directory")
       ->allow_extra_args(false);
-  command.add_option("--secret", flags.secrets, "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR")
+  command
+      .add_option("--secret", flags.secrets,
+                  "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR")
       ->allow_extra_args(false);
   command.add_option("--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS")
       ->allow_extra_args(false);
-  command.add_option("--allow", flags.allow, "grant network.host or security.insecure to the Dockerfile")
+  command
+      .add_option("--allow", flags.allow,
+                  "grant network.host or security.insecure to the Dockerfile")
       ->allow_extra_args(false);
   command.add_option("--network", flags.network, "network of steps: default, none, host");
   command.add_option("--platform", flags.platform, "platform of the image, os/arch[/variant]");
   command.add_option("--progress", flags.progress, "how progress is shown: auto, plain, quiet");
   command.add_flag("--pull{always}", flags.pull,
                    "ask registries: missing (default), always (--pull alone), never");
-  command.add_option("--max-parallelism", flags.max_parallelism, "steps running at once (default: no limit)");
+  command.add_option("--max-parallelism", flags.max_parallelism,
+                     "steps running at once (default: no limit)");
   command.add_flag("--no-cache", flags.no_cache, "run every step");
   command.add_flag("-q,--quiet", flags.quiet, "print the image's digest only");
 }
@@ -194,7 +206,8 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   read_allow(flags.allow, lower);
   lower.network = read_network(flags.network);
   if (!flags.platform.empty()) {
-    lower.target_platform = of_option("--platform", [&] { return Platform::parse(flags.platform); });
+    lower.target_platform =
+        of_option("--platform", [&] { return Platform::parse(flags.platform); });
   }
   lower.no_cache = flags.no_cache;
   request.pull = read_pull(flags.pull);

@@ -42,11 +42,11 @@ struct BuildFlags {
 /// Checked. Paths are as given, relative ones to the working directory.
 struct BuildRequest {
   std::string context;
-  std::string file;                 ///< empty: CONTEXT/Dockerfile; "-": standard input
-  std::vector<std::string> names;   ///< normalised: "docker.io/library/app:latest"
+  std::string file;                ///< empty: CONTEXT/Dockerfile; "-": standard input
+  std::vector<std::string> names;  ///< normalised: "docker.io/library/app:latest"
   std::vector<Output> outputs;
   std::map<std::string, std::string> secrets;
-  LowerOptions lower;               ///< without ignore patterns
+  LowerOptions lower;  ///< without ignore patterns
   PullPolicy pull = PullPolicy::missing;
   int max_parallelism = 0;
   bool quiet = false;

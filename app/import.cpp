@@ -1,9 +1,9 @@
 // `lade import`: a root filesystem tar becomes a base image.
+#include <cstdio>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include "app/commands.hpp"
 #include "base/error.hpp"
@@ -42,9 +42,8 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
   const auto tar = decompress(open_input(flags.file));
   PendingLayer pending = state->layers().prepare();
   const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
-  LayerIndex index = with_context(lade::quoted(flags.file), [&] {
-    return extract_tar(*tar, dir.get(), TarDialect::plain);
-  });
+  LayerIndex index = with_context(lade::quoted(flags.file),
+                                  [&] { return extract_tar(*tar, dir.get(), TarDialect::plain); });
   const size_t entries = index.entries().size();
   if (entries == 0) throw Error(lade::quoted(flags.file) + " holds no files");
   const LayerId layer = state->layers().commit(std::move(pending), std::move(index));
@@ -52,7 +51,8 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
   // An image of that one layer.
   ImageSource source;
   source.layers = {layer};
-  source.config.platform = flags.platform.empty() ? Platform::host() : Platform::parse(flags.platform);
+  source.config.platform =
+      flags.platform.empty() ? Platform::host() : Platform::parse(flags.platform);
   HistoryEntry history;
   history.comment = "imported by lade";
   source.config.history.push_back(std::move(history));
@@ -67,9 +67,11 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
 void add_import_command(CLI::App& app, const Globals& globals, CommandAction& action) {
   auto* command = app.add_subcommand("import", "make a base image of a root filesystem tar");
   auto flags = std::make_shared<ImportFlags>();
-  command->add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")->required();
+  command->add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
+      ->required();
   command->add_option("NAME", flags->name, "name of the image, NAME[:TAG]")->required();
-  command->add_option("--platform", flags->platform, "platform of the image (default: this machine's)");
+  command->add_option("--platform", flags->platform,
+                      "platform of the image (default: this machine's)");
   command->callback([flags, &globals, &action] {
     action = [flags, &globals] { return run_import(globals, *flags); };
   });

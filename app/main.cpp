@@ -1,9 +1,9 @@
 // lade: an image builder for Dockerfiles.
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
-
 #include <csignal>
 #include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "app/commands.hpp"
 #include "base/error.hpp"

@@ -73,9 +73,15 @@ void set_option(Output& output, const std::string& key, const std::string& value
   } else if (key.starts_with("annotation.")) {
     output.image.annotations[key.substr(11)] = value;
   } else {
-    const std::vector<std::string> known = {"type",        "dest",           "name",
-                                            "tar",         "compression",    "compression-level",
-                                            "force-compression", "oci-mediatypes", "rewrite-timestamp"};
+    const std::vector<std::string> known = {"type",
+                                            "dest",
+                                            "name",
+                                            "tar",
+                                            "compression",
+                                            "compression-level",
+                                            "force-compression",
+                                            "oci-mediatypes",
+                                            "rewrite-timestamp"};
     const std::string meant = nearest(key, known);
     throw_usage(fmt::format("--output has no option {}", lade::quoted(key)),
                 meant.empty() ? "" : "did you mean " + meant + "?");

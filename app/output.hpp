@@ -13,14 +13,14 @@ enum class OutputType { image, oci, docker, local, tar };
 
 struct Output {
   OutputType type = OutputType::image;
-  std::string dest;              ///< "-" is standard output (oci, docker, tar)
+  std::string dest;                ///< "-" is standard output (oci, docker, tar)
   std::vector<std::string> names;  ///< name=
-  bool as_tar = true;            ///< oci: tar=false writes a layout directory
+  bool as_tar = true;              ///< oci: tar=false writes a layout directory
   ImageOptions image;
 };
 
-/// Parses "type=oci,dest=x.tar,compression=zstd,...", or a bare path (type=local; "-" is type=tar). CSV with
-/// quotes, as docker's. Throws Error(usage) naming the unknown key or bad value.
+/// Parses "type=oci,dest=x.tar,compression=zstd,...", or a bare path (type=local; "-" is type=tar).
+/// CSV with quotes, as docker's. Throws Error(usage) naming the unknown key or bad value.
 Output parse_output(const std::string& text);
 
 }  // namespace lade

@@ -31,7 +31,9 @@ constexpr auto kStatusInterval = std::chrono::seconds(1);
 
 }  // namespace
 
-void PlainProgress::print(const std::string& text) { write_line(fd_, text); }
+void PlainProgress::print(const std::string& text) {
+  write_line(fd_, text);
+}
 
 PlainProgress::State& PlainProgress::shown(VertexNumber vertex) {
   State& state = states_[vertex];
@@ -68,7 +70,9 @@ void PlainProgress::started(VertexNumber vertex) {
   shown(vertex);
 }
 
-void PlainProgress::cached(VertexNumber vertex) { finish(vertex, "CACHED"); }
+void PlainProgress::cached(VertexNumber vertex) {
+  finish(vertex, "CACHED");
+}
 
 void PlainProgress::completed(VertexNumber vertex) {
   double seconds = 0;
@@ -83,7 +87,9 @@ void PlainProgress::failed(VertexNumber vertex, std::string_view message) {
   finish(vertex, fmt::format("ERROR: {}", message));
 }
 
-void PlainProgress::canceled(VertexNumber vertex) { finish(vertex, "CANCELED"); }
+void PlainProgress::canceled(VertexNumber vertex) {
+  finish(vertex, "CANCELED");
+}
 
 void PlainProgress::log(VertexNumber vertex, LogStream stream, std::string_view bytes) {
   const std::lock_guard lock(mutex_);
@@ -119,8 +125,8 @@ void PlainProgress::status(VertexNumber vertex, std::string_view item, uint64_t 
   if (total == 0) {
     print(fmt::format("#{} {}\n", state.shown_as, item));
   } else {
-    print(fmt::format("#{} {} {} / {}{}\n", state.shown_as, item, size_text(current), size_text(total),
-                      complete ? " done" : ""));
+    print(fmt::format("#{} {} {} / {}{}\n", state.shown_as, item, size_text(current),
+                      size_text(total), complete ? " done" : ""));
   }
 }
 

@@ -11,9 +11,9 @@
 
 namespace lade {
 
-/// "#5 [build 2/3] RUN make", "#5 0.213 its output", "#5 DONE 1.2s". Vertices are numbered in the order in which
-/// something first happens to them. Each line is written whole. Output of a step is cut at
-/// nothing: every byte appears.
+/// "#5 [build 2/3] RUN make", "#5 0.213 its output", "#5 DONE 1.2s". Vertices are numbered in the
+/// order in which something first happens to them. Each line is written whole. Output of a step is
+/// cut at nothing: every byte appears.
 class PlainProgress : public ProgressSink {
  public:
   explicit PlainProgress(int fd) : fd_(fd) {}
@@ -25,7 +25,8 @@ class PlainProgress : public ProgressSink {
   void failed(VertexNumber vertex, std::string_view message) override;
   void canceled(VertexNumber vertex) override;
   void log(VertexNumber vertex, LogStream stream, std::string_view bytes) override;
-  void status(VertexNumber vertex, std::string_view item, uint64_t current, uint64_t total) override;
+  void status(VertexNumber vertex, std::string_view item, uint64_t current,
+              uint64_t total) override;
   void warning(std::string_view message) override;
 
  private:

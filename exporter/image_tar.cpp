@@ -1,6 +1,7 @@
 // export_oci() into a tar, and export_docker(). Entries are sorted by name, times are 0, owners
 // root, modes BuildKit's, so equal images give equal bytes. libarchive makes the headers; the
 // blobs' bytes go from file to file in the kernel, past it.
+#include <cerrno>
 #include <map>
 
 #include <archive.h>
@@ -25,11 +26,7 @@ struct TarEntry {
 using TarEntries = std::map<std::string, TarEntry>;
 
 struct FreeArchive {
-  void operator()(archive* writer) const {
-    // Closing would write the data that the header promised.
-    archive_write_fail(writer);
-    archive_write_free(writer);
-  }
+  void operator()(archive* writer) const { archive_write_free(writer); }
 };
 struct FreeEntry {
   void operator()(archive_entry* entry) const { archive_entry_free(entry); }
@@ -42,14 +39,26 @@ void check(archive* writer, int status) {
   }
 }
 
-la_ssize_t append(archive*, void* header, const void* bytes, size_t size) {
-  static_cast<std::string*>(header)->append(static_cast<const char*>(bytes), size);
+struct HeaderBytes {
+  std::string bytes;
+  bool complete = false;
+};
+
+// After the header nothing more is taken: closing the writer would fill up the data that the header
+// promised.
+la_ssize_t append(archive* writer, void* header, const void* bytes, size_t size) {
+  auto* target = static_cast<HeaderBytes*>(header);
+  if (target->complete) {
+    archive_set_error(writer, ECANCELED, "only the header is wanted");
+    return -1;
+  }
+  target->bytes.append(static_cast<const char*>(bytes), size);
   return static_cast<la_ssize_t>(size);
 }
 
 // One ustar header, preceded by a PAX one where it must be (blobs of 8 GiB and more).
 std::string tar_header(const std::string& name, const TarEntry& what, uint64_t size) {
-  std::string header;
+  HeaderBytes header;  // outlives the writer
   const std::unique_ptr<archive, FreeArchive> writer(archive_write_new());
   const std::unique_ptr<archive_entry, FreeEntry> entry(archive_entry_new());
   if (!writer || !entry) throw Error("out of memory");
@@ -63,7 +72,8 @@ std::string tar_header(const std::string& name, const TarEntry& what, uint64_t s
   archive_entry_set_size(entry.get(), static_cast<la_int64_t>(size));
   archive_entry_set_mtime(entry.get(), 0, 0);
   check(writer.get(), archive_write_header(writer.get(), entry.get()));
-  return header;
+  header.complete = true;
+  return std::move(header.bytes);
 }
 
 void write_entries(StateDir& state, const TarEntries& entries, OutputFile& out) {

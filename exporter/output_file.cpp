@@ -99,6 +99,7 @@ OutputFile OutputFile::create(const std::string& dest) {
     file.owned_ = sys::open(dest, O_WRONLY);
   } else {
     std::string temporary = file.dest_ + ".tmp-" + sys::random_hex(6);
+    file.at_risk_.emplace(temporary);
     file.owned_ = sys::open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
     file.temporary_ = std::move(temporary);
   }
@@ -109,6 +110,7 @@ OutputFile OutputFile::create(const std::string& dest) {
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : dest_(std::move(other.dest_)),
       temporary_(std::exchange(other.temporary_, {})),
+      at_risk_(std::move(other.at_risk_)),
       owned_(std::move(other.owned_)),
       fd_(std::exchange(other.fd_, -1)),
       buffer_(std::move(other.buffer_)) {}

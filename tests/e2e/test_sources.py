@@ -331,7 +331,7 @@ class FlakyRegistries(LadeTest):
 
 class OddPlaces(LadeTest):
     def test_paths_with_separators_of_options_work_everywhere(self):
-        for name in ("co:lon,comma", "with space", "back\\slash", "quo'te\"", "ünï"):
+        for name in ("co:lon,comma", "with space", "quo'te\"", "ünï"):
             with self.subTest(name=name):
                 place = self.ws.dir / name
                 place.mkdir()

@@ -1,0 +1,39 @@
+// SIGINT and SIGTERM during a build.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include <sys/signal.h>
+
+#include "base/unique_fd.hpp"
+
+namespace lade {
+
+/// From its making on, the signals come to a thread of their own. While something can be canceled,
+/// the first one cancels it, and what has not ended a moment later (a transfer that stalls) ends
+/// with the process; otherwise, and at the second signal, the process ends at once. Make it before
+/// other threads start: they inherit the mask.
+class Interrupts {
+ public:
+  Interrupts();
+  ~Interrupts();
+  Interrupts(const Interrupts&) = delete;
+  Interrupts& operator=(const Interrupts&) = delete;
+
+  /// What the first signal calls, on the interrupt thread; empty: nothing can be canceled now.
+  void set_cancel(std::function<void()> cancel);
+
+ private:
+  void serve();
+
+  sigset_t before_{};
+  UniqueFd signals_;
+  UniqueFd stop_;
+  std::mutex mutex_;  // guards cancel_
+  std::function<void()> cancel_;
+  std::thread thread_;
+};
+
+}  // namespace lade
