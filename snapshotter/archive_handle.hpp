@@ -17,10 +17,7 @@ struct ArchiveReadFree {
   void operator()(archive* handle) const { archive_read_free(handle); }
 };
 struct ArchiveWriteFree {
-  void operator()(archive* handle) const {
-    archive_write_fail(handle);  // an abandoned one writes no end mark
-    archive_write_free(handle);
-  }
+  void operator()(archive* handle) const { archive_write_free(handle); }
 };
 struct ArchiveEntryFree {
   void operator()(archive_entry* entry) const { archive_entry_free(entry); }

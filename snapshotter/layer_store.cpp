@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::string_view kPendingPrefix = "layer-";
 constexpr std::string_view kIngestPrefix = "ingest-";  // the content store's
-constexpr int64_t kIngestGrace = 60;                   // seconds
 
 std::string base36(LayerId id) {
   std::string out;
@@ -134,12 +133,10 @@ void LayerStore::State::remember(LayerId layer, std::shared_ptr<const LayerIndex
 
 namespace {
 
-/// Removes a half-written blob of a dead process: nobody holds its lock, and it is too old to be
-/// one that is just being made.
+/// Removes a half-written blob of a dead process: nobody holds its lock.
 void sweep_ingest(int dir, const std::string& name) {
   const auto file = sys::try_openat(dir, name, O_RDONLY | O_NOFOLLOW);
   if (!file || ::flock(file->get(), LOCK_EX | LOCK_NB) != 0) return;
-  if (sys::fstat(file->get()).st_mtime + kIngestGrace > ::time(nullptr)) return;
   ::unlinkat(dir, name.c_str(), 0);
 }
 

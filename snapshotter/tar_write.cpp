@@ -34,6 +34,10 @@ class TarWriter {
     check(archive_write_open2(archive_.get(), this, nullptr, on_write, nullptr, nullptr));
   }
 
+  ~TarWriter() { closed_ = true; }
+  TarWriter(const TarWriter&) = delete;
+  TarWriter& operator=(const TarWriter&) = delete;
+
   void add(const Entry& entry) {
     const auto first = entry.hardlink_group == 0
                            ? first_of_group_.end()
@@ -71,16 +75,17 @@ class TarWriter {
     return static_cast<TarWriter*>(self)->take({static_cast<const char*>(bytes), size});
   }
 
-  /// libarchive is C: what the sink throws waits here until its call has returned.
+  /// libarchive is C: what the sink throws waits here for check(). libarchive itself never hears of
+  /// it, as it would leak its buffers then; and what it writes while it is taken down goes nowhere.
   la_ssize_t take(std::string_view bytes) {
+    if (closed_ || failure_) return static_cast<la_ssize_t>(bytes.size());
     try {
       buffer_ += bytes;
       if (buffer_.size() >= kBuffer) flush();
-      return static_cast<la_ssize_t>(bytes.size());
     } catch (...) {
       failure_ = std::current_exception();
-      return -1;
     }
+    return static_cast<la_ssize_t>(bytes.size());
   }
 
   void flush() {
@@ -89,7 +94,7 @@ class TarWriter {
   }
 
   void check(int result) {
-    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    if (failure_) std::rethrow_exception(failure_);
     // A warning says that a name is not ASCII and is kept as bytes.
     if (result < ARCHIVE_WARN)
       throw Error("could not write a tar: " + archive_message(archive_.get()));
@@ -187,9 +192,10 @@ class TarWriter {
   const PlainLocale locale_;
   std::string buffer_;
   std::exception_ptr failure_;
+  bool closed_ = false;
   ArchiveEntry entry_{archive_entry_new()};
-  WriteArchive archive_;  // last: closing it may still call on_write
   std::unordered_map<uint32_t, std::string> first_of_group_;
+  WriteArchive archive_;  // last: closing it still calls on_write
 };
 
 std::string marker_path(std::string_view path, std::string_view prefix) {

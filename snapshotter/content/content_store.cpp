@@ -17,16 +17,23 @@ namespace {
 /// Writers often give a tar header at a time; below this size their bytes are gathered first.
 constexpr size_t kBufferSize = 128 * 1024;
 
+/// A new file that is locked: that says that its owner lives, as what a killed process leaves is swept
+/// (LayerStore). A sweep that came between making and locking has taken the file away again.
+UniqueFd open_locked(const std::string& path) {
+  for (;;) {
+    UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    ::flock(fd.get(), LOCK_EX | LOCK_NB);
+    const auto there = sys::lstatat(AT_FDCWD, path);
+    if (there && there->st_ino == sys::fstat(fd.get()).st_ino) return fd;
+  }
+}
+
 class FileIngest : public Ingest {
  public:
   FileIngest(const std::string& tmp_dir, std::string blob_dir)
       : path_(fmt::format("{}/ingest-{}", tmp_dir, sys::random_hex(8))),
         blob_dir_(std::move(blob_dir)),
-        fd_(sys::open(path_, O_WRONLY | O_CREAT | O_EXCL, 0644)) {
-    // Says that its owner lives: what a killed process leaves is swept (LayerStore). A filesystem without
-    // locks only keeps its leftovers.
-    ::flock(fd_.get(), LOCK_EX | LOCK_NB);
-  }
+        fd_(open_locked(path_)) {}
 
   ~FileIngest() override {
     if (!committed_) ::unlink(path_.c_str());

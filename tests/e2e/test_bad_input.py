@@ -101,6 +101,10 @@ class BadStages(BadInput):
         self.assert_fails("FROM busybox AS a\nRUN --mount=type=bind,from=1,target=/m true\nFROM busybox AS b\n",
                           "Dockerfile:2", args=("--target", "a"))
 
+    def test_a_stage_that_is_not_there_is_looked_for_as_an_image(self):
+        self.assert_fails("FROM busybox AS builder\nFROM busybox\nCOPY --from=bulder /x /\n", "Dockerfile:3", "bulder",
+                          args=("--pull=never",))
+
     def test_a_bad_stage_name_and_a_duplicate(self):
         self.assert_fails("FROM busybox AS -x\n", "Dockerfile:1", "-x")
         self.assert_fails("FROM busybox AS\n", "Dockerfile:1", "FROM")

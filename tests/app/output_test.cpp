@@ -1,0 +1,93 @@
+// --output and the CSV it is written in.
+#include "app/output.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "app/csv.hpp"
+#include "base/error.hpp"
+
+namespace lade {
+namespace {
+
+using testing::ElementsAre;
+using testing::Pair;
+
+std::string error_of(const std::string& text) {
+  try {
+    parse_output(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    return error.message() + (error.hint().empty() ? "" : "\nhint: " + error.hint());
+  }
+  return {};
+}
+
+TEST(ParseOutput, ABarePathIsADirectoryAndADashATar) {
+  EXPECT_EQ(parse_output("out").type, OutputType::local);
+  EXPECT_EQ(parse_output("out").dest, "out");
+  EXPECT_EQ(parse_output("-").type, OutputType::tar);
+  EXPECT_EQ(parse_output("-").dest, "-");
+}
+
+TEST(ParseOutput, TypesAreKnownByName) {
+  const std::pair<const char*, OutputType> cases[] = {
+      {"type=image", OutputType::image},         {"type=oci,dest=x", OutputType::oci},
+      {"type=docker,dest=x", OutputType::docker}, {"type=local,dest=x", OutputType::local},
+      {"type=tar,dest=-", OutputType::tar},
+  };
+  for (const auto& [text, type] : cases) EXPECT_EQ(parse_output(text).type, type) << text;
+}
+
+TEST(ParseOutput, OptionsAreRead) {
+  const Output output = parse_output(
+      "type=oci,dest=x.tar,\"name=a,b\",tar=false,compression=zstd,compression-level=7,force-compression=true,"
+      "oci-mediatypes=false,rewrite-timestamp=1,annotation.k=v=w");
+  EXPECT_EQ(output.dest, "x.tar");
+  EXPECT_THAT(output.names, ElementsAre("a", "b"));
+  EXPECT_FALSE(output.as_tar);
+  EXPECT_EQ(output.image.compression.type, LayerCompression::zstd);
+  EXPECT_EQ(output.image.compression.level, 7);
+  EXPECT_TRUE(output.image.compression.force);
+  EXPECT_FALSE(output.image.oci_media_types);
+  EXPECT_TRUE(output.image.rewrite_timestamp);
+  EXPECT_THAT(output.image.annotations, ElementsAre(Pair("k", "v=w")));
+}
+
+TEST(ParseOutput, DockerTarballsHaveDockersTypesUnlessAskedOtherwise) {
+  EXPECT_FALSE(parse_output("type=docker,dest=x").image.oci_media_types);
+  EXPECT_TRUE(parse_output("type=docker,dest=x,oci-mediatypes=true").image.oci_media_types);
+  EXPECT_TRUE(parse_output("type=oci,dest=x").image.oci_media_types);
+}
+
+TEST(ParseOutput, KeysMayBeInAnyCase) { EXPECT_EQ(parse_output("Type=oci, DEST=x").dest, "x"); }
+
+TEST(ParseOutput, MistakesAreNamed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"type=oic,dest=x", "--output type=oic is not supported\nhint: use one of: image, oci, docker, local, tar"},
+      {"type=oci", "--output needs dest=PATH for this type\nhint: dest=- writes to standard output"},
+      {"type=local,dest=-", "--output type=local cannot go to standard output\nhint: use type=tar"},
+      {"type=oci,dst=x", "--output has no option 'dst'\nhint: did you mean dest?"},
+      {"type=oci,utterly-unknown=x", "--output has no option 'utterly-unknown'"},
+      {"type=oci,dest", "--output: 'dest' is not of the form key=value"},
+      {"type=oci,dest=x,tar=maybe", "--output tar=maybe: expected true or false"},
+      {"type=oci,dest=x,compression=lzma",
+       "--output compression=lzma is not supported\nhint: use one of: gzip, zstd, uncompressed"},
+      {"type=oci,dest=x,compression-level=high", "--output compression-level=high: expected a number"},
+      {"type=oci,\"dest=x", "a quote does not end in 'type=oci,\"dest=x'"},
+  };
+  for (const auto& [text, message] : cases) EXPECT_EQ(error_of(text), message);
+}
+
+TEST(ParseCsv, FieldsMayBeQuoted) {
+  EXPECT_THAT(parse_csv("a,b"), ElementsAre("a", "b"));
+  EXPECT_THAT(parse_csv(""), ElementsAre(""));
+  EXPECT_THAT(parse_csv("a,,"), ElementsAre("a", "", ""));
+  EXPECT_THAT(parse_csv("\"a,b\",c"), ElementsAre("a,b", "c"));
+  EXPECT_THAT(parse_csv("\"a\"\"b\""), ElementsAre("a\"b"));
+  EXPECT_THAT(parse_csv("a\"b"), ElementsAre("a\"b"));
+  EXPECT_THROW(parse_csv("\"a"), Error);
+}
+
+}  // namespace
+}  // namespace lade

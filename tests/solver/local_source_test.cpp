@@ -1,0 +1,179 @@
+// The build context: scanned once, hashed when asked, checked when copied.
+#include "solver/source/local.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+#include "solver/file_op.hpp"
+#include "solver_fixture.hpp"
+#include "support.hpp"
+
+namespace lade {
+namespace {
+
+using namespace testing_solver;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class LocalSourceTest : public StateTest {
+ protected:
+  static std::vector<std::string> paths(const Tree& tree) {
+    std::vector<std::string> out;
+    tree.index().walk("", [&](const Found& found) {
+      out.push_back(found.path);
+      return true;
+    });
+    return out;
+  }
+
+  static void rewrite(const std::string& path, const std::string& content) {
+    const UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    sys::write_all(fd.get(), content);
+  }
+
+  static Digest digest_of(const Tree& tree, const std::string& path) {
+    return tree.content(tree.index().find(path).value());
+  }
+
+  LayerStack copy_all(std::shared_ptr<const Tree> tree) {
+    const FileOp op{{CopyAction{.source = "/", .destination = "/"}}};
+    return {run_file_op(layers(), {}, op, {std::move(tree)})};
+  }
+};
+
+TEST_F(LocalSourceTest, EverythingBelongsToRootAndKeepsModeTimeAndLinks) {
+  const auto tree = scan(context({{.path = "d/", .mode = 0700, .uid = 3},
+                                  {.path = "d/f", .content = "x", .mode = 04750, .uid = 5, .gid = 6, .mtime = 77},
+                                  {.path = "l", .link = "../x"}}));
+  const Entry file = *tree->index().find("d/f")->entry;
+  EXPECT_EQ(file.mode, 04750u);
+  EXPECT_EQ(file.uid, 0u);
+  EXPECT_EQ(file.gid, 0u);
+  EXPECT_EQ(file.mtime_sec, 77);
+  EXPECT_EQ(file.size, 1u);
+  EXPECT_EQ(tree->index().find("l")->entry->link_target, "../x");
+  EXPECT_EQ(tree->index().find("d")->entry->uid, 0u);
+}
+
+TEST_F(LocalSourceTest, HardLinksAreOneGroup) {
+  const auto tree = scan(context({{.path = "a"}, {.path = "b", .hardlink_to = "a"}, {.path = "c"}}));
+  const auto group = [&](const char* path) { return tree->index().find(path)->entry->hardlink_group; };
+  EXPECT_NE(group("a"), 0u);
+  EXPECT_EQ(group("a"), group("b"));
+  EXPECT_EQ(group("c"), 0u);
+}
+
+TEST_F(LocalSourceTest, SocketsAreLeftOut) {
+  const std::string path = context({{.path = "f"}});
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  const std::string name = path + "/s";
+  std::copy(name.begin(), name.end(), address.sun_path);
+  ASSERT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  EXPECT_THAT(paths(*scan(path)), ElementsAre("f"));
+}
+
+TEST_F(LocalSourceTest, DockerignoreLeavesOutAndTakesBack) {
+  const std::string path = context({{.path = "a.o"}, {.path = "build/deep/x"}, {.path = "build/keep/me"},
+                                    {.path = "build/other"}, {.path = "src/a.o"}, {.path = "src/b.c"}});
+  EXPECT_THAT(paths(*scan(path, {"*.o"})),
+              ElementsAre("build", "build/deep", "build/deep/x", "build/keep", "build/keep/me", "build/other",
+                          "src", "src/a.o", "src/b.c"));
+  EXPECT_THAT(paths(*scan(path, {"**/*.o", "build"})), ElementsAre("src", "src/b.c"));
+  EXPECT_THAT(paths(*scan(path, {"**/*.o", "build", "!build/keep"})),
+              ElementsAre("build", "build/keep", "build/keep/me", "src", "src/b.c"));
+  EXPECT_THAT(paths(*scan(path, {"*", "!src/*.c"})), ElementsAre("src", "src/b.c"));
+  EXPECT_THAT(paths(*scan(path, {"build", "!build/none"})), ElementsAre("a.o", "src", "src/a.o", "src/b.c"));
+}
+
+TEST_F(LocalSourceTest, MissingFilesAreExplained) {
+  const auto tree = scan(context({{.path = "src/main.c"}, {.path = "secret"}}), {"secret"});
+  EXPECT_EQ(tree->missing_hint("/src/mian.c"), "did you mean /src/main.c?");
+  EXPECT_EQ(tree->missing_hint("/secret"), "it exists but is excluded by '.dockerignore'");
+  EXPECT_EQ(tree->missing_hint("/nowhere/at/all"), "");
+}
+
+TEST_F(LocalSourceTest, AMissingDirectoryIsAnErrorNamingIt) {
+  EXPECT_THAT(error_of([&] { scan(dir_.path() + "/nowhere"); }), HasSubstr("nowhere"));
+}
+
+TEST_F(LocalSourceTest, ContentIsTheFilesDigest) {
+  const auto tree = scan(context({{.path = "f", .content = "hello"}, {.path = "e"}}));
+  EXPECT_EQ(digest_of(*tree, "f"), Digest::of("hello"));
+  EXPECT_EQ(digest_of(*tree, "e"), Digest::of(""));
+}
+
+TEST_F(LocalSourceTest, RewritingAFileOfTheSameSizeNeverYieldsAnOldDigest) {
+  const std::string path = context({{.path = "f", .content = "0000"}});
+  for (int i = 0; i < 200; ++i) {
+    const std::string content = fmt::format("{:04}", i);
+    rewrite(path + "/f", content);
+    ASSERT_EQ(digest_of(*scan(path), "f"), Digest::of(content)) << "rewrite " << i;
+  }
+}
+
+TEST_F(LocalSourceTest, ARewriteThatPutsTheTimeBackIsSeen) {
+  const std::string path = context({{.path = "f", .content = "aaaa", .mtime = 1000}});
+  ::usleep(50'000);  // old enough to be remembered
+  EXPECT_EQ(digest_of(*scan(path), "f"), Digest::of("aaaa"));
+  rewrite(path + "/f", "bbbb");
+  const timespec times[2] = {{1000, 0}, {1000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (path + "/f").c_str(), times, 0), 0);
+  EXPECT_EQ(digest_of(*scan(path), "f"), Digest::of("bbbb"));
+}
+
+TEST_F(LocalSourceTest, UnchangedFilesAreNotReadAgain) {
+  const std::string path = context({{.path = "f", .content = "aaaa", .mtime = 1000}});
+  ::usleep(50'000);
+  digest_of(*scan(path), "f");
+  // Whatever could be read now, the remembered digest is what counts.
+  const auto tree = scan(path);
+  ASSERT_EQ(::rename((path + "/f").c_str(), (path + "/g").c_str()), 0);
+  EXPECT_EQ(digest_of(*tree, "f"), Digest::of("aaaa"));
+}
+
+TEST_F(LocalSourceTest, AFileThatChangedAfterTheScanIsAnError) {
+  const std::string path = context({{.path = "f", .content = "aaaa"}});
+  const auto tree = scan(path);
+  rewrite(path + "/f", "bbbb");
+  EXPECT_EQ(error_of([&] { copy_all(tree); }),
+            "'f' changed while building\nhint: build again, when nothing writes to the build context");
+}
+
+TEST_F(LocalSourceTest, AFileThatIsGoneOrReplacedAfterTheScanIsAnError) {
+  const std::string path = context({{.path = "f", .content = "aaaa"}});
+  const auto gone = scan(path);
+  ASSERT_EQ(::unlink((path + "/f").c_str()), 0);
+  EXPECT_THAT(error_of([&] { copy_all(gone); }), HasSubstr("'f' changed while building"));
+  rewrite(path + "/f", "aaaa");
+  const auto replaced = scan(path);
+  ASSERT_EQ(::unlink((path + "/f").c_str()), 0);
+  ASSERT_EQ(::symlink("/etc/passwd", (path + "/f").c_str()), 0);
+  EXPECT_NE(error_of([&] { copy_all(replaced); }), "");
+}
+
+TEST_F(LocalSourceTest, AFileThatChangedBetweenHashingAndCopyingIsAnError) {
+  const std::string path = context({{.path = "f", .content = "aaaa"}});
+  const auto tree = scan(path);
+  digest_of(*tree, "f");
+  rewrite(path + "/f", "bbbb");
+  EXPECT_THAT(error_of([&] { copy_all(tree); }), HasSubstr("changed while building"));
+}
+
+TEST_F(LocalSourceTest, CopyingDoesNotLeaveTheContextThroughASwappedDirectory) {
+  const std::string path = context({{.path = "d/f", .content = "aaaa"}});
+  const auto tree = scan(path);
+  const std::string outside = context({{.path = "f", .content = "bbbb"}}, "outside");
+  ASSERT_EQ(::rename((path + "/d").c_str(), (path + "/e").c_str()), 0);
+  ASSERT_EQ(::symlink(outside.c_str(), (path + "/d").c_str()), 0);
+  EXPECT_NE(error_of([&] { copy_all(tree); }), "");
+}
+
+}  // namespace
+}  // namespace lade
