@@ -32,7 +32,7 @@ TEST(ParseOutput, ABarePathIsADirectoryAndADashATar) {
 
 TEST(ParseOutput, TypesAreKnownByName) {
   const std::pair<const char*, OutputType> cases[] = {
-      {"type=image", OutputType::image},         {"type=oci,dest=x", OutputType::oci},
+      {"type=image", OutputType::image},          {"type=oci,dest=x", OutputType::oci},
       {"type=docker,dest=x", OutputType::docker}, {"type=local,dest=x", OutputType::local},
       {"type=tar,dest=-", OutputType::tar},
   };
@@ -41,7 +41,8 @@ TEST(ParseOutput, TypesAreKnownByName) {
 
 TEST(ParseOutput, OptionsAreRead) {
   const Output output = parse_output(
-      "type=oci,dest=x.tar,\"name=a,b\",tar=false,compression=zstd,compression-level=7,force-compression=true,"
+      "type=oci,dest=x.tar,\"name=a,b\",tar=false,compression=zstd,compression-level=7,force-"
+      "compression=true,"
       "oci-mediatypes=false,rewrite-timestamp=1,annotation.k=v=w");
   EXPECT_EQ(output.dest, "x.tar");
   EXPECT_THAT(output.names, ElementsAre("a", "b"));
@@ -60,12 +61,16 @@ TEST(ParseOutput, DockerTarballsHaveDockersTypesUnlessAskedOtherwise) {
   EXPECT_TRUE(parse_output("type=oci,dest=x").image.oci_media_types);
 }
 
-TEST(ParseOutput, KeysMayBeInAnyCase) { EXPECT_EQ(parse_output("Type=oci, DEST=x").dest, "x"); }
+TEST(ParseOutput, KeysMayBeInAnyCase) {
+  EXPECT_EQ(parse_output("Type=oci, DEST=x").dest, "x");
+}
 
 TEST(ParseOutput, MistakesAreNamed) {
   const std::pair<const char*, const char*> cases[] = {
-      {"type=oic,dest=x", "--output type=oic is not supported\nhint: use one of: image, oci, docker, local, tar"},
-      {"type=oci", "--output needs dest=PATH for this type\nhint: dest=- writes to standard output"},
+      {"type=oic,dest=x",
+       "--output type=oic is not supported\nhint: use one of: image, oci, docker, local, tar"},
+      {"type=oci",
+       "--output needs dest=PATH for this type\nhint: dest=- writes to standard output"},
       {"type=local,dest=-", "--output type=local cannot go to standard output\nhint: use type=tar"},
       {"type=oci,dst=x", "--output has no option 'dst'\nhint: did you mean dest?"},
       {"type=oci,utterly-unknown=x", "--output has no option 'utterly-unknown'"},
@@ -73,7 +78,8 @@ TEST(ParseOutput, MistakesAreNamed) {
       {"type=oci,dest=x,tar=maybe", "--output tar=maybe: expected true or false"},
       {"type=oci,dest=x,compression=lzma",
        "--output compression=lzma is not supported\nhint: use one of: gzip, zstd, uncompressed"},
-      {"type=oci,dest=x,compression-level=high", "--output compression-level=high: expected a number"},
+      {"type=oci,dest=x,compression-level=high",
+       "--output compression-level=high: expected a number"},
       {"type=oci,\"dest=x", "a quote does not end in 'type=oci,\"dest=x'"},
   };
   for (const auto& [text, message] : cases) EXPECT_EQ(error_of(text), message);

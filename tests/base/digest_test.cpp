@@ -10,7 +10,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr const char* kEmptyHex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+constexpr const char* kEmptyHex =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 std::string parse_error(const std::string& text) {
   try {

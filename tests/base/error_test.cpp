@@ -8,7 +8,9 @@ namespace lade {
 namespace {
 
 SourceRange range(int first, int last) {
-  return {std::make_shared<const SourceFile>(SourceFile{"Dockerfile", "one\ntwo\r\nthree\nfour\nfive"}), first, last};
+  return {
+      std::make_shared<const SourceFile>(SourceFile{"Dockerfile", "one\ntwo\r\nthree\nfour\nfive"}),
+      first, last};
 }
 
 TEST(ErrorTest, GathersContextWhileUnwinding) {
@@ -20,7 +22,8 @@ TEST(ErrorTest, GathersContextWhileUnwinding) {
   EXPECT_EQ(with_context(context, [] { return 5; }), 5);
   EXPECT_EQ(computed, 0);
   try {
-    with_context(context, [] { with_context("inner", [] { throw Error("cause", ErrorKind::usage); }); });
+    with_context(context,
+                 [] { with_context("inner", [] { throw Error("cause", ErrorKind::usage); }); });
     FAIL();
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "outer: inner: cause");

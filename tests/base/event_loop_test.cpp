@@ -1,13 +1,12 @@
 #include "base/event_loop.hpp"
 
-#include <sys/epoll.h>
-#include <unistd.h>
-
 #include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"

@@ -15,7 +15,9 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 
-Task<int> value(int number) { co_return number; }
+Task<int> value(int number) {
+  co_return number;
+}
 
 Task<int> failing() {
   throw Error("broken");
@@ -82,7 +84,9 @@ TEST(Task, RunsOnceForManyAwaiters) {
     co_return std::string(100, 'x');
   };
   const Task<std::string> shared = shared_body();
-  const auto awaiter = [](Task<std::string> task) -> Task<size_t> { co_return (co_await task).size(); };
+  const auto awaiter = [](Task<std::string> task) -> Task<size_t> {
+    co_return (co_await task).size();
+  };
   std::vector<Task<size_t>> awaiters;
   for (int i = 0; i < 10; ++i) awaiters.push_back(awaiter(shared));
   for (const auto& task : awaiters) task.start();
@@ -117,7 +121,9 @@ TEST(Task, DeepChainsOfErrorsDoNotEither) {
 TEST(Task, ATaskThatIsNeverStartedFreesWhatItHolds) {
   const auto body = [](std::shared_ptr<int> held) -> Task<int> { co_return *held; };
   const auto held = std::make_shared<int>(1);
-  { const Task<int> task = body(held); }
+  {
+    const Task<int> task = body(held);
+  }
   EXPECT_EQ(held.use_count(), 1);
 }
 

@@ -42,17 +42,46 @@ TEST(Nearest, IsTheCandidateThatWasMeant) {
 TEST(CleanPath, IsGosPathClean) {
   // The table of Go's path_test.go.
   const std::pair<const char*, const char*> cases[] = {
-      {"", "."},         {"abc", "abc"},          {"abc/def", "abc/def"},  {"a/b/c", "a/b/c"},
-      {".", "."},        {"..", ".."},            {"../..", "../.."},      {"../../abc", "../../abc"},
-      {"/abc", "/abc"},  {"/", "/"},              {"abc/", "abc"},         {"abc/def/", "abc/def"},
-      {"a/b/c/", "a/b/c"}, {"./", "."},           {"../", ".."},           {"../../", "../.."},
-      {"/abc/", "/abc"}, {"abc//def//ghi", "abc/def/ghi"}, {"//abc", "/abc"}, {"///abc", "/abc"},
-      {"//abc//", "/abc"}, {"abc//", "abc"},      {"abc/./def", "abc/def"}, {"/./abc/def", "/abc/def"},
-      {"abc/.", "abc"},  {"abc/def/ghi/../jkl", "abc/def/jkl"},            {"abc/def/../ghi/../jkl", "abc/jkl"},
-      {"abc/def/..", "abc"}, {"abc/def/../..", "."}, {"/abc/def/../..", "/"}, {"abc/def/../../..", ".."},
-      {"/abc/def/../../..", "/"}, {"abc/def/../../../ghi/jkl/../../../mno", "../../mno"},
-      {"abc/./../def", "def"}, {"abc//./../def", "def"}, {"abc/../../././../def", "../../def"},
-      {"/..", "/"},      {"/../a", "/a"},         {"...", "..."},          {"a/...", "a/..."},
+      {"", "."},
+      {"abc", "abc"},
+      {"abc/def", "abc/def"},
+      {"a/b/c", "a/b/c"},
+      {".", "."},
+      {"..", ".."},
+      {"../..", "../.."},
+      {"../../abc", "../../abc"},
+      {"/abc", "/abc"},
+      {"/", "/"},
+      {"abc/", "abc"},
+      {"abc/def/", "abc/def"},
+      {"a/b/c/", "a/b/c"},
+      {"./", "."},
+      {"../", ".."},
+      {"../../", "../.."},
+      {"/abc/", "/abc"},
+      {"abc//def//ghi", "abc/def/ghi"},
+      {"//abc", "/abc"},
+      {"///abc", "/abc"},
+      {"//abc//", "/abc"},
+      {"abc//", "abc"},
+      {"abc/./def", "abc/def"},
+      {"/./abc/def", "/abc/def"},
+      {"abc/.", "abc"},
+      {"abc/def/ghi/../jkl", "abc/def/jkl"},
+      {"abc/def/../ghi/../jkl", "abc/jkl"},
+      {"abc/def/..", "abc"},
+      {"abc/def/../..", "."},
+      {"/abc/def/../..", "/"},
+      {"abc/def/../../..", ".."},
+      {"/abc/def/../../..", "/"},
+      {"abc/def/../../../ghi/jkl/../../../mno", "../../mno"},
+      {"abc/./../def", "def"},
+      {"abc//./../def", "def"},
+      {"abc/../../././../def", "../../def"},
+      {"/..", "/"},
+      {"/../a", "/a"},
+      {"...", "..."},
+      {"a/...", "a/..."},
   };
   for (const auto& [path, cleaned] : cases) {
     EXPECT_EQ(clean_path(path), cleaned) << path;
@@ -70,16 +99,19 @@ TEST(JoinPath, PrefersAnAbsolutePath) {
 
 TEST(BaseName, IsGosPathBase) {
   const std::pair<const char*, const char*> cases[] = {
-      {"", "."}, {".", "."}, {"/.", "."}, {"/", "/"}, {"////", "/"}, {"x/", "x"}, {"abc", "abc"},
-      {"abc/def", "def"}, {"a/b/.x", ".x"}, {"a/b/c.", "c."}, {"a/b/c.x", "c.x"},
+      {"", "."},        {".", "."},       {"/.", "."},        {"/", "/"},
+      {"////", "/"},    {"x/", "x"},      {"abc", "abc"},     {"abc/def", "def"},
+      {"a/b/.x", ".x"}, {"a/b/c.", "c."}, {"a/b/c.x", "c.x"},
   };
   for (const auto& [path, base] : cases) EXPECT_EQ(base_name(path), base) << path;
 }
 
 TEST(DirName, IsGosPathDir) {
   const std::pair<const char*, const char*> cases[] = {
-      {"", "."}, {".", "."}, {"/.", "/"}, {"/", "/"}, {"/foo", "/"}, {"x/", "x"}, {"abc", "."},
-      {"abc/def", "abc"}, {"abc////def", "abc"}, {"a/b/.x", "a/b"}, {"a/b/c.", "a/b"},
+      {"", "."},         {".", "."},         {"/.", "/"},
+      {"/", "/"},        {"/foo", "/"},      {"x/", "x"},
+      {"abc", "."},      {"abc/def", "abc"}, {"abc////def", "abc"},
+      {"a/b/.x", "a/b"}, {"a/b/c.", "a/b"},
   };
   for (const auto& [path, dir] : cases) EXPECT_EQ(dir_name(path), dir) << path;
 }

@@ -55,7 +55,8 @@ TEST(Wire, EveryTruncationIsCorrupt) {
 }
 
 TEST(Wire, LengthsAndCountsBeyondTheBytesAreRefusedBeforeAnythingIsAllocated) {
-  for (const uint64_t claim : {uint64_t{9}, uint64_t{1} << 40, std::numeric_limits<uint64_t>::max()}) {
+  for (const uint64_t claim :
+       {uint64_t{9}, uint64_t{1} << 40, std::numeric_limits<uint64_t>::max()}) {
     const std::string bytes = WireWriter().number(claim).take() + "12345678";
     EXPECT_THROW(WireReader(bytes).text(), Error) << claim;
     EXPECT_THROW(WireReader(bytes).count(), Error) << claim;

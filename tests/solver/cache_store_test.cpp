@@ -49,7 +49,9 @@ TEST_F(CacheStoreTest, ARecordComesBackWhole) {
   EXPECT_EQ(found->components, put.components);
 }
 
-TEST_F(CacheStoreTest, AnUnknownKeyIsAMiss) { EXPECT_FALSE(cache_.find(d("key"))); }
+TEST_F(CacheStoreTest, AnUnknownKeyIsAMiss) {
+  EXPECT_FALSE(cache_.find(d("key")));
+}
 
 TEST_F(CacheStoreTest, ARecordWithoutLayersIsAHit) {
   CacheRecord put = record("key", "op");

@@ -1,10 +1,10 @@
 // What of an op is in its digest, and so in every cache key.
 #include "solver/definition.hpp"
 
+#include <functional>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <functional>
 
 namespace lade {
 namespace {
@@ -144,20 +144,22 @@ TEST(OpDigest, EveryFieldOfAMadeDirectoryCounts) {
   const auto dir = [](auto change) {
     return [change](FileOp& op) { change(std::get<MakeDirAction>(op.actions[0])); };
   };
-  expect_all_differ<FileOp>(base, {
-                                      {"path", dir([](MakeDirAction& a) { a.path = "/e"; })},
-                                      {"owner", dir([](MakeDirAction& a) { a.owner = CopyOwner{"1"}; })},
-                                      {"time", dir([](MakeDirAction& a) { a.mtime = 0; })},
-                                  });
+  expect_all_differ<FileOp>(base,
+                            {
+                                {"path", dir([](MakeDirAction& a) { a.path = "/e"; })},
+                                {"owner", dir([](MakeDirAction& a) { a.owner = CopyOwner{"1"}; })},
+                                {"time", dir([](MakeDirAction& a) { a.mtime = 0; })},
+                            });
 }
 
 TEST(OpDigest, SourcesCountByIdentifierAndAttributes) {
-  expect_all_differ<SourceOp>(SourceOp{"local://a", {{"exclude.000000", "x"}}},
-                              {
-                                  {"identifier", [](SourceOp& op) { op.identifier = "local://b"; }},
-                                  {"attribute", [](SourceOp& op) { op.attrs["exclude.000000"] = "y"; }},
-                                  {"one more", [](SourceOp& op) { op.attrs["exclude.000001"] = "x"; }},
-                              });
+  expect_all_differ<SourceOp>(
+      SourceOp{"local://a", {{"exclude.000000", "x"}}},
+      {
+          {"identifier", [](SourceOp& op) { op.identifier = "local://b"; }},
+          {"attribute", [](SourceOp& op) { op.attrs["exclude.000000"] = "y"; }},
+          {"one more", [](SourceOp& op) { op.attrs["exclude.000001"] = "x"; }},
+      });
 }
 
 TEST(OpDigest, TypesOfOpsDiffer) {

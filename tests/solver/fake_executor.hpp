@@ -26,8 +26,8 @@ struct FakeStep {
   ExecResult result;
 };
 
-/// Steps are looked up by their arguments joined with blanks; unknown ones do nothing. Use and destroy it on the
-/// event loop's thread.
+/// Steps are looked up by their arguments joined with blanks; unknown ones do nothing. Use and
+/// destroy it on the event loop's thread.
 class FakeExecutor : public Executor {
  public:
   std::map<std::string, FakeStep> steps;

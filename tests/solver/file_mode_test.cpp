@@ -23,16 +23,21 @@ struct ModeCase {
 TEST(ApplyMode, IsChmods) {
   // Checked against chmod(1) with umask 0.
   const ModeCase cases[] = {
-      {"700", 0644, false, 0700},       {"u+x", 0644, false, 0744},      {"+x", 0644, false, 0755},
-      {"a-w", 0666, false, 0444},       {"go=", 0777, false, 0700},      {"u=rwX,go=rX", 0600, false, 0644},
-      {"u=rwX,go=rX", 0700, false, 0755}, {"u=rwX,go=rX", 0600, true, 0755}, {"a+X", 0644, false, 0644},
-      {"a+X", 0744, false, 0755},       {"a+X", 0644, true, 0755},       {"g=u", 0740, false, 0770},
-      {"o=g", 0750, false, 0755},       {"u=o", 0754, false, 0454},      {"u+s", 0755, false, 04755},
-      {"g+s", 0755, false, 02755},      {"+t", 0755, true, 01755},       {"u-s", 04755, false, 0755},
-      {"u+rw-x", 0500, false, 0600},    {"a=r,u+w", 0777, false, 0644},  {"=r", 0777, false, 0444},
-      {"o+t", 0755, true, 01755},       {"ug+rw", 0, false, 0660},
+      {"700", 0644, false, 0700},         {"u+x", 0644, false, 0744},
+      {"+x", 0644, false, 0755},          {"a-w", 0666, false, 0444},
+      {"go=", 0777, false, 0700},         {"u=rwX,go=rX", 0600, false, 0644},
+      {"u=rwX,go=rX", 0700, false, 0755}, {"u=rwX,go=rX", 0600, true, 0755},
+      {"a+X", 0644, false, 0644},         {"a+X", 0744, false, 0755},
+      {"a+X", 0644, true, 0755},          {"g=u", 0740, false, 0770},
+      {"o=g", 0750, false, 0755},         {"u=o", 0754, false, 0454},
+      {"u+s", 0755, false, 04755},        {"g+s", 0755, false, 02755},
+      {"+t", 0755, true, 01755},          {"u-s", 04755, false, 0755},
+      {"u+rw-x", 0500, false, 0600},      {"a=r,u+w", 0777, false, 0644},
+      {"=r", 0777, false, 0444},          {"o+t", 0755, true, 01755},
+      {"ug+rw", 0, false, 0660},
   };
-  for (const auto& c : cases) EXPECT_EQ(apply_mode(c.text, c.before, c.directory), c.after) << c.text;
+  for (const auto& c : cases)
+    EXPECT_EQ(apply_mode(c.text, c.before, c.directory), c.after) << c.text;
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 // COPY, ADD and WORKDIR on real layers.
 #include "solver/file_op.hpp"
 
+#include <gmock/gmock.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/error.hpp"
 #include "base/stream.hpp"
@@ -80,8 +80,10 @@ TEST_F(FileOpTest, AFileGoesIntoAnExistingDirectory) {
 }
 
 TEST_F(FileOpTest, AFileReplacesAFileAndALink) {
-  const LayerId base = layer({{.path = "f", .content = "old"}, {.path = "t", .content = "t"}, {.path = "l", .link = "t"}});
-  const std::vector<File> files = {{.path = "f", .content = "new"}, {.path = "l", .content = "new"}};
+  const LayerId base = layer(
+      {{.path = "f", .content = "old"}, {.path = "t", .content = "t"}, {.path = "l", .link = "t"}});
+  const std::vector<File> files = {{.path = "f", .content = "new"},
+                                   {.path = "l", .content = "new"}};
   // Named directly, a link is followed; met in a directory, it is replaced.
   EXPECT_THAT(view(copy(files, action("/", "/"), {base})),
               ElementsAre("f 644 0:0 f = new", "f 644 0:0 l = new", "f 644 0:0 t = t"));
@@ -89,7 +91,8 @@ TEST_F(FileOpTest, AFileReplacesAFileAndALink) {
 
 TEST_F(FileOpTest, TypesInTheWayAreErrors) {
   const LayerId base = layer({{.path = "dir/sub/"}, {.path = "file", .content = "x"}});
-  const std::vector<File> files = {{.path = "f"}, {.path = "d/sub", .content = "file"}, {.path = "e/file/x"}};
+  const std::vector<File> files = {
+      {.path = "f"}, {.path = "d/sub", .content = "file"}, {.path = "e/file/x"}};
   EXPECT_THAT(error_of([&] { copy(files, action("/d", "/dir"), {base}); }),
               HasSubstr("cannot replace to directory /dir/sub with file"));
   EXPECT_THAT(error_of([&] { copy(files, action("/e", "/"), {base}); }),
@@ -103,11 +106,14 @@ TEST_F(FileOpTest, TypesInTheWayAreErrors) {
 }
 
 TEST_F(FileOpTest, LinksInTheDestinationResolveInsideTheRoot) {
-  const LayerId base = layer({{.path = "usr/bin/"}, {.path = "bin", .link = "usr/bin"},
-                              {.path = "abs", .link = "/usr"}, {.path = "out", .link = "../../../usr"},
+  const LayerId base = layer({{.path = "usr/bin/"},
+                              {.path = "bin", .link = "usr/bin"},
+                              {.path = "abs", .link = "/usr"},
+                              {.path = "out", .link = "../../../usr"},
                               {.path = "dangling", .link = "/made"}});
   const auto path_of = [&](const std::string& destination) {
-    const LayerStack stack = copy({{.path = "f", .content = "1"}}, action("/f", destination), {base});
+    const LayerStack stack =
+        copy({{.path = "f", .content = "1"}}, action("/f", destination), {base});
     for (const auto& line : own(stack.back())) {
       if (line.starts_with("f ")) return line;
     }
@@ -151,13 +157,15 @@ TEST_F(FileOpTest, FilesKeepModeAndTimeAndBelongToRoot) {
 }
 
 TEST_F(FileOpTest, CopiesFromLayersKeepTheirOwners) {
-  const LayerId source = layer({{.path = "d/f", .mode = 0600, .uid = 5, .gid = 6}, {.path = "d/s", .link = "/x"}});
+  const LayerId source =
+      layer({{.path = "d/f", .mode = 0600, .uid = 5, .gid = 6}, {.path = "d/s", .link = "/x"}});
   const auto stack = apply(FileOp{{action("/d", "/y")}}, stack_tree(layers(), {source}));
   EXPECT_THAT(view(stack), ElementsAre("d 755 0:0 y", "f 600 5:6 y/f = ", "l y/s -> /x"));
 }
 
 TEST_F(FileOpTest, NestedDirectoriesOfTheSameNameTakeTheSourcesMetadataAndTheRootKeepsItsOwn) {
-  const LayerId base = layer({{.path = "x/", .mode = 0711, .uid = 3}, {.path = "x/sub/", .mode = 0711, .uid = 3}});
+  const LayerId base =
+      layer({{.path = "x/", .mode = 0711, .uid = 3}, {.path = "x/sub/", .mode = 0711, .uid = 3}});
   const auto stack = copy({{.path = "d/", .mode = 0700}, {.path = "d/sub/", .mode = 0750}},
                           action("/d", "/x"), {base});
   EXPECT_THAT(view(stack), ElementsAre("d 711 3:0 x", "d 750 0:0 x/sub"));
@@ -167,7 +175,8 @@ TEST_F(FileOpTest, ReplicatedParentsKeepTheirMetadata) {
   const LayerId base = layer({{.path = "a/", .mode = 0711, .uid = 3, .gid = 4, .mtime = 777},
                               {.path = "a/b/", .mode = 01777, .mtime = 888}});
   const auto stack = copy({{.path = "f"}}, action("/f", "/a/b/f"), {base});
-  EXPECT_THAT(own(stack.back()), ElementsAre("d 711 3:4 a", "d 1777 0:0 a/b", "f 644 0:0 a/b/f = "));
+  EXPECT_THAT(own(stack.back()),
+              ElementsAre("d 711 3:4 a", "d 1777 0:0 a/b", "f 644 0:0 a/b/f = "));
   EXPECT_EQ(entry(stack, "a").mtime_sec, 777);
   EXPECT_EQ(entry(stack, "a/b").mtime_sec, 888);
 }
@@ -175,7 +184,8 @@ TEST_F(FileOpTest, ReplicatedParentsKeepTheirMetadata) {
 TEST_F(FileOpTest, OwnersByNameNumberAndGroup) {
   const LayerId base = users();
   const std::pair<const char*, const char*> cases[] = {
-      {"me", "7:8"}, {"me:us", "7:9"}, {"7", "7:7"}, {"12", "12:12"}, {"12:34", "12:34"}, {"0:us", "0:9"},
+      {"me", "7:8"},   {"me:us", "7:9"},   {"7", "7:7"},
+      {"12", "12:12"}, {"12:34", "12:34"}, {"0:us", "0:9"},
   };
   for (const auto& [owner, expected] : cases) {
     CopyAction chown = action("/f", "/x/y");
@@ -184,7 +194,8 @@ TEST_F(FileOpTest, OwnersByNameNumberAndGroup) {
     const Entry file = entry(stack, "x/y");
     EXPECT_EQ(fmt::format("{}:{}", file.uid, file.gid), expected) << owner;
     const Entry dir = entry(stack, "x");
-    EXPECT_EQ(fmt::format("{}:{}", dir.uid, dir.gid), expected) << "the directory made for " << owner;
+    EXPECT_EQ(fmt::format("{}:{}", dir.uid, dir.gid), expected)
+        << "the directory made for " << owner;
   }
 }
 
@@ -195,8 +206,10 @@ TEST_F(FileOpTest, AnUnknownOwnerIsRoot) {
 }
 
 TEST_F(FileOpTest, ModesAreOctalForAllOrSymbolicEach) {
-  const std::vector<File> files = {{.path = "d/exe", .mode = 0755}, {.path = "d/l", .link = "exe"},
-                                   {.path = "d/sub/"}, {.path = "d/text", .mode = 0640}};
+  const std::vector<File> files = {{.path = "d/exe", .mode = 0755},
+                                   {.path = "d/l", .link = "exe"},
+                                   {.path = "d/sub/"},
+                                   {.path = "d/text", .mode = 0640}};
   CopyAction chmod = action("/d", "/x");
   chmod.mode = "0711";
   EXPECT_THAT(view(copy(files, chmod)),
@@ -211,21 +224,24 @@ TEST_F(FileOpTest, ModesAreOctalForAllOrSymbolicEach) {
 // -- what is copied
 
 TEST_F(FileOpTest, LinksNamedDirectlyAreFollowedAndNestedOnesKept) {
-  const std::vector<File> files = {{.path = "d/f", .content = "1"}, {.path = "d/l", .link = "f"},
-                                   {.path = "to-dir", .link = "d"}, {.path = "to-file", .link = "d/f"}};
+  const std::vector<File> files = {{.path = "d/f", .content = "1"},
+                                   {.path = "d/l", .link = "f"},
+                                   {.path = "to-dir", .link = "d"},
+                                   {.path = "to-file", .link = "d/f"}};
   EXPECT_THAT(view(copy(files, action("/to-file", "/x"))), ElementsAre("f 644 0:0 x = 1"));
   EXPECT_THAT(view(copy(files, action("/to-dir", "/x"))),
               ElementsAre("d 755 0:0 x", "f 644 0:0 x/f = 1", "l x/l -> f"));
 }
 
 TEST_F(FileOpTest, HardLinksWithinACopyStayOneFile) {
-  const auto stack = copy({{.path = "d/a", .content = "1"}, {.path = "d/b", .hardlink_to = "d/a"},
+  const auto stack = copy({{.path = "d/a", .content = "1"},
+                           {.path = "d/b", .hardlink_to = "d/a"},
                            {.path = "d/c", .content = "1"}},
                           action("/d", "/x"));
   EXPECT_NE(entry(stack, "x/a").hardlink_group, 0u);
   EXPECT_EQ(entry(stack, "x/a").hardlink_group, entry(stack, "x/b").hardlink_group);
   EXPECT_EQ(entry(stack, "x/c").hardlink_group, 0u);
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat((layers().directory(stack.back()) + "/x/b").c_str(), &info), 0);
   EXPECT_EQ(info.st_nlink, 2u);
 }
@@ -240,8 +256,10 @@ TEST_F(FileOpTest, AHardLinkToAFileThatWasOverwrittenKeepsItsContent) {
 
 TEST_F(FileOpTest, LaterActionsSeeEarlierOnes) {
   FileOp op{{action("/a", "/x/"), action("/b", "/x")}};
-  EXPECT_THAT(view(apply(op, scan(context({{.path = "a", .content = "1"}, {.path = "b", .content = "2"}})))),
-              ElementsAre("d 755 0:0 x", "f 644 0:0 x/a = 1", "f 644 0:0 x/b = 2"));
+  EXPECT_THAT(
+      view(
+          apply(op, scan(context({{.path = "a", .content = "1"}, {.path = "b", .content = "2"}})))),
+      ElementsAre("d 755 0:0 x", "f 644 0:0 x/a = 1", "f 644 0:0 x/b = 2"));
 }
 
 TEST_F(FileOpTest, EmptyDirectoriesAndFifosAreCopied) {
@@ -255,16 +273,19 @@ TEST_F(FileOpTest, EmptyDirectoriesAndFifosAreCopied) {
 
 TEST_F(FileOpTest, MadeFilesAre0644OrAsAsked) {
   MakeFileAction plain{.name = "EOF", .content = "text\n", .destination = "/d/"};
-  MakeFileAction strict{.name = "b", .content = "x", .destination = "/e", .owner = CopyOwner{"1:2"}, .mode = "700"};
+  MakeFileAction strict{
+      .name = "b", .content = "x", .destination = "/e", .owner = CopyOwner{"1:2"}, .mode = "700"};
   EXPECT_THAT(view(apply(FileOp{{plain, strict}}, nullptr)),
               ElementsAre("d 755 0:0 d", "f 644 0:0 d/EOF = text\n", "f 700 1:2 e = x"));
 }
 
 TEST_F(FileOpTest, WorkdirMakesWhatIsMissingAndTouchesNothingElse) {
-  const LayerId base = layer({{.path = "a/", .mode = 0700, .uid = 3, .mtime = 5}, {.path = "l", .link = "a"}});
+  const LayerId base =
+      layer({{.path = "a/", .mode = 0700, .uid = 3, .mtime = 5}, {.path = "l", .link = "a"}});
   MakeDirAction made{.path = "/l/b/c", .owner = CopyOwner{"7:8"}, .mtime = 99};
   const auto stack = apply(FileOp{{made}}, nullptr, {base});
-  EXPECT_THAT(view(stack), ElementsAre("d 700 3:0 a", "d 755 7:8 a/b", "d 755 7:8 a/b/c", "l l -> a"));
+  EXPECT_THAT(view(stack),
+              ElementsAre("d 700 3:0 a", "d 755 7:8 a/b", "d 755 7:8 a/b/c", "l l -> a"));
   EXPECT_EQ(entry(stack, "a/b/c").mtime_sec, 99);
   EXPECT_EQ(entry(stack, "a").mtime_sec, 5);
   MakeDirAction existing{.path = "/a", .owner = CopyOwner{"7:8"}, .mtime = 99};
@@ -299,8 +320,10 @@ class ArchiveTest : public FileOpTest {
 };
 
 TEST_F(ArchiveTest, AddUnpacksIntoTheDestination) {
-  const std::string tar = tar_of({{.path = "d/", .mode = 0700, .uid = 5}, {.path = "d/f", .content = "1", .gid = 6},
-                                  {.path = "d/h", .hardlink_to = "d/f"}, {.path = "l", .link = "d/f"}});
+  const std::string tar = tar_of({{.path = "d/", .mode = 0700, .uid = 5},
+                                  {.path = "d/f", .content = "1", .gid = 6},
+                                  {.path = "d/h", .hardlink_to = "d/f"},
+                                  {.path = "l", .link = "d/f"}});
   const auto stack = copy({{.path = "a.tar", .content = tar}}, add("/a.tar", "/x"));
   EXPECT_THAT(view(stack), ElementsAre("d 755 0:0 x", "d 700 5:0 x/d", "f 644 0:6 x/d/f = 1",
                                        "f 644 0:6 x/d/h = 1", "l x/l -> d/f"));
@@ -322,8 +345,12 @@ TEST_F(ArchiveTest, CopyAndAddWithoutUnpackKeepTheArchive) {
 }
 
 TEST_F(ArchiveTest, WhatOnlyLooksLikeAnArchiveIsCopied) {
-  for (const std::string& bytes : {std::string("plain text"), std::string(600, '\0'), std::string("\x1f\x8b\x08 broken"),
-                                   std::string("BZh91AY"), std::string("\xfd" "7zXZ\0\0", 7), std::string()}) {
+  for (const std::string& bytes : {std::string("plain text"), std::string(600, '\0'),
+                                   std::string("\x1f\x8b\x08 broken"), std::string("BZh91AY"),
+                                   std::string("\xfd"
+                                               "7zXZ\0\0",
+                                               7),
+                                   std::string()}) {
     const auto stack = copy({{.path = "f.tar", .content = bytes}}, add("/f.tar", "/x"));
     EXPECT_EQ(content(stack, "x"), bytes);
   }
@@ -333,7 +360,8 @@ TEST_F(ArchiveTest, UnpackingMergesIntoWhatIsThere) {
   const LayerId base = layer({{.path = "x/d/", .mode = 0711}, {.path = "x/d/old", .content = "0"}});
   const std::string tar = tar_of({{.path = "d/", .mode = 0700}, {.path = "d/new", .content = "1"}});
   EXPECT_THAT(view(copy({{.path = "a", .content = tar}}, add("/a", "/x/"), {base})),
-              ElementsAre("d 755 0:0 x", "d 700 0:0 x/d", "f 644 0:0 x/d/new = 1", "f 644 0:0 x/d/old = 0"));
+              ElementsAre("d 755 0:0 x", "d 700 0:0 x/d", "f 644 0:0 x/d/new = 1",
+                          "f 644 0:0 x/d/old = 0"));
 }
 
 }  // namespace

@@ -1,16 +1,15 @@
 // The build context: scanned once, hashed when asked, checked when copied.
-#include "solver/source/local.hpp"
-
+#include <gmock/gmock.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "base/error.hpp"
 #include "solver/file_op.hpp"
+#include "solver/source/local.hpp"
 #include "solver_fixture.hpp"
 #include "support.hpp"
 
@@ -48,9 +47,10 @@ class LocalSourceTest : public StateTest {
 };
 
 TEST_F(LocalSourceTest, EverythingBelongsToRootAndKeepsModeTimeAndLinks) {
-  const auto tree = scan(context({{.path = "d/", .mode = 0700, .uid = 3},
-                                  {.path = "d/f", .content = "x", .mode = 04750, .uid = 5, .gid = 6, .mtime = 77},
-                                  {.path = "l", .link = "../x"}}));
+  const auto tree =
+      scan(context({{.path = "d/", .mode = 0700, .uid = 3},
+                    {.path = "d/f", .content = "x", .mode = 04750, .uid = 5, .gid = 6, .mtime = 77},
+                    {.path = "l", .link = "../x"}}));
   const Entry file = *tree->index().find("d/f")->entry;
   EXPECT_EQ(file.mode, 04750u);
   EXPECT_EQ(file.uid, 0u);
@@ -62,8 +62,11 @@ TEST_F(LocalSourceTest, EverythingBelongsToRootAndKeepsModeTimeAndLinks) {
 }
 
 TEST_F(LocalSourceTest, HardLinksAreOneGroup) {
-  const auto tree = scan(context({{.path = "a"}, {.path = "b", .hardlink_to = "a"}, {.path = "c"}}));
-  const auto group = [&](const char* path) { return tree->index().find(path)->entry->hardlink_group; };
+  const auto tree =
+      scan(context({{.path = "a"}, {.path = "b", .hardlink_to = "a"}, {.path = "c"}}));
+  const auto group = [&](const char* path) {
+    return tree->index().find(path)->entry->hardlink_group;
+  };
   EXPECT_NE(group("a"), 0u);
   EXPECT_EQ(group("a"), group("b"));
   EXPECT_EQ(group("c"), 0u);
@@ -80,16 +83,21 @@ TEST_F(LocalSourceTest, SocketsAreLeftOut) {
 }
 
 TEST_F(LocalSourceTest, DockerignoreLeavesOutAndTakesBack) {
-  const std::string path = context({{.path = "a.o"}, {.path = "build/deep/x"}, {.path = "build/keep/me"},
-                                    {.path = "build/other"}, {.path = "src/a.o"}, {.path = "src/b.c"}});
+  const std::string path = context({{.path = "a.o"},
+                                    {.path = "build/deep/x"},
+                                    {.path = "build/keep/me"},
+                                    {.path = "build/other"},
+                                    {.path = "src/a.o"},
+                                    {.path = "src/b.c"}});
   EXPECT_THAT(paths(*scan(path, {"*.o"})),
-              ElementsAre("build", "build/deep", "build/deep/x", "build/keep", "build/keep/me", "build/other",
-                          "src", "src/a.o", "src/b.c"));
+              ElementsAre("build", "build/deep", "build/deep/x", "build/keep", "build/keep/me",
+                          "build/other", "src", "src/a.o", "src/b.c"));
   EXPECT_THAT(paths(*scan(path, {"**/*.o", "build"})), ElementsAre("src", "src/b.c"));
   EXPECT_THAT(paths(*scan(path, {"**/*.o", "build", "!build/keep"})),
               ElementsAre("build", "build/keep", "build/keep/me", "src", "src/b.c"));
   EXPECT_THAT(paths(*scan(path, {"*", "!src/*.c"})), ElementsAre("src", "src/b.c"));
-  EXPECT_THAT(paths(*scan(path, {"build", "!build/none"})), ElementsAre("a.o", "src", "src/a.o", "src/b.c"));
+  EXPECT_THAT(paths(*scan(path, {"build", "!build/none"})),
+              ElementsAre("a.o", "src", "src/a.o", "src/b.c"));
 }
 
 TEST_F(LocalSourceTest, MissingFilesAreExplained) {
@@ -142,8 +150,9 @@ TEST_F(LocalSourceTest, AFileThatChangedAfterTheScanIsAnError) {
   const std::string path = context({{.path = "f", .content = "aaaa"}});
   const auto tree = scan(path);
   rewrite(path + "/f", "bbbb");
-  EXPECT_EQ(error_of([&] { copy_all(tree); }),
-            "'f' changed while building\nhint: build again, when nothing writes to the build context");
+  EXPECT_EQ(
+      error_of([&] { copy_all(tree); }),
+      "'f' changed while building\nhint: build again, when nothing writes to the build context");
 }
 
 TEST_F(LocalSourceTest, AFileThatIsGoneOrReplacedAfterTheScanIsAnError) {

@@ -1,4 +1,5 @@
-// The instructions that change the image's config, and what history says of them (BuildKit's words).
+// The instructions that change the image's config, and what history says of them (BuildKit's
+// words).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,7 +17,8 @@ using testing::Pair;
 
 using Words = std::vector<std::string>;
 
-constexpr const char* kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr const char* kDefaultPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 struct HistoryCase {
   const char* instructions;
@@ -45,8 +47,10 @@ TEST(LowerConfig, HistoryHasBuildKitsTexts) {
       {"ARG a=1 b c=", {"ARG a=1 b c= (empty)"}},
       {"ONBUILD RUN x", {}},
       {"HEALTHCHECK NONE",
-       {"HEALTHCHECK {Test:[NONE] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0} (empty)"}},
-      {"HEALTHCHECK --interval=90s --timeout=1m30.5s --start-period=1h --start-interval=15ms --retries=3 "
+       {"HEALTHCHECK {Test:[NONE] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s "
+        "Retries:0} (empty)"}},
+      {"HEALTHCHECK --interval=90s --timeout=1m30.5s --start-period=1h --start-interval=15ms "
+       "--retries=3 "
        "CMD curl -f x",
        {"HEALTHCHECK {Test:[CMD-SHELL curl -f x] Interval:1m30s Timeout:1m30.5s StartPeriod:1h0m0s "
         "StartInterval:15ms Retries:3} (empty)"}},
@@ -54,7 +58,8 @@ TEST(LowerConfig, HistoryHasBuildKitsTexts) {
       {"RUN [\"a\", \"b c\"]", {"RUN a b c # buildkit"}},
       {"ARG v=1\nRUN x", {"ARG v=1 (empty)", "RUN |1 v=1 /bin/sh -c x # buildkit"}},
       {"ARG v=1\nARG w\nARG v=2\nRUN x",
-       {"ARG v=1 (empty)", "ARG w (empty)", "ARG v=2 (empty)", "RUN |2 v=2 w= /bin/sh -c x # buildkit"}},
+       {"ARG v=1 (empty)", "ARG w (empty)", "ARG v=2 (empty)",
+        "RUN |2 v=2 w= /bin/sh -c x # buildkit"}},
       {"ARG v=1\nENV v=env\nRUN x",
        {"ARG v=1 (empty)", "ENV v=env (empty)", "RUN |1 v=env /bin/sh -c x # buildkit"}},
       {"COPY a b/ /dst/", {"COPY a b/ /dst/ # buildkit"}},
@@ -72,7 +77,8 @@ TEST(LowerConfig, HistoryHasBuildKitsTexts) {
     SCOPED_TRACE(c.instructions);
     const auto image = lowered(std::string("FROM scratch\n") + c.instructions + "\n");
     EXPECT_EQ(history(image), c.history);
-    for (const auto& entry : image.config.history) EXPECT_EQ(entry.comment, "buildkit.dockerfile.v0");
+    for (const auto& entry : image.config.history)
+      EXPECT_EQ(entry.comment, "buildkit.dockerfile.v0");
   }
 }
 
@@ -105,8 +111,10 @@ TEST(LowerConfig, AMissingPathIsAddedAndAnExistingOneKept) {
 
 TEST(LowerConfig, FieldsAreSet) {
   const auto image = lowered(
-      "FROM scratch\nMAINTAINER me\nENV a=1\nLABEL x=y\nUSER 1:2\nVOLUME /v\nSTOPSIGNAL 9\nEXPOSE 80\n"
-      "WORKDIR /w\nENTRYPOINT [\"e\"]\nCMD [\"c\"]\nSHELL [\"s\"]\nHEALTHCHECK --retries=2 CMD [\"h\"]\n"
+      "FROM scratch\nMAINTAINER me\nENV a=1\nLABEL x=y\nUSER 1:2\nVOLUME /v\nSTOPSIGNAL 9\nEXPOSE "
+      "80\n"
+      "WORKDIR /w\nENTRYPOINT [\"e\"]\nCMD [\"c\"]\nSHELL [\"s\"]\nHEALTHCHECK --retries=2 CMD "
+      "[\"h\"]\n"
       "ONBUILD COPY . /\n");
   const auto& config = image.config.config;
   EXPECT_EQ(image.config.author, "me");
@@ -163,7 +171,8 @@ TEST(LowerConfig, ShellWrapsShellFormsFromThenOnAndInLaterStages) {
       "ENTRYPOINT [\"exec\"]\nRUN four\n");
   Words firsts;
   for (const auto& vertex : image.definition.vertices) {
-    if (const auto* op = std::get_if<ExecOp>(&vertex.op)) firsts.push_back(op->args[0] + " " + op->args[2]);
+    if (const auto* op = std::get_if<ExecOp>(&vertex.op))
+      firsts.push_back(op->args[0] + " " + op->args[2]);
   }
   EXPECT_THAT(firsts, ElementsAre("/bin/sh one", "/bin/bash two", "/bin/bash four"));
   EXPECT_THAT(image.config.config.cmd, Optional(Words{"/bin/bash", "-ec", "three"}));
@@ -173,12 +182,9 @@ TEST(LowerConfig, ShellWrapsShellFormsFromThenOnAndInLaterStages) {
 
 TEST(LowerConfig, RelativeWorkdirsBuildOnEachOther) {
   const std::pair<const char*, const char*> cases[] = {
-      {"WORKDIR a\nWORKDIR b", "/a/b"},
-      {"WORKDIR /a\nWORKDIR ../b", "/b"},
-      {"WORKDIR /a\nWORKDIR ../..", "/"},
-      {"WORKDIR /a/\nWORKDIR ./b/.", "/a/b"},
-      {"WORKDIR /a\nWORKDIR /b", "/b"},
-      {"ENV d=/e\nWORKDIR $d/f", "/e/f"},
+      {"WORKDIR a\nWORKDIR b", "/a/b"},   {"WORKDIR /a\nWORKDIR ../b", "/b"},
+      {"WORKDIR /a\nWORKDIR ../..", "/"}, {"WORKDIR /a/\nWORKDIR ./b/.", "/a/b"},
+      {"WORKDIR /a\nWORKDIR /b", "/b"},   {"ENV d=/e\nWORKDIR $d/f", "/e/f"},
   };
   for (const auto& [instructions, expected] : cases) {
     SCOPED_TRACE(instructions);
@@ -214,10 +220,11 @@ TEST(LowerConfig, AnInheritedWorkdirIsNotMadeButUsed) {
 
 TEST(LowerConfig, ExposeUnderstandsRangesProtocolsAndHostParts) {
   const auto image = lowered(
-      "FROM scratch\nARG p=\"90 91\"\nEXPOSE 8000-8002/udp 127.0.0.1:7:70 80:81/SCTP $p [::1]::9\n");
+      "FROM scratch\nARG p=\"90 91\"\nEXPOSE 8000-8002/udp 127.0.0.1:7:70 80:81/SCTP $p "
+      "[::1]::9\n");
   EXPECT_THAT(image.config.config.exposed_ports,
-              ElementsAre("70/tcp", "8000/udp", "8001/udp", "8002/udp", "81/sctp", "9/tcp", "90/tcp",
-                          "91/tcp"));
+              ElementsAre("70/tcp", "8000/udp", "8001/udp", "8002/udp", "81/sctp", "9/tcp",
+                          "90/tcp", "91/tcp"));
 }
 
 TEST(LowerConfig, BadPortsAreErrors) {

@@ -1,4 +1,5 @@
-// Stages: which are built, what they are FROM, variables across them, ONBUILD, platforms, named contexts.
+// Stages: which are built, what they are FROM, variables across them, ONBUILD, platforms, named
+// contexts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,7 +17,9 @@ using testing::Not;
 
 using Words = std::vector<std::string>;
 
-std::string run_text(const LoweredImage& image) { return last_exec(image).args.back(); }
+std::string run_text(const LoweredImage& image) {
+  return last_exec(image).args.back();
+}
 
 TEST(LowerStages, OnlyWhatTheTargetNeedsIsInTheGraphAndResolved) {
   Lowering lowering(
@@ -59,7 +62,9 @@ TEST(LowerStages, AnImageWithoutLayersIsScratch) {
 }
 
 TEST(LowerStages, NamesAreCaseInsensitive) {
-  Lowering lowering("FROM debian AS Base\nRUN base\nFROM BASE AS next\nRUN next\nFROM scratch\nCOPY --from=NeXt / /\n");
+  Lowering lowering(
+      "FROM debian AS Base\nRUN base\nFROM BASE AS next\nRUN next\nFROM scratch\nCOPY --from=NeXt "
+      "/ /\n");
   lowering.options.target = "NEXT";
   EXPECT_EQ(run_text(lowering.run()), "next");
   lowering.options.target.clear();
@@ -67,7 +72,8 @@ TEST(LowerStages, NamesAreCaseInsensitive) {
 }
 
 TEST(LowerStages, CopyFromANumberIsAStagesIndex) {
-  const auto image = lowered("FROM debian AS a\nRUN a\nFROM debian AS b\nRUN b\nFROM scratch\nCOPY --from=1 / /\n");
+  const auto image = lowered(
+      "FROM debian AS a\nRUN a\nFROM debian AS b\nRUN b\nFROM scratch\nCOPY --from=1 / /\n");
   EXPECT_EQ(run_text(image), "b");
 }
 
@@ -83,8 +89,8 @@ TEST(LowerStages, ALaterStageOfANameBeatsAnEarlierOne) {
 
 TEST(LowerStages, CopyFromAnUnknownNameIsAnImage) {
   const auto image = lowered("FROM scratch\nCOPY --from=debian /a /b\n");
-  EXPECT_THAT(graph(image),
-              ElementsAre("0 source scratch", "1 source docker-image://debian@sha256:1", "2 file 0 1"));
+  EXPECT_THAT(graph(image), ElementsAre("0 source scratch",
+                                        "1 source docker-image://debian@sha256:1", "2 file 0 1"));
   EXPECT_EQ(names(image).at(1), "FROM debian");
 }
 
@@ -116,7 +122,8 @@ TEST(LowerStages, ManyStepsAreAligned) {
 TEST(LowerStages, AMissingTargetSuggestsANearOne) {
   Lowering lowering("FROM scratch AS builder\nFROM scratch\n");
   lowering.options.target = "bulder";
-  EXPECT_EQ(lowering.error(), "target stage \"bulder\" could not be found\nhint: did you mean builder?");
+  EXPECT_EQ(lowering.error(),
+            "target stage \"bulder\" could not be found\nhint: did you mean builder?");
   lowering.options.target = "zzzzzzzz";
   EXPECT_EQ(lowering.error(), "target stage \"zzzzzzzz\" could not be found");
 }
@@ -126,21 +133,27 @@ TEST(LowerStages, WrongReferencesAreErrorsWithTheirLines) {
       {"FROM scratch\nCOPY --from=1 a b\n", "Dockerfile:2: invalid stage index 1"},
       {"FROM scratch\nCOPY --from=99999999999999999999 a b\n",
        "Dockerfile:2: invalid stage index 99999999999999999999"},
-      {"FROM scratch AS a\nCOPY --from=a a b\n", "Dockerfile:1: circular dependency detected on stage: a"},
+      {"FROM scratch AS a\nCOPY --from=a a b\n",
+       "Dockerfile:1: circular dependency detected on stage: a"},
       {"FROM scratch AS a\nCOPY --from=b a b\nFROM scratch AS b\nCOPY --from=a a b\n",
        "Dockerfile:1: circular dependency detected on stage: a"},
       {"FROM scratch AS a\nCOPY --from=b a b\nFROM scratch AS b\nFROM a\n",
-       "Dockerfile:2: cannot copy from stage \"b\", it needs to be defined before current stage \"a\""},
+       "Dockerfile:2: cannot copy from stage \"b\", it needs to be defined before current stage "
+       "\"a\""},
       {"FROM scratch AS a\nRUN --mount=from=b,target=/m x\nFROM scratch AS b\nFROM a\n",
-       "Dockerfile:2: cannot mount from stage \"b\" to \"/m\", stage needs to be defined before current "
+       "Dockerfile:2: cannot mount from stage \"b\" to \"/m\", stage needs to be defined before "
+       "current "
        "command"},
       {"ARG v=a\nFROM scratch\nCOPY --from=$v a b\n",
-       "Dockerfile:3: variable expansion is not supported for --from, define a new stage with FROM using ARG "
+       "Dockerfile:3: variable expansion is not supported for --from, define a new stage with FROM "
+       "using ARG "
        "from global scope as a workaround"},
       {"FROM $unset\n", "Dockerfile:1: base name ($unset) should not be blank"},
-      {"FROM --platform=$unset debian\n", "Dockerfile:1: empty platform value from expression $unset"},
+      {"FROM --platform=$unset debian\n",
+       "Dockerfile:1: empty platform value from expression $unset"},
       {"FROM scratch\nFROM missing\n", "Dockerfile:2: docker-image://missing: not found"},
-      {"FROM scratch\nCOPY --from=missing a b\n", "Dockerfile:2: docker-image://missing: not found"},
+      {"FROM scratch\nCOPY --from=missing a b\n",
+       "Dockerfile:2: docker-image://missing: not found"},
   };
   for (const auto& [text, message] : cases) EXPECT_EQ(Lowering(text).error(), message);
 }
@@ -152,15 +165,18 @@ TEST(LowerStages, ABadPlatformNamesItsLine) {
 
 TEST(LowerStages, ThousandsOfStagesDoNotOverflowTheStack) {
   std::string text = "FROM debian AS s0\n";
-  for (int i = 1; i < 3000; ++i) text += "FROM s" + std::to_string(i - 1) + " AS s" + std::to_string(i) + "\n";
+  for (int i = 1; i < 3000; ++i)
+    text += "FROM s" + std::to_string(i - 1) + " AS s" + std::to_string(i) + "\n";
   text += "FROM s2999\nRUN x\n";
-  EXPECT_THAT(graph(lowered(text)), ElementsAre("0 source docker-image://debian@sha256:1", "1 exec 0"));
+  EXPECT_THAT(graph(lowered(text)),
+              ElementsAre("0 source docker-image://debian@sha256:1", "1 exec 0"));
 }
 
 // -- variables
 
 TEST(LowerVariables, GlobalArgsReachAStageOnlyWhenRedeclared) {
-  const auto image = lowered("ARG v=global\nFROM scratch\nENV a=$v\nARG v\nENV b=$v\nARG v=own\nENV c=$v\n");
+  const auto image =
+      lowered("ARG v=global\nFROM scratch\nENV a=$v\nARG v\nENV b=$v\nARG v=own\nENV c=$v\n");
   const auto& config = image.config.config;
   EXPECT_EQ(config.get_env("a"), "");
   EXPECT_EQ(config.get_env("b"), "global");
@@ -176,7 +192,8 @@ TEST(LowerVariables, GlobalArgsSeeEarlierOnesAndNameBases) {
 }
 
 TEST(LowerVariables, BuildArgsBeatDefaultsOfGlobalAndStageArgs) {
-  Lowering lowering("ARG g=1\nFROM scratch\nARG g\nARG s=1\nARG undeclared_default\nENV all=$g-$s-$other\n");
+  Lowering lowering(
+      "ARG g=1\nFROM scratch\nARG g\nARG s=1\nARG undeclared_default\nENV all=$g-$s-$other\n");
   lowering.options.build_args = {{"g", "A"}, {"s", "B"}, {"other", "C"}};
   EXPECT_EQ(lowering.run().config.config.get_env("all"), "A-B-");
 }
@@ -224,23 +241,28 @@ TEST(LowerVariables, ProxiesReachTheProcessButNeitherHistoryNorEnvironment) {
   const auto image = lowering.run();
   const ExecOp& op = last_exec(image);
   EXPECT_EQ(op.proxy_env, (std::map<std::string, std::string>{{"HTTP_PROXY", "http://p"},
-                                                               {"http_proxy", "http://p"},
-                                                               {"NO_PROXY", "here"},
-                                                               {"no_proxy", "here"}}));
+                                                              {"http_proxy", "http://p"},
+                                                              {"NO_PROXY", "here"},
+                                                              {"no_proxy", "here"}}));
   EXPECT_THAT(op.env, Not(Contains(HasSubstr("proxy"))));
   EXPECT_THAT(history(image), ElementsAre("RUN /bin/sh -c x # buildkit"));
-  EXPECT_EQ(op_digest(root_vertex(image)), op_digest(root_vertex(lowered("FROM scratch\nRUN x\n"))));
+  EXPECT_EQ(op_digest(root_vertex(image)),
+            op_digest(root_vertex(lowered("FROM scratch\nRUN x\n"))));
 }
 
 TEST(LowerVariables, PlatformArgsDescribeBuildAndTarget) {
   Lowering lowering(
       "ARG TARGETARCH\nFROM --platform=$BUILDPLATFORM debian\n"
-      "ARG BUILDPLATFORM\nARG BUILDOS\nARG BUILDARCH\nARG TARGETPLATFORM\nARG TARGETOS\nARG TARGETARCH\n"
+      "ARG BUILDPLATFORM\nARG BUILDOS\nARG BUILDARCH\nARG TARGETPLATFORM\nARG TARGETOS\nARG "
+      "TARGETARCH\n"
       "ARG TARGETVARIANT\n"
-      "ENV all=$BUILDPLATFORM,$BUILDOS,$BUILDARCH,$TARGETPLATFORM,$TARGETOS,$TARGETARCH,$TARGETVARIANT\n");
+      "ENV "
+      "all=$BUILDPLATFORM,$BUILDOS,$BUILDARCH,$TARGETPLATFORM,$TARGETOS,$TARGETARCH,$"
+      "TARGETVARIANT\n");
   lowering.options.target_platform = Platform::parse("linux/arm/v7");
   const auto image = lowering.run();
-  EXPECT_EQ(image.config.config.get_env("all"), "linux/amd64,linux,amd64,linux/arm/v7,linux,arm,v7");
+  EXPECT_EQ(image.config.config.get_env("all"),
+            "linux/amd64,linux,amd64,linux/arm/v7,linux,arm,v7");
   EXPECT_THAT(lowering.images.asked, ElementsAre("docker-image://debian linux/amd64"));
   // The image says what was asked for, whatever its base was for.
   EXPECT_EQ(image.config.platform.str(), "linux/arm/v7");
@@ -257,7 +279,8 @@ TEST(LowerVariables, BasesAreResolvedForTheTargetPlatform) {
 }
 
 TEST(LowerVariables, TargetStageIsTheTargetsName) {
-  const char* text = "FROM scratch AS one\nARG TARGETSTAGE\nENV t=$TARGETSTAGE\nFROM one AS two\nFROM one\n";
+  const char* text =
+      "FROM scratch AS one\nARG TARGETSTAGE\nENV t=$TARGETSTAGE\nFROM one AS two\nFROM one\n";
   const auto with_target = [&](const std::string& target) {
     Lowering lowering(text);
     lowering.options.target = target;
@@ -265,7 +288,8 @@ TEST(LowerVariables, TargetStageIsTheTargetsName) {
   };
   EXPECT_EQ(with_target("two"), "two");
   EXPECT_EQ(with_target(""), "default");
-  EXPECT_EQ(lowered("FROM scratch AS last\nARG TARGETSTAGE\nENV t=$TARGETSTAGE\n").config.config.get_env("t"),
+  EXPECT_EQ(lowered("FROM scratch AS last\nARG TARGETSTAGE\nENV t=$TARGETSTAGE\n")
+                .config.config.get_env("t"),
             "last");
 }
 
@@ -295,7 +319,8 @@ TEST(LowerOnbuild, TriggersOfTheBaseRunFirstAndAreGoneAfterwards) {
 }
 
 TEST(LowerOnbuild, TriggersOfAStageRunInItsChildrenOnly) {
-  const auto image = lowered("FROM scratch AS a\nONBUILD RUN trigger\nRUN own\nFROM a\nRUN child\n");
+  const auto image =
+      lowered("FROM scratch AS a\nONBUILD RUN trigger\nRUN own\nFROM a\nRUN child\n");
   Words scripts;
   for (const auto& vertex : image.definition.vertices) {
     if (const auto* op = std::get_if<ExecOp>(&vertex.op)) scripts.push_back(op->args.back());
@@ -340,14 +365,16 @@ TEST(LowerOnbuild, ErrorsInTriggersNameTheFromThatBroughtThemIn) {
 TEST(LowerContexts, ANamedContextTakesAStagesPlace) {
   Lowering lowering("FROM missing AS base\nRUN x\nFROM base\nRUN y\n");
   lowering.options.contexts = {{"base", "docker-image://debian"}};
-  EXPECT_THAT(graph(lowering.run()), ElementsAre("0 source docker-image://debian@sha256:1", "1 exec 0"));
+  EXPECT_THAT(graph(lowering.run()),
+              ElementsAre("0 source docker-image://debian@sha256:1", "1 exec 0"));
 }
 
 TEST(LowerContexts, ANamedContextTakesAnImagesPlaceInAnySpelling) {
   for (const char* key : {"alpine", "alpine:latest", "docker.io/library/alpine", "ALPINE"}) {
     Lowering lowering("FROM alpine\nRUN x\n");
     lowering.options.contexts = {{key, "docker-image://debian"}};
-    EXPECT_THAT(graph(lowering.run()), ElementsAre("0 source docker-image://debian@sha256:1", "1 exec 0"))
+    EXPECT_THAT(graph(lowering.run()),
+                ElementsAre("0 source docker-image://debian@sha256:1", "1 exec 0"))
         << key;
   }
 }

@@ -17,7 +17,9 @@ ExecOp exec_of(const std::string& instructions) {
   return last_exec(image);
 }
 
-ExecMount mount_of(const std::string& mount) { return exec_of("RUN --mount=" + mount + " x").mounts.at(0); }
+ExecMount mount_of(const std::string& mount) {
+  return exec_of("RUN --mount=" + mount + " x").mounts.at(0);
+}
 
 CopyAction copy_of(const std::string& instructions) {
   const auto image = lowered("FROM debian AS base\nFROM debian\n" + instructions + "\n");
@@ -93,7 +95,8 @@ TEST(LowerRun, ExtraHostsComeFromTheCommandLine) {
 // -- mounts
 
 TEST(LowerMounts, BindFromAStageReadsItsRoot) {
-  const auto image = lowered("FROM debian AS base\nRUN a\nFROM debian\nRUN --mount=from=base,source=/s,target=m x\n");
+  const auto image = lowered(
+      "FROM debian AS base\nRUN a\nFROM debian\nRUN --mount=from=base,source=/s,target=m x\n");
   const ExecMount& mount = last_exec(image).mounts.at(0);
   EXPECT_EQ(mount.type, ExecMountType::bind);
   EXPECT_EQ(mount.target, "/m");
@@ -115,8 +118,9 @@ TEST(LowerMounts, BindOfTheContextMountsACopyOfWhatItShows) {
   Lowering lowering("FROM debian\nRUN --mount=source=src,target=/m x\n");
   lowering.options.ignore_patterns = {"*.o"};
   const auto image = lowering.run();
-  EXPECT_THAT(graph(image), ElementsAre("0 source docker-image://debian@sha256:1", "1 source scratch",
-                                        "2 source local://context", "3 file 1 2", "4 exec 0 3"));
+  EXPECT_THAT(graph(image),
+              ElementsAre("0 source docker-image://debian@sha256:1", "1 source scratch",
+                          "2 source local://context", "3 file 1 2", "4 exec 0 3"));
   const auto& copy = std::get<CopyAction>(last_file(image).actions.at(0));
   EXPECT_EQ(copy.source, "/src");
   EXPECT_EQ(copy.destination, "/src");
@@ -173,8 +177,10 @@ TEST(LowerMounts, OptionsAreExpanded) {
 }
 
 TEST(LowerMounts, TheRootIsNoTarget) {
-  EXPECT_EQ(error_in("RUN --mount=type=tmpfs,target=/ x"), "Dockerfile:2: invalid mount target \"/\"");
-  EXPECT_EQ(error_in("RUN --mount=type=tmpfs,target=/a/.. x"), "Dockerfile:2: invalid mount target \"/\"");
+  EXPECT_EQ(error_in("RUN --mount=type=tmpfs,target=/ x"),
+            "Dockerfile:2: invalid mount target \"/\"");
+  EXPECT_EQ(error_in("RUN --mount=type=tmpfs,target=/a/.. x"),
+            "Dockerfile:2: invalid mount target \"/\"");
 }
 
 // -- COPY and ADD
@@ -225,9 +231,9 @@ TEST(LowerCopy, ParentsKeepsThePivotInTheSource) {
 
 TEST(LowerCopy, LinkIsALayerOfItsOwnMergedOntoTheStage) {
   const auto image = lowered("FROM debian\nCOPY --link a /b\n");
-  EXPECT_THAT(graph(image), ElementsAre("0 source docker-image://debian@sha256:1",
-                                        "1 source local://context", "2 source scratch", "3 file 2 1",
-                                        "4 merge 0 3"));
+  EXPECT_THAT(graph(image),
+              ElementsAre("0 source docker-image://debian@sha256:1", "1 source local://context",
+                          "2 source scratch", "3 file 2 1", "4 merge 0 3"));
   EXPECT_EQ(names(image).at(3), "[2/2] COPY --link a /b");
   EXPECT_EQ(names(image).at(4), "[2/2] LINK COPY --link a /b");
   EXPECT_FALSE(std::get<CopyAction>(last_file(image).actions[0]).follow_destination);
@@ -258,7 +264,8 @@ TEST(LowerCopy, AddUnpacksUnlessToldNotTo) {
 }
 
 TEST(LowerCopy, ChmodIsOctalOrSymbolic) {
-  for (const char* good : {"755", "0755", "7777", "u+x", "u=rwX,go=rX", "a-w", "+x", "u=g", "g+s,o+t"}) {
+  for (const char* good :
+       {"755", "0755", "7777", "u+x", "u=rwX,go=rX", "a-w", "+x", "u=g", "g+s,o+t"}) {
     EXPECT_EQ(copy_of(std::string("COPY --chmod=") + good + " a /b").mode, good);
   }
   for (const char* bad : {"999", "10000", "77777777777777", "u+y", "755x", "u", "rwx", "u=rw,"}) {

@@ -1,8 +1,8 @@
 // Go's formats, which history texts are made of.
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "solver/lower_stage.hpp"
 #include "support.hpp"
@@ -82,8 +82,8 @@ TEST(ParsePort, GivesEveryPortWithItsProtocol) {
 }
 
 TEST(ParsePort, RefusesWhatIsNoPort) {
-  for (const char* text : {"", "a", "-1", "1-", "-", "1:", "65536", "1-65536", "8/tcp/udp", "1-2-3", "80 ",
-                           "999999999999"}) {
+  for (const char* text : {"", "a", "-1", "1-", "-", "1:", "65536", "1-65536", "8/tcp/udp", "1-2-3",
+                           "80 ", "999999999999"}) {
     EXPECT_NE(testing_solver::error_of([&] { parse_port(text); }), "") << text;
   }
 }

@@ -36,10 +36,12 @@ class OciLayoutTest : public testing::Test {
   const std::string blob_ = "manifest one";
   const std::string other_ = "manifest two";
 
-  static std::string descriptor(const std::string& blob, const std::string& tag, const std::string& arch) {
+  static std::string descriptor(const std::string& blob, const std::string& tag,
+                                const std::string& arch) {
     std::string annotations;
     if (!tag.empty()) {
-      annotations = fmt::format(R"(,"annotations":{{"org.opencontainers.image.ref.name":"{}"}})", tag);
+      annotations =
+          fmt::format(R"(,"annotations":{{"org.opencontainers.image.ref.name":"{}"}})", tag);
     }
     return fmt::format(
         R"({{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":{},)"
@@ -48,7 +50,8 @@ class OciLayoutTest : public testing::Test {
   }
 
   std::string index(const std::string& first_tag, const std::string& second_tag) const {
-    return fmt::format(R"({{"schemaVersion":2,"manifests":[{},{}]}})", descriptor(blob_, first_tag, "amd64"),
+    return fmt::format(R"({{"schemaVersion":2,"manifests":[{},{}]}})",
+                       descriptor(blob_, first_tag, "amd64"),
                        descriptor(other_, second_tag, "arm64"));
   }
 
@@ -109,9 +112,11 @@ TEST_F(OciLayoutTest, WhatIsNotThereIsAnErrorThatSaysWhatIs) {
   const auto layout = OciLayout::open(directory(index("one", "two")));
   EXPECT_EQ(error_of([&] { layout->find({"", "three", {}}, amd64_); }),
             "it has no image 'three'; it has: one, two");
-  EXPECT_THAT(error_of([&] { layout->find({"", "", Digest::of("z")}, amd64_); }), HasSubstr("it has no image"));
+  EXPECT_THAT(error_of([&] { layout->find({"", "", Digest::of("z")}, amd64_); }),
+              HasSubstr("it has no image"));
   const auto untagged = OciLayout::open(directory(index("", "")));
-  EXPECT_EQ(error_of([&] { untagged->find({"", "x", {}}, amd64_); }), "it has no image 'x'; it has: no tags");
+  EXPECT_EQ(error_of([&] { untagged->find({"", "x", {}}, amd64_); }),
+            "it has no image 'x'; it has: no tags");
 }
 
 TEST_F(OciLayoutTest, BlobsOfADirectoryAreRead) {
@@ -128,7 +133,8 @@ TEST_F(OciLayoutTest, ATarIsALayoutToo) {
     EXPECT_EQ(read(*layout, layout->find({"", "two", {}}, amd64_)), other_) << prefix;
     Descriptor missing;
     missing.digest = Digest::of("missing");
-    EXPECT_THAT(error_of([&] { read(*layout, missing); }), HasSubstr("the layout has no blob sha256:"));
+    EXPECT_THAT(error_of([&] { read(*layout, missing); }),
+                HasSubstr("the layout has no blob sha256:"));
   }
 }
 
@@ -140,24 +146,30 @@ TEST_F(OciLayoutTest, ATarWithoutItsEndBlocksIsFine) {
 
 TEST_F(OciLayoutTest, WhatIsNoLayoutIsAnError) {
   EXPECT_EQ(error_of([&] { OciLayout::open(dir_.path() + "/none"); }), "no such file or directory");
-  EXPECT_EQ(error_of([&] { OciLayout::open(dir_.path()); }), "not an OCI layout: it has no index.json");
-  EXPECT_EQ(error_of([&] { OciLayout::open(tar(member("x", "y"))); }), "not an OCI layout: it has no index.json");
+  EXPECT_EQ(error_of([&] { OciLayout::open(dir_.path()); }),
+            "not an OCI layout: it has no index.json");
+  EXPECT_EQ(error_of([&] { OciLayout::open(tar(member("x", "y"))); }),
+            "not an OCI layout: it has no index.json");
   EXPECT_EQ(error_of([&] { OciLayout::open(tar("")); }), "not an OCI layout: it has no index.json");
-  EXPECT_THAT(error_of([&] { OciLayout::open(tar(std::string(2048, 'x'))); }), HasSubstr("neither a directory nor"));
+  EXPECT_THAT(error_of([&] { OciLayout::open(tar(std::string(2048, 'x'))); }),
+              HasSubstr("neither a directory nor"));
   EXPECT_NE(error_of([&] { OciLayout::open(directory("{")); }), "");
 }
 
 TEST_F(OciLayoutTest, SizesBeyondTheTarAreErrors) {
-  for (const char* size : {"77777777777", "xyz", "\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"}) {
+  for (const char* size :
+       {"77777777777", "xyz", "\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"}) {
     std::string bytes = member("index.json", "{}");
     std::memcpy(bytes.data() + 124, size, std::strlen(size));
-    EXPECT_THAT(error_of([&] { OciLayout::open(tar(bytes)); }), HasSubstr("not an OCI layout")) << size;
+    EXPECT_THAT(error_of([&] { OciLayout::open(tar(bytes)); }), HasSubstr("not an OCI layout"))
+        << size;
   }
 }
 
 TEST_F(OciLayoutTest, ALinkInATarIsNoMember) {
   std::string link = member("index.json", "", '2');
-  EXPECT_EQ(error_of([&] { OciLayout::open(tar(link)); }), "not an OCI layout: it has no index.json");
+  EXPECT_EQ(error_of([&] { OciLayout::open(tar(link)); }),
+            "not an OCI layout: it has no index.json");
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 // What a copy takes from a tree, and what of it counts.
 #include "solver/selection.hpp"
 
-#include <sys/stat.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/error.hpp"
 #include "solver/file_op.hpp"
@@ -23,7 +22,8 @@ using Lines = std::vector<std::string>;
 
 class SelectionTest : public StateTest {
  protected:
-  /// "ROOT" or "ROOT: entry entry" per root; directories end in "/", those there for what is below in "/.".
+  /// "ROOT" or "ROOT: entry entry" per root; directories end in "/", those there for what is below
+  /// in "/.".
   static Lines selected(const Tree& tree, const CopyAction& action) {
     Lines out;
     for (const auto& root : select_sources(tree, action)) {
@@ -37,7 +37,9 @@ class SelectionTest : public StateTest {
     return out;
   }
 
-  static CopyAction from(const std::string& source) { return {.source = source, .destination = "/"}; }
+  static CopyAction from(const std::string& source) {
+    return {.source = source, .destination = "/"};
+  }
 
   static CopyAction excluding(const std::string& source, std::vector<std::string> excludes) {
     CopyAction action = from(source);
@@ -58,8 +60,13 @@ class SelectionTest : public StateTest {
 };
 
 TEST_F(SelectionTest, WildcardsNameSeveralRoots) {
-  const auto tree = scan(context({{.path = "a.c"}, {.path = "b.c"}, {.path = "b.h"}, {.path = "dir.c/x"},
-                                  {.path = "sub/a.c"}, {.path = "sub/deep/z.c"}, {.path = ".hidden.c"}}));
+  const auto tree = scan(context({{.path = "a.c"},
+                                  {.path = "b.c"},
+                                  {.path = "b.h"},
+                                  {.path = "dir.c/x"},
+                                  {.path = "sub/a.c"},
+                                  {.path = "sub/deep/z.c"},
+                                  {.path = ".hidden.c"}}));
   EXPECT_THAT(selected(*tree, from("/*.c")), ElementsAre(".hidden.c", "a.c", "b.c", "dir.c x"));
   EXPECT_THAT(selected(*tree, from("/?.c")), ElementsAre("a.c", "b.c"));
   EXPECT_THAT(selected(*tree, from("/[ab].[ch]")), ElementsAre("a.c", "b.c", "b.h"));
@@ -84,16 +91,20 @@ TEST_F(SelectionTest, WithoutWildcardsAStarIsAName) {
 }
 
 TEST_F(SelectionTest, ExcludesAreRelativeToTheRoot) {
-  const auto tree = scan(context({{.path = "d/a.o"}, {.path = "d/b.c"}, {.path = "d/sub/a.o"}, {.path = "d/sub/b.c"}}));
+  const auto tree = scan(context(
+      {{.path = "d/a.o"}, {.path = "d/b.c"}, {.path = "d/sub/a.o"}, {.path = "d/sub/b.c"}}));
   EXPECT_THAT(selected(*tree, excluding("/d", {"*.o"})), ElementsAre("d b.c sub/ sub/a.o sub/b.c"));
   EXPECT_THAT(selected(*tree, excluding("/d", {"**/*.o"})), ElementsAre("d b.c sub/ sub/b.c"));
   EXPECT_THAT(selected(*tree, excluding("/d", {"sub"})), ElementsAre("d a.o b.c"));
-  EXPECT_THAT(selected(*tree, excluding("/d", {"sub", "!sub/b.c"})), ElementsAre("d a.o b.c sub/. sub/b.c"));
-  EXPECT_THAT(selected(*tree, excluding("/d", {"d"})), ElementsAre("d a.o b.c sub/ sub/a.o sub/b.c"));
+  EXPECT_THAT(selected(*tree, excluding("/d", {"sub", "!sub/b.c"})),
+              ElementsAre("d a.o b.c sub/. sub/b.c"));
+  EXPECT_THAT(selected(*tree, excluding("/d", {"d"})),
+              ElementsAre("d a.o b.c sub/ sub/a.o sub/b.c"));
 }
 
 TEST_F(SelectionTest, ParentsKeepThePathFromTheRootOrThePivot) {
-  const auto tree = scan(context({{.path = "a/b/c/f"}, {.path = "a/b/g"}, {.path = "a/h"}, {.path = "z"}}));
+  const auto tree =
+      scan(context({{.path = "a/b/c/f"}, {.path = "a/b/g"}, {.path = "a/h"}, {.path = "z"}}));
   EXPECT_THAT(selected(*tree, parents("/a/b/g")), ElementsAre("/ a/. a/b/. a/b/g"));
   EXPECT_THAT(selected(*tree, parents("/a/./b/g")), ElementsAre("a b/. b/g"));
   EXPECT_THAT(selected(*tree, parents("/a/b")), ElementsAre("/ a/. a/b/ a/b/c/ a/b/c/f a/b/g"));
@@ -105,7 +116,8 @@ TEST_F(SelectionTest, ParentsKeepThePathFromTheRootOrThePivot) {
 
 TEST_F(SelectionTest, ParentsOfAMissingNameIsAnErrorAndOfAWildcardNot) {
   const auto tree = scan(context({{.path = "a/b"}}));
-  EXPECT_THAT(error_of([&] { selected(*tree, parents("/a/./c")); }), HasSubstr("\"/a/c\" not found"));
+  EXPECT_THAT(error_of([&] { selected(*tree, parents("/a/./c")); }),
+              HasSubstr("\"/a/c\" not found"));
   EXPECT_THAT(selected(*tree, parents("/x/*")), ElementsAre("/"));
 }
 
@@ -117,19 +129,24 @@ TEST_F(SelectionTest, ParentsAllowAWildcardBeforeThePivot) {
 }
 
 TEST_F(SelectionTest, ParentsAreMadeWithTheSourcesMetadata) {
-  const auto tree = scan(context({{.path = "a/", .mode = 0711}, {.path = "a/b/", .mode = 0700}, {.path = "a/b/f"}}));
+  const auto tree = scan(
+      context({{.path = "a/", .mode = 0711}, {.path = "a/b/", .mode = 0700}, {.path = "a/b/f"}}));
   CopyAction action = parents("/a/b/f");
   action.destination = "/x/";
-  EXPECT_THAT(view({run_file_op(layers(), {}, FileOp{{action}}, {tree})}),
-              ElementsAre("d 755 0:0 x", "d 711 0:0 x/a", "d 700 0:0 x/a/b", "f 644 0:0 x/a/b/f = "));
+  EXPECT_THAT(
+      view({run_file_op(layers(), {}, FileOp{{action}}, {tree})}),
+      ElementsAre("d 755 0:0 x", "d 711 0:0 x/a", "d 700 0:0 x/a/b", "f 644 0:0 x/a/b/f = "));
 }
 
 // -- digests
 
 TEST_F(SelectionTest, TheDigestIgnoresTimesAndTheRootsOwnLook) {
-  const Digest base = digest({{.path = "d/", .mode = 0755}, {.path = "d/f", .content = "x", .mtime = 100}});
-  EXPECT_EQ(digest({{.path = "d/", .mode = 0755}, {.path = "d/f", .content = "x", .mtime = 200}}), base);
-  EXPECT_EQ(digest({{.path = "d/", .mode = 0700}, {.path = "d/f", .content = "x", .mtime = 200}}), base);
+  const Digest base =
+      digest({{.path = "d/", .mode = 0755}, {.path = "d/f", .content = "x", .mtime = 100}});
+  EXPECT_EQ(digest({{.path = "d/", .mode = 0755}, {.path = "d/f", .content = "x", .mtime = 200}}),
+            base);
+  EXPECT_EQ(digest({{.path = "d/", .mode = 0700}, {.path = "d/f", .content = "x", .mtime = 200}}),
+            base);
   EXPECT_EQ(digest({{.path = "d/f", .content = "x"}, {.path = "outside"}}), base);
 }
 
@@ -164,13 +181,15 @@ TEST_F(SelectionTest, TheDigestOfLayersSeesOwners) {
 }
 
 TEST_F(SelectionTest, TheDigestIsTheSameFromADirectoryAndFromALayer) {
-  const std::vector<File> files = {{.path = "d/f", .content = "x"}, {.path = "d/l", .link = "f"}, {.path = "d/s/"}};
+  const std::vector<File> files = {
+      {.path = "d/f", .content = "x"}, {.path = "d/l", .link = "f"}, {.path = "d/s/"}};
   const auto stack = stack_tree(layers(), {layer(files)});
   EXPECT_EQ(selection_digest(*stack, select_sources(*stack, from("/d"))), digest(files));
 }
 
 TEST_F(SelectionTest, TheDigestNamesTheRootsOfAWildcard) {
-  EXPECT_NE(digest({{.path = "d1", .content = "x"}}, "/d*"), digest({{.path = "d2", .content = "x"}}, "/d*"));
+  EXPECT_NE(digest({{.path = "d1", .content = "x"}}, "/d*"),
+            digest({{.path = "d2", .content = "x"}}, "/d*"));
 }
 
 }  // namespace

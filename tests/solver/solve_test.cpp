@@ -1,7 +1,6 @@
-// The scheduler and the cache, over graphs made by hand and an executor without processes.
+// The scheduler, over graphs made by hand and an executor without processes.
 #include "solver/solve.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -10,10 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.hpp"
-#include "fake_executor.hpp"
-#include "solver_fixture.hpp"
-#include "support.hpp"
+#include "solve_fixture.hpp"
 
 namespace lade {
 namespace {
@@ -25,135 +21,7 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 using testing::UnorderedElementsAre;
-
-/// Builds a Definition; vertices are named by their numbers.
-class Graph {
- public:
-  Definition definition;
-
-  uint32_t source(const std::string& identifier) { return add(SourceOp{identifier, {}}, {}); }
-  uint32_t scratch() { return source("scratch"); }
-  uint32_t run(uint32_t root, const std::string& command) {
-    ExecOp op;
-    op.args = {command};
-    return add(std::move(op), {root});
-  }
-  uint32_t copy(uint32_t root, uint32_t from, const std::string& path) {
-    return add(FileOp{{CopyAction{.source = path, .destination = path}}}, {root, from});
-  }
-  uint32_t file(uint32_t root, const std::string& path, const std::string& content) {
-    return add(FileOp{{MakeFileAction{.name = "f", .content = content, .destination = path}}}, {root});
-  }
-  uint32_t merge(const std::vector<uint32_t>& inputs) { return add(MergeOp{}, inputs); }
-
-  uint32_t add(Op op, const std::vector<uint32_t>& inputs) {
-    Vertex vertex;
-    vertex.op = std::move(op);
-    for (const auto input : inputs) vertex.inputs.push_back(Edge{input, 0});
-    const auto number = static_cast<uint32_t>(definition.vertices.size());
-    vertex.name = fmt::format("v{}", number);
-    definition.vertices.push_back(std::move(vertex));
-    return number;
-  }
-  Vertex& at(uint32_t vertex) { return definition.vertices.at(vertex); }
-};
-
-/// Notes what is told about vertices: "cached v2".
-class Progress : public NullProgress {
- public:
-  void declared(VertexNumber vertex, std::string_view name) override {
-    const std::lock_guard lock(mutex_);
-    names_[vertex] = name;
-  }
-  void started(VertexNumber vertex) override { note("started", vertex); }
-  void cached(VertexNumber vertex) override { note("cached", vertex); }
-  void completed(VertexNumber vertex) override { note("completed", vertex); }
-  void failed(VertexNumber vertex, std::string_view) override { note("failed", vertex); }
-  void canceled(VertexNumber vertex) override { note("canceled", vertex); }
-
-  std::vector<std::string> events;
-
- private:
-  void note(const char* what, VertexNumber vertex) {
-    const std::lock_guard lock(mutex_);
-    events.push_back(std::string(what) + " " + names_[vertex]);
-  }
-  std::mutex mutex_;
-  std::map<VertexNumber, std::string> names_;
-};
-
-/// One build.
-struct Build {
-  SolveResult result;
-  std::string error;  ///< empty if it succeeded
-  ErrorKind kind = ErrorKind::general;
-  std::optional<SolveFailure> failure;
-  std::vector<std::string> started;
-  std::vector<std::string> killed;
-  std::vector<std::string> events;
-  size_t most_running = 0;
-  size_t still_running = 0;
-};
-
-class SolveTest : public StateTest {
- protected:
-  Build solve(const Graph& graph, uint32_t root, SolveOptions options = {}) {
-    return solve_in(*state_, graph, root, std::move(options), steps_, cancel_after_);
-  }
-
-  static Build solve_in(StateDir& state, const Graph& graph, uint32_t root, SolveOptions options,
-                        const std::map<std::string, FakeStep>& steps,
-                        std::optional<std::chrono::milliseconds> cancel_after = {}) {
-    Build build;
-    EventLoop loop;
-    FakeExecutor executor;
-    executor.steps = steps;
-    ImageSources images(state, {});
-    Progress progress;
-    {
-      Solver solver(state, loop, &executor, images, progress, std::move(options));
-      if (cancel_after) loop.after(*cancel_after, [&] { solver.cancel(); });
-      try {
-        build.result = solver.solve(graph.definition, Edge{root, 0});
-      } catch (const Error& error) {
-        build.error = error_of([&]() { throw error; });
-        build.kind = error.kind();
-      }
-      if (solver.failure()) build.failure = *solver.failure();
-      build.still_running = executor.running;
-    }
-    build.started = executor.started;
-    build.killed = executor.killed;
-    build.most_running = executor.most_running;
-    build.events = progress.events;
-    return build;
-  }
-
-  SolveOptions with_context(const std::string& path) {
-    LocalSourceOptions local;
-    local.directory = path;
-    local.name = "the build context";
-    local.cache_dir = state_->root() + "/stat-cache";
-    sys::make_dirs(local.cache_dir, 0700);
-    SolveOptions options;
-    options.locals["context"] = local;
-    return options;
-  }
-
-  size_t files_in(const std::string& path) {
-    return sys::list_dir(sys::open(path, O_RDONLY | O_DIRECTORY).get()).size();
-  }
-
-  int64_t count_layers() {
-    auto rows = state_->database().prepare("SELECT count(*) FROM layers");
-    return rows.step() ? rows.integer(0) : -1;
-  }
-
-  std::map<std::string, FakeStep> steps_;
-  std::optional<std::chrono::milliseconds> cancel_after_;
-};
 
 // -- scheduling
 
@@ -213,8 +81,7 @@ TEST_F(SolveTest, MergeConcatenatesLayers) {
   const auto linked = graph.file(graph.scratch(), "/linked", "2");
   const Build build = solve(graph, graph.merge({base, linked}));
   ASSERT_EQ(build.result.layers.size(), 2u);
-  EXPECT_THAT(view(build.result.layers),
-              ElementsAre("f 644 0:0 base = 1", "f 644 0:0 linked = 2"));
+  EXPECT_THAT(view(build.result.layers), ElementsAre("f 644 0:0 base = 1", "f 644 0:0 linked = 2"));
 }
 
 TEST_F(SolveTest, AChainOfThousandsOfVerticesNeedsNoStack) {
@@ -256,129 +123,6 @@ TEST_F(SolveTest, FailuresOfOnLayerDoNotEndTheBuild) {
   EXPECT_EQ(solve(graph, graph.run(graph.scratch(), "x"), options).error, "");
 }
 
-// -- the cache
-
-TEST_F(SolveTest, ASecondBuildHitsEverythingAndStartsNothing) {
-  Graph graph;
-  steps_["make"].files["out"] = "binary";
-  const auto local = graph.source("local://context");
-  const auto copied = graph.copy(graph.scratch(), local, "/a");
-  const auto root = graph.run(copied, "make");
-  const auto options = with_context(context({{.path = "a", .content = "1"}}));
-  const Build first = solve(graph, root, options);
-  EXPECT_THAT(view(first.result.layers), ElementsAre("f 644 0:0 a = 1", "f 644 0:0 out = binary"));
-  const Build second = solve(graph, root, options);
-  EXPECT_THAT(second.started, IsEmpty());
-  EXPECT_EQ(second.result.layers, first.result.layers);
-  EXPECT_EQ(second.result.created, first.result.created);
-  EXPECT_THAT(second.events, Contains(fmt::format("cached v{}", root)));
-}
-
-TEST_F(SolveTest, AnotherTimestampIsStillAHitAndAnotherByteIsNot) {
-  Graph graph;
-  const auto copied = graph.copy(graph.scratch(), graph.source("local://context"), "/a");
-  const auto root = graph.run(copied, "make");
-  solve(graph, root, with_context(context({{.path = "a", .content = "1", .mtime = 1000}})));
-  const auto touched = with_context(context({{.path = "a", .content = "1", .mtime = 2000}}));
-  EXPECT_THAT(solve(graph, root, touched).started, IsEmpty());
-  const auto changed = with_context(context({{.path = "a", .content = "2", .mtime = 2000}}));
-  EXPECT_THAT(solve(graph, root, changed).started, ElementsAre("make"));
-}
-
-TEST_F(SolveTest, FilesThatNothingCopiesDoNotMatter) {
-  Graph graph;
-  const auto copied = graph.copy(graph.scratch(), graph.source("local://context"), "/a");
-  const auto root = graph.run(copied, "make");
-  solve(graph, root, with_context(context({{.path = "a"}, {.path = "b", .content = "1"}})));
-  const auto changed = with_context(context({{.path = "a"}, {.path = "b", .content = "2"}}));
-  EXPECT_THAT(solve(graph, root, changed).started, IsEmpty());
-}
-
-TEST_F(SolveTest, AChangedSourceThatBuildsTheSameHitsDownstream) {
-  Graph graph;
-  steps_["build"].files["out"] = "binary";
-  const auto source = graph.copy(graph.scratch(), graph.source("local://context"), "/a");
-  const auto built = graph.run(source, "build");
-  const auto copied = graph.copy(graph.scratch(), built, "/out");
-  const auto root = graph.run(copied, "after");
-  const Build first = solve(graph, root, with_context(context({{.path = "a", .content = "1"}})));
-  const auto changed = with_context(context({{.path = "a", .content = "2"}}));
-  const Build second = solve(graph, root, changed);
-  EXPECT_THAT(second.started, ElementsAre("build"));
-  EXPECT_EQ(second.result.layers, first.result.layers);
-  EXPECT_THAT(second.events, Contains(fmt::format("cached v{}", root)));
-  // And from then on at once, without asking for the stage.
-  const Build third = solve(graph, root, changed);
-  EXPECT_THAT(third.started, IsEmpty());
-  EXPECT_EQ(third.result.layers, first.result.layers);
-}
-
-TEST_F(SolveTest, ARunAfterARunThatCameOutTheSameHits) {
-  const auto graph_with = [](const std::string& command, Graph& graph) {
-    return graph.run(graph.run(graph.scratch(), command), "after");
-  };
-  for (const char* command : {"old", "new", "other"}) steps_[command].files["f"] = "same";
-  steps_["other"].files["f"] = "different";
-  Graph first;
-  Graph second;
-  Graph third;
-  solve(first, graph_with("old", first));
-  EXPECT_THAT(solve(second, graph_with("new", second)).started, ElementsAre("new"));
-  EXPECT_THAT(solve(third, graph_with("other", third)).started, ElementsAre("other", "after"));
-}
-
-TEST_F(SolveTest, ARunThatMountsWhatCameOutTheSameHits) {
-  steps_["old"].files["f"] = "same";
-  steps_["new"].files["f"] = "same";
-  const auto graph_with = [](const std::string& command, Graph& graph) {
-    const auto base = graph.scratch();
-    ExecOp op;
-    op.args = {"user"};
-    ExecMount mount;
-    mount.target = "/m";
-    mount.input = 1;
-    op.mounts = {mount};
-    return graph.add(op, {base, graph.run(base, command)});
-  };
-  Graph first;
-  Graph second;
-  EXPECT_EQ(solve(first, graph_with("old", first)).error, "");
-  EXPECT_THAT(solve(second, graph_with("new", second)).started, ElementsAre("new"));
-}
-
-TEST_F(SolveTest, ARunThatMountsSomethingElseRuns) {
-  steps_["old"].files["f"] = "one";
-  steps_["new"].files["f"] = "two";
-  const auto graph_with = [](const std::string& command, Graph& graph) {
-    const auto base = graph.scratch();
-    ExecOp op;
-    op.args = {"user"};
-    ExecMount mount;
-    mount.target = "/m";
-    mount.input = 1;
-    op.mounts = {mount};
-    return graph.add(op, {base, graph.run(base, command)});
-  };
-  Graph first;
-  Graph second;
-  solve(first, graph_with("old", first));
-  EXPECT_THAT(solve(second, graph_with("new", second)).started, ElementsAre("new", "user"));
-}
-
-TEST_F(SolveTest, IgnoringTheCacheRunsAgainAndRecordsAnew) {
-  Graph graph;
-  const auto root = graph.run(graph.scratch(), "x");
-  const Build first = solve(graph, root);
-  graph.at(root).ignore_cache = true;
-  const Build second = solve(graph, root);
-  EXPECT_THAT(second.started, ElementsAre("x"));
-  EXPECT_NE(second.result.layers, first.result.layers);
-  graph.at(root).ignore_cache = false;
-  const Build third = solve(graph, root);
-  EXPECT_THAT(third.started, IsEmpty());
-  EXPECT_EQ(third.result.layers, second.result.layers);
-}
-
 // -- failures
 
 TEST_F(SolveTest, AFailingStepCancelsTheOthersAndIsReported) {
@@ -404,7 +148,6 @@ TEST_F(SolveTest, AFailingStepCancelsTheOthersAndIsReported) {
   EXPECT_THAT(build.events, Contains(fmt::format("failed v{}", bad)));
   EXPECT_THAT(build.events, Contains(fmt::format("canceled v{}", other)));
   EXPECT_EQ(files_in(state_->tmp()), 0u);
-  EXPECT_EQ(files_in(state_->locks()), 0u);
 }
 
 TEST_F(SolveTest, AFailedStepIsNotRemembered) {
@@ -421,7 +164,8 @@ TEST_F(SolveTest, SetUpErrorsAndLackOfMemoryAreNamed) {
   const auto root = graph.run(graph.scratch(), "x");
   steps_["x"].result.exit_code = 127;
   steps_["x"].result.setup_error = "'x': not found";
-  EXPECT_EQ(solve(graph, root).error, "process \"x\" did not complete successfully: 'x': not found");
+  EXPECT_EQ(solve(graph, root).error,
+            "process \"x\" did not complete successfully: 'x': not found");
   steps_["x"].result.exit_code = 137;
   steps_["x"].result.setup_error.clear();
   steps_["x"].result.out_of_memory = true;
@@ -465,10 +209,11 @@ TEST_F(SolveTest, WithoutAnExecutorStepsFailAndFilesDoNot) {
                 .solve(graph.definition, Edge{file, 0})
                 .layers.size(),
             1u);
-  EXPECT_EQ(error_of([&] {
-              Solver(*state_, loop, nullptr, images, progress, {}).solve(graph.definition, Edge{run, 0});
-            }),
-            "this machine cannot run steps");
+  EXPECT_EQ(
+      error_of([&] {
+        Solver(*state_, loop, nullptr, images, progress, {}).solve(graph.definition, Edge{run, 0});
+      }),
+      "this machine cannot run steps");
 }
 
 // -- cancellation

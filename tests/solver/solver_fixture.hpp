@@ -1,4 +1,5 @@
-// Helpers of tests that need a state directory: layers made from lists of files, contexts on disk, views as text.
+// Helpers of tests that need a state directory: layers made from lists of files, contexts on disk,
+// views as text.
 #pragma once
 
 #include <map>
@@ -14,7 +15,8 @@
 
 namespace lade::testing_solver {
 
-/// A real state directory below /tmp and a directory for contexts beside it. Needs root (owners, devices).
+/// A real state directory below /tmp and a directory for contexts beside it. Needs root (owners,
+/// devices).
 class StateTest : public testing::Test {
  protected:
   void SetUp() override;
@@ -37,9 +39,11 @@ class StateTest : public testing::Test {
   /// Writes them below the directory `name` of the temp dir, which is made anew; returns its path.
   std::string context(const std::vector<File>& files, const std::string& name = "context");
   /// Scans it.
-  std::shared_ptr<const Tree> scan(const std::string& path, std::vector<std::string> ignore = {}) const;
+  std::shared_ptr<const Tree> scan(const std::string& path,
+                                   std::vector<std::string> ignore = {}) const;
 
-  /// One line per entry: "d 755 0:0 a", "f 644 0:0 a/b = CONTENT", "l a -> b"; sorted as in an index.
+  /// One line per entry: "d 755 0:0 a", "f 644 0:0 a/b = CONTENT", "l a -> b"; sorted as in an
+  /// index.
   std::vector<std::string> view(const LayerStack& stack);
   /// The same of one layer's own entries (without the root); "w a" for a whiteout.
   std::vector<std::string> own(LayerId layer);

@@ -53,7 +53,8 @@ Lowering::Lowering(std::string dockerfile) : text_(std::move(dockerfile)) {
 }
 
 LoweredImage Lowering::run() {
-  const auto file = parser::parse(std::make_shared<const SourceFile>(SourceFile{"Dockerfile", text_}));
+  const auto file =
+      parser::parse(std::make_shared<const SourceFile>(SourceFile{"Dockerfile", text_}));
   return lower(file, options, images);
 }
 
@@ -63,7 +64,9 @@ std::string Lowering::error() {
   return text;
 }
 
-LoweredImage lowered(const std::string& dockerfile) { return Lowering(dockerfile).run(); }
+LoweredImage lowered(const std::string& dockerfile) {
+  return Lowering(dockerfile).run();
+}
 
 std::vector<std::string> history(const LoweredImage& image) {
   std::vector<std::string> out;
@@ -79,8 +82,12 @@ std::vector<std::string> names(const LoweredImage& image) {
   return out;
 }
 
-const ExecOp& last_exec(const LoweredImage& image) { return last_op<ExecOp>(image); }
-const FileOp& last_file(const LoweredImage& image) { return last_op<FileOp>(image); }
+const ExecOp& last_exec(const LoweredImage& image) {
+  return last_op<ExecOp>(image);
+}
+const FileOp& last_file(const LoweredImage& image) {
+  return last_op<FileOp>(image);
+}
 const Vertex& root_vertex(const LoweredImage& image) {
   return image.definition.vertices.at(image.root.vertex);
 }

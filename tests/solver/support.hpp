@@ -1,4 +1,5 @@
-// Helpers of the solver's tests: Dockerfiles lowered with made-up base images, views of the result as text.
+// Helpers of the solver's tests: Dockerfiles lowered with made-up base images, views of the result
+// as text.
 #pragma once
 
 #include <map>
@@ -11,8 +12,8 @@
 
 namespace lade::testing_solver {
 
-/// Knows the images it was given, by the source that lowering asks for ("docker-image://debian"), and remembers
-/// what was asked.
+/// Knows the images it was given, by the source that lowering asks for ("docker-image://debian"),
+/// and remembers what was asked.
 class FakeImages : public ImageResolver {
  public:
   BaseImage resolve(const std::string& source, const Platform& platform) override;
@@ -24,8 +25,8 @@ class FakeImages : public ImageResolver {
   std::vector<std::string> asked;  ///< "docker-image://debian linux/amd64"
 };
 
-/// A Dockerfile, what the command line says and the images there are. `debian` exists from the start, with one
-/// layer, PATH=/bin and nothing else.
+/// A Dockerfile, what the command line says and the images there are. `debian` exists from the
+/// start, with one layer, PATH=/bin and nothing else.
 struct Lowering {
   explicit Lowering(std::string dockerfile);
 
@@ -33,7 +34,8 @@ struct Lowering {
   FakeImages images;
 
   LoweredImage run();
-  /// Runs; "PLACE: MESSAGE" of the Error, with "\nhint: HINT" if it has one. Fails the test if there is none.
+  /// Runs; "PLACE: MESSAGE" of the Error, with "\nhint: HINT" if it has one. Fails the test if
+  /// there is none.
   std::string error();
 
  private:
