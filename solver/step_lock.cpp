@@ -22,6 +22,10 @@ StepLock::StepLock(const std::string& lock_dir, const Digest& key)
   reopen();
 }
 
+StepLock::~StepLock() {
+  if (owned_) ::unlink(path_.c_str());
+}
+
 void StepLock::reopen() {
   fd_ = sys::open(path_, O_RDWR | O_CREAT, 0600);
 }
