@@ -1,6 +1,7 @@
 #include "solver/step_lock.hpp"
 
 #include <cerrno>
+#include <utility>
 
 #include <sys/file.h>
 #include <unistd.h>
@@ -21,6 +22,11 @@ StepLock::StepLock(const std::string& lock_dir, const Digest& key)
     : path_(lock_dir + "/step-" + key.hex()) {
   reopen();
 }
+
+StepLock::StepLock(StepLock&& other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::move(other.fd_)),
+      owned_(std::exchange(other.owned_, false)) {}
 
 StepLock::~StepLock() {
   if (owned_) ::unlink(path_.c_str());

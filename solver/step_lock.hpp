@@ -30,8 +30,8 @@ class StepLock {
   StepLock(const std::string& lock_dir, const Digest& key);
   /// An owner that goes without a word (a canceled build) takes its file along; a waiter takes over.
   ~StepLock();
-  StepLock(const StepLock&) = delete;
-  StepLock& operator=(const StepLock&) = delete;
+  StepLock(StepLock&& other) noexcept;
+  StepLock& operator=(StepLock&&) = delete;
 
   /// Never blocks. Throws Error with the owner's message if the step we waited for failed there.
   Attempt try_acquire();
