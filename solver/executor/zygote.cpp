@@ -263,6 +263,8 @@ void Zygote::ended(pid_t pid, int status, const rusage& usage) {
   result.system_us = microseconds(usage.ru_stime);
   result.max_rss_bytes = static_cast<uint64_t>(usage.ru_maxrss) << 10;
   result.out_of_memory = step.cgroup && step.cgroup->out_of_memory();
+  // Before anybody hears of the end: nothing of the step is left then.
+  step.cgroup.reset();
   if (step.slot != nullptr) network_.release(step.slot, step.slot_reusable);
   report(out);
 }
