@@ -13,9 +13,7 @@ namespace {
 
 std::vector<std::string> with_shell(const StageState& stage, const parser::CommandLine& command) {
   if (command.exec_form) return command.words;
-  std::vector<std::string> words = stage.image.config.shell && !stage.image.config.shell->empty()
-                                       ? *stage.image.config.shell
-                                       : std::vector<std::string>{"/bin/sh", "-c"};
+  std::vector<std::string> words = shell_of(stage);
   words.push_back(join(command.words, " "));
   return words;
 }

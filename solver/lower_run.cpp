@@ -185,9 +185,7 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
   if (script.kind == parser::Script::Kind::exec) {
     op.args = run.command.words;
   } else {
-    op.args = stage.image.config.shell && !stage.image.config.shell->empty()
-                  ? *stage.image.config.shell
-                  : std::vector<std::string>{"/bin/sh", "-c"};
+    op.args = shell_of(stage);
     if (script.kind == parser::Script::Kind::file) {
       op.script = ExecOp::Script{std::string(kScriptDir) + script.name, script.text};
       op.args.push_back(op.script->path);

@@ -28,12 +28,6 @@ std::vector<std::string> EnvList::assignments() const {
   return out;
 }
 
-std::vector<std::string> EnvList::names() const {
-  std::vector<std::string> out;
-  for (const auto& [key, value] : values_) out.push_back(key);
-  return out;
-}
-
 parser::Environment EnvList::environment() const {
   return [this](std::string_view name) { return get(name); };
 }
@@ -74,6 +68,11 @@ StageState* LowerState::find(std::string_view name) const {
 
 std::string expand(const LowerState& state, const StageState& stage, std::string_view word) {
   return parser::process_word(word, stage.env.environment(), state.expansion()).text;
+}
+
+std::vector<std::string> shell_of(const StageState& stage) {
+  const auto& shell = stage.image.config.shell;
+  return shell && !shell->empty() ? *shell : std::vector<std::string>{"/bin/sh", "-c"};
 }
 
 std::string step_name(StageState& stage, const StageCommand& command, const std::string& text) {

@@ -22,8 +22,7 @@ class EnvList {
   void set(std::string_view name, std::string value);
   std::optional<std::string> get(std::string_view name) const;
   std::vector<std::string> assignments() const;  ///< "K=V"
-  std::vector<std::string> names() const;
-  parser::Environment environment() const;  ///< refers to this list
+  parser::Environment environment() const;       ///< refers to this list
 
  private:
   std::vector<std::pair<std::string, std::string>> values_;
@@ -115,6 +114,8 @@ std::vector<std::string> parse_port(const std::string& text);
 
 /// `word` expanded with the stage's variables.
 std::string expand(const LowerState& state, const StageState& stage, std::string_view word);
+/// What the stage wraps shell forms in: its SHELL, or /bin/sh -c.
+std::vector<std::string> shell_of(const StageState& stage);
 /// "[build 2/5] RUN make": the next step's name; counts it.
 std::string step_name(StageState& stage, const StageCommand& command, const std::string& text);
 /// The keyword in upper case, the rest as it is.
