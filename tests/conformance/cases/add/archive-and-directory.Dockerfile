@@ -1,0 +1,2 @@
+FROM busybox
+ADD many/one.tar many /x/

@@ -1,0 +1,3 @@
+FROM users
+USER alice
+ADD many/one.tar /x/

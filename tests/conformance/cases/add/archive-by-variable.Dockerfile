@@ -1,0 +1,4 @@
+#: args WHICH=a.gz
+FROM busybox
+ARG WHICH
+ADD ${WHICH} /x/

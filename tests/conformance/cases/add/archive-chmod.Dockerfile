@@ -1,0 +1,2 @@
+FROM busybox
+ADD --chmod=640 a.tar /x/

@@ -1,0 +1,2 @@
+FROM users
+ADD --chown=alice:staff many/one.tar /x/

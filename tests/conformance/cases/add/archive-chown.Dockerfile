@@ -1,0 +1,2 @@
+FROM busybox
+ADD --chown=7:8 a.tar /x/

@@ -1,0 +1,3 @@
+FROM busybox
+RUN mkdir /x && touch /x/d
+ADD a.tar /x/

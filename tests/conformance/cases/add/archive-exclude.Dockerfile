@@ -1,0 +1,2 @@
+FROM busybox
+ADD --exclude=d/link a.tar /x/

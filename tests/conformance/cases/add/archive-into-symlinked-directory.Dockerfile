@@ -1,0 +1,3 @@
+FROM merged
+ADD many/one.tar /abs/
+ADD many/two.tar.gz /rel

@@ -1,0 +1,2 @@
+FROM busybox
+ADD --link a.tar /x/

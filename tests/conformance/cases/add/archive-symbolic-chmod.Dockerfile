@@ -1,0 +1,2 @@
+FROM busybox
+ADD --chmod=u=rwX,go= a.tar /x/

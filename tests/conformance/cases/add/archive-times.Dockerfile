@@ -1,0 +1,3 @@
+FROM busybox
+ADD times.tar /x/
+#: mtimes x/*

@@ -1,0 +1,4 @@
+FROM busybox
+RUN mkdir /x
+ADD dot.tar /x/
+ADD dot.tar /new/

@@ -1,0 +1,2 @@
+FROM busybox
+ADD single.gz /x/

@@ -1,0 +1,3 @@
+#: fails 3 unknown flag: --from
+FROM busybox
+ADD --from=busybox /bin/sh /x

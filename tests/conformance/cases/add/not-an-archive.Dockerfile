@@ -1,0 +1,3 @@
+FROM busybox
+ADD fake.tar.gz /x/
+ADD plain.txt /y

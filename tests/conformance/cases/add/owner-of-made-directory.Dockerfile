@@ -1,0 +1,3 @@
+FROM busybox
+ADD --chown=7:8 many/one.tar /made/here/
+#: mtimes made/here/one

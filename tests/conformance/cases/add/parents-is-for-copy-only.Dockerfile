@@ -1,0 +1,3 @@
+#: fails 3 unknown flag: --parents
+FROM busybox
+ADD --parents many/one.tar /x/

@@ -1,0 +1,4 @@
+FROM busybox
+WORKDIR /w
+ADD many/one.tar .
+ADD plain.txt sub/

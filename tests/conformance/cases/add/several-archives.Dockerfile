@@ -1,0 +1,2 @@
+FROM busybox
+ADD many/one.tar many/two.tar.gz plain.txt /x/

@@ -1,0 +1,3 @@
+FROM busybox
+ADD --unpack a.gz /x/
+ADD --unpack=true plain.txt /y/

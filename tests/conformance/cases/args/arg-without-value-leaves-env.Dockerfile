@@ -1,0 +1,4 @@
+FROM busybox
+ENV V=env
+ARG V
+RUN echo $V > /out

@@ -1,0 +1,5 @@
+FROM busybox
+ARG V=arg
+ENV V=env
+RUN echo $V > /out
+LABEL v=$V

@@ -1,0 +1,6 @@
+ARG NAME=busybox
+ARG TAG=latest
+ARG FULL=$NAME:${TAG}
+FROM $FULL
+ARG FULL
+RUN echo $FULL > /out

@@ -1,0 +1,4 @@
+FROM busybox
+ARG A=1
+ENV A=2
+RUN echo $A > /out

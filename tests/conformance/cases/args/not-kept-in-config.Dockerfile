@@ -1,0 +1,4 @@
+#: args A=secret
+FROM busybox
+ARG A
+ENV B=$A

@@ -1,0 +1,4 @@
+#: args TARGETARCH=sparc
+FROM busybox
+ARG TARGETARCH
+RUN echo $TARGETARCH > /out

@@ -1,0 +1,3 @@
+FROM busybox
+ARG TARGETARCH=mine
+RUN echo $TARGETARCH > /out

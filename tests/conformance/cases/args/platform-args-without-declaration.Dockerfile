@@ -1,0 +1,3 @@
+FROM busybox
+RUN echo "[$TARGETPLATFORM]" > /out
+LABEL p=$TARGETARCH

@@ -1,0 +1,5 @@
+#: args HTTPS_PROXY=http://127.0.0.1:9
+FROM busybox
+ARG HTTPS_PROXY
+RUN echo "$HTTPS_PROXY" > /out
+ENV P=$HTTPS_PROXY

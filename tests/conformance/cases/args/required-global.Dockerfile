@@ -1,0 +1,3 @@
+#: fails 3 failed to process '\$\{IMAGE:\?needed\}': IMAGE: needed
+ARG IMAGE
+FROM ${IMAGE:?needed}

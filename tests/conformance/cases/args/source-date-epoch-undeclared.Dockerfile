@@ -1,0 +1,3 @@
+#: args SOURCE_DATE_EPOCH=1600000000
+FROM busybox
+RUN echo "[$SOURCE_DATE_EPOCH]" > /out

@@ -1,0 +1,4 @@
+FROM busybox AS one
+FROM busybox
+ARG TARGETSTAGE
+RUN echo "[$TARGETSTAGE]" > /out

@@ -1,0 +1,5 @@
+#: target two
+FROM busybox AS one
+FROM busybox AS two
+ARG TARGETSTAGE
+RUN echo $TARGETSTAGE > /out

@@ -1,0 +1,3 @@
+#: args NOBODY=asked
+FROM busybox
+RUN env | grep -c NOBODY > /out || true

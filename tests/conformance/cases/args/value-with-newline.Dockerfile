@@ -1,0 +1,4 @@
+#: args A=one\ntwo
+FROM busybox
+ARG A
+RUN echo "$A" > /out

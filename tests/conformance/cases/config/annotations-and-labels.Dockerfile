@@ -1,0 +1,6 @@
+#: annotation org.example.a=b
+#: label org.example.a=label
+FROM scratch
+COPY <<EOF /f
+x
+EOF

@@ -1,0 +1,3 @@
+#: annotation org.example.a=b other="two words"
+FROM busybox
+RUN true

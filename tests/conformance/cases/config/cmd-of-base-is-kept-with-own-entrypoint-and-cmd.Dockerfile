@@ -1,0 +1,3 @@
+FROM configured
+ENTRYPOINT ["own"]
+CMD ["own"]

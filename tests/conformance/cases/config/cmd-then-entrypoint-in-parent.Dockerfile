@@ -1,0 +1,5 @@
+FROM busybox AS one
+CMD ["parent"]
+ENTRYPOINT ["/entry"]
+FROM one
+RUN true

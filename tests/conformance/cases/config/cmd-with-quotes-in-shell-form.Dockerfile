@@ -1,0 +1,3 @@
+FROM busybox
+CMD echo "a  b" 'c' \
+    && echo d

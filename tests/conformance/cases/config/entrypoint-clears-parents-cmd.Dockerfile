@@ -1,0 +1,4 @@
+FROM busybox AS one
+CMD ["parent"]
+FROM one
+ENTRYPOINT ["/entry"]

@@ -1,0 +1,4 @@
+FROM configured
+USER 0
+ENTRYPOINT ["/bin/false"]
+RUN echo x > /out

@@ -1,0 +1,3 @@
+FROM configured
+ENTRYPOINT []
+CMD ["x"]

@@ -1,0 +1,3 @@
+FROM busybox
+ENV X=1
+ENTRYPOINT ["sh", "-c", "echo $X"]

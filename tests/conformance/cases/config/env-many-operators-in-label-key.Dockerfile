@@ -1,0 +1,2 @@
+FROM busybox
+LABEL "quoted key"=v 'single key'="w" esc\ key=x

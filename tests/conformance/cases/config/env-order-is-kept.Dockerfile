@@ -1,0 +1,5 @@
+FROM busybox
+ENV Z=1
+ENV A=2
+ENV M=3
+ENV Z=4

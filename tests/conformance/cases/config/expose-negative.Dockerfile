@@ -1,0 +1,3 @@
+#: fails 3 invalid containerPort: -1
+FROM busybox
+EXPOSE -1

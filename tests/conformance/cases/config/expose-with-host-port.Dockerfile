@@ -1,0 +1,3 @@
+# The host's port is dropped.
+FROM busybox
+EXPOSE 8080:80

@@ -1,0 +1,3 @@
+#: fails 3 invalid value for --retries: 'many'
+FROM busybox
+HEALTHCHECK --retries=many CMD x

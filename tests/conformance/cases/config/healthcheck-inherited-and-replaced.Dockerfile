@@ -1,0 +1,2 @@
+FROM configured
+HEALTHCHECK --timeout=1s CMD new

@@ -1,0 +1,2 @@
+FROM busybox
+HEALTHCHECK CMD curl -f http://localhost/ || exit 1

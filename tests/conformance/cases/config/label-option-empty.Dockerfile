@@ -1,0 +1,3 @@
+#: label empty=
+FROM busybox
+LABEL other=x

@@ -1,0 +1,3 @@
+#: label cli=yes over=cli
+FROM busybox
+LABEL over=file

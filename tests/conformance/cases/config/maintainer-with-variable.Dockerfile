@@ -1,0 +1,3 @@
+FROM busybox
+ENV WHO=me
+MAINTAINER $WHO

@@ -1,0 +1,2 @@
+FROM no-config
+RUN env | sort | grep -v -e OTEL -e TRACEPARENT > /out; pwd > /pwd

@@ -1,0 +1,2 @@
+FROM no-path
+RUN echo $PATH > /out

@@ -1,0 +1,2 @@
+#: differs config.history: lade writes an empty list, BuildKit null
+FROM scratch

@@ -1,0 +1,3 @@
+FROM busybox
+ONBUILD   run   echo  x
+ONBUILD workdir /x

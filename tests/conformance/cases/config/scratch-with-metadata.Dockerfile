@@ -1,0 +1,4 @@
+FROM scratch
+ENV A=1
+LABEL x=y
+CMD ["/x"]

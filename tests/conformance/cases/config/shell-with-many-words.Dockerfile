@@ -1,0 +1,4 @@
+FROM busybox
+SHELL ["/bin/busybox", "sh", "-e", "-u", "-c"]
+RUN echo x > /out
+CMD run

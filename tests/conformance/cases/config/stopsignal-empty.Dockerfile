@@ -1,0 +1,4 @@
+#: fails 4 invalid signal: 
+FROM busybox
+ENV S=
+STOPSIGNAL $S

@@ -1,0 +1,2 @@
+FROM configured
+USER root

@@ -1,0 +1,3 @@
+FROM odd
+WORKDIR /odd/sticky
+RUN touch x

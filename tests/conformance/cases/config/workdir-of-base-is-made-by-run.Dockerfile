@@ -1,0 +1,3 @@
+FROM configured
+USER 0
+RUN pwd > /out; ls -ld /srv | cut -c1-10 >> /out

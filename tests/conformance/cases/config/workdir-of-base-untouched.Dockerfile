@@ -1,0 +1,5 @@
+FROM configured
+USER 0
+COPY <<EOF rel
+x
+EOF

@@ -1,0 +1,4 @@
+FROM busybox
+WORKDIR "/quoted dir"
+WORKDIR '/single'
+RUN pwd > /out

@@ -1,0 +1,3 @@
+#: context patterns
+FROM busybox
+COPY #odd /x/

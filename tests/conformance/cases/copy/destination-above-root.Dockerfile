@@ -1,0 +1,3 @@
+FROM busybox
+COPY a.txt ../../../up
+COPY a.txt /x/../../y

@@ -1,0 +1,4 @@
+FROM busybox
+WORKDIR /a/b
+COPY a.txt ..
+COPY b.txt ../..

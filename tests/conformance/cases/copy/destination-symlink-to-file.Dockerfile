@@ -1,0 +1,2 @@
+FROM merged
+COPY a.txt /file-link

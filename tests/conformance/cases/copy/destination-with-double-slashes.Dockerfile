@@ -1,0 +1,3 @@
+FROM busybox
+COPY a.txt //x//y//
+COPY b.txt /z//w

@@ -1,0 +1,3 @@
+FROM merged
+COPY dir /abs
+COPY dir2 /rel/

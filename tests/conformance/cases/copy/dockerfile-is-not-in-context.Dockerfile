@@ -1,0 +1,3 @@
+#: fails 3 "/Dockerfile" not found in the build context
+FROM busybox
+COPY Dockerfile /x

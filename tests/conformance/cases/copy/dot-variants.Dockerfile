@@ -1,0 +1,4 @@
+FROM busybox
+COPY ./ /one/
+COPY dir/. /two
+COPY ./dir2/./ /three/

@@ -1,0 +1,3 @@
+FROM busybox
+RUN mkdir -p /d/a.txt
+COPY a.txt /d/a.txt

@@ -1,0 +1,3 @@
+#: context special
+FROM busybox
+COPY all/fifo /f

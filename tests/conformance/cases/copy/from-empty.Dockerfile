@@ -1,0 +1,3 @@
+#: fails 3 "/etc/passwd" not found in the build context
+FROM busybox
+COPY --from= /etc/passwd /x

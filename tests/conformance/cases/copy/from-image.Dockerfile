@@ -1,0 +1,3 @@
+FROM busybox
+COPY --from=other /opt/other /x
+COPY --from=other:latest /opt /y

@@ -1,0 +1,3 @@
+#: context links
+FROM busybox
+COPY hard /x

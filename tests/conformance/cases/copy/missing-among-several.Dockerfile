@@ -1,0 +1,3 @@
+#: fails 3 "/missing" not found in the build context
+FROM busybox
+COPY a.txt missing b.txt /x/

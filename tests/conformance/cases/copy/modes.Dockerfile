@@ -1,0 +1,4 @@
+#: context special
+FROM busybox
+COPY modes /modes
+COPY modes/setuid modes/none /named/

@@ -1,0 +1,3 @@
+#: fails 3 "/with" not found in the build context
+FROM busybox
+COPY with\ space.txt /esc\ aped

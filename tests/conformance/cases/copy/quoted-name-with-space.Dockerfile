@@ -1,0 +1,3 @@
+#: fails 3 failed to process '"with': unexpected end of statement while looking
+FROM busybox
+COPY "with space.txt" /quoted/

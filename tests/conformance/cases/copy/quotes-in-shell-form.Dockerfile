@@ -1,0 +1,3 @@
+FROM busybox
+COPY "a.txt" '/single'
+COPY a"."txt /mid"dle"

@@ -1,0 +1,4 @@
+FROM scratch AS s
+COPY dir /
+FROM scratch
+COPY --from=s / /

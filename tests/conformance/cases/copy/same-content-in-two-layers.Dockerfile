@@ -1,0 +1,3 @@
+FROM busybox
+RUN echo a > /x
+COPY a.txt /x

@@ -1,0 +1,2 @@
+FROM busybox
+COPY dir/two.txt dir2/two.txt /x/

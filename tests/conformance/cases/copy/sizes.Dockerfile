@@ -1,0 +1,3 @@
+#: context special
+FROM busybox
+COPY empty big sparse /x/

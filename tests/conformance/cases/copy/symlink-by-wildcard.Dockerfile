@@ -1,0 +1,4 @@
+#: context links
+FROM busybox
+COPY to-f* /x/
+COPY tree/di* /y/

@@ -1,0 +1,4 @@
+#: context links
+FROM busybox
+COPY tree /x
+COPY . /all/

@@ -1,0 +1,4 @@
+#: context links
+FROM busybox
+COPY tree /t
+COPY real/file /t/up

@@ -1,0 +1,4 @@
+#: context patterns
+FROM busybox
+COPY src/*/y /x/
+COPY */deep /y/

@@ -1,0 +1,3 @@
+FROM busybox AS s
+FROM busybox
+COPY --from=s /nothing* /x/

@@ -1,0 +1,4 @@
+#: context patterns
+FROM busybox
+COPY src/x/* /x/
+COPY src/x/.* /y/

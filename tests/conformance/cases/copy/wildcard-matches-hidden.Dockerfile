@@ -1,0 +1,3 @@
+FROM busybox
+COPY dir/* /x/
+COPY .h* /y/

@@ -1,0 +1,3 @@
+FROM busybox
+COPY nothing* /x/
+COPY a.txt none?.md /y/

@@ -1,0 +1,3 @@
+FROM busybox
+COPY --chmod=a-x dir /d
+COPY --chmod=o+w dir2 /e

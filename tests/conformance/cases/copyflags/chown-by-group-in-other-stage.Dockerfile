@@ -1,0 +1,4 @@
+FROM users AS s
+RUN touch /f
+FROM busybox
+COPY --from=s --chown=nobody /f /f

@@ -1,0 +1,3 @@
+#: context special
+FROM busybox
+COPY --chown=5:5 modes /m

@@ -1,0 +1,4 @@
+FROM users
+USER alice
+COPY a.txt /a
+COPY --chown=bob b.txt /b

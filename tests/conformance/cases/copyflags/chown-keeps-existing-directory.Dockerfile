@@ -1,0 +1,3 @@
+FROM busybox
+RUN mkdir /d
+COPY --chown=12:34 dir /d

@@ -1,0 +1,2 @@
+FROM users
+COPY --chown=77:88 a.txt /a

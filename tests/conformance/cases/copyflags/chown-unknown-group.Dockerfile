@@ -1,0 +1,2 @@
+FROM users
+COPY --chown=alice:nogrouphere a.txt /a

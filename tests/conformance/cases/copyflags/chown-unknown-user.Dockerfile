@@ -1,0 +1,2 @@
+FROM users
+COPY --chown=nobodyhere a.txt /a

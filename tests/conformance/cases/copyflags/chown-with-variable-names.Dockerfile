@@ -1,0 +1,5 @@
+#: args WHO=alice
+FROM users
+ARG WHO
+ARG GRP=staff
+COPY --chown=${WHO}:${GRP} a.txt /a

@@ -1,0 +1,3 @@
+FROM busybox
+RUN touch /f
+COPY --link dir /f

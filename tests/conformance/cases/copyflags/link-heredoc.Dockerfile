@@ -1,0 +1,4 @@
+FROM busybox
+COPY --link <<EOF /h/f
+text
+EOF

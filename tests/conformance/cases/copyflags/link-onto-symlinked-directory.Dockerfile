@@ -1,0 +1,2 @@
+FROM merged
+COPY --link dir /rel

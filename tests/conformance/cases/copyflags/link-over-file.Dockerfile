@@ -1,0 +1,3 @@
+FROM busybox
+RUN echo old > /f
+COPY --link a.txt /f

@@ -1,0 +1,4 @@
+#: context links
+FROM busybox
+COPY --link to-file /x
+COPY --link tree /t

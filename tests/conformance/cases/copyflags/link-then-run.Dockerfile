@@ -1,0 +1,3 @@
+FROM busybox
+COPY --link dir /d
+RUN rm /d/one && touch /d/new

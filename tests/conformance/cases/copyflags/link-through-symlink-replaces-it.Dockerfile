@@ -1,0 +1,3 @@
+#: mtimes abs/a.txt
+FROM merged
+COPY --link a.txt /abs/

@@ -1,0 +1,4 @@
+FROM busybox
+WORKDIR /w
+COPY --link a.txt .
+COPY --link a.txt sub/x

@@ -1,0 +1,4 @@
+FROM busybox
+COPY --link a.txt /a
+COPY --link dir /d
+COPY --link a.txt b.txt /etc/

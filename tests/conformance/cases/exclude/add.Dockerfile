@@ -1,0 +1,2 @@
+FROM busybox
+ADD --exclude=*.go --exclude=.git . /x/

@@ -1,0 +1,3 @@
+#: fails 3 malformed pattern '\[a-': unclosed class
+FROM busybox
+COPY --exclude=[a- . /x/

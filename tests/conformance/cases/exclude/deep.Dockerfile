@@ -1,0 +1,3 @@
+FROM busybox
+COPY --exclude=**/*.txt . /x/
+COPY --exclude=src/x/** . /y/

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --exclude=docs/* --exclude=!docs/a.md . /x/

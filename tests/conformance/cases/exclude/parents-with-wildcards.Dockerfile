@@ -1,0 +1,3 @@
+#: context ignored
+FROM busybox
+COPY --parents --exclude=a/b a /x/

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --exclude=*.go --exclude=docs --exclude=**/node_modules . /x/

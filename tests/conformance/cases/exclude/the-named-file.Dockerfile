@@ -1,0 +1,2 @@
+FROM busybox
+COPY --exclude=README.md README.md /x/

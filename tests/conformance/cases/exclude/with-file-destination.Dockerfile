@@ -1,0 +1,3 @@
+#: context ignored
+FROM busybox
+COPY --exclude=nothing x.log /renamed

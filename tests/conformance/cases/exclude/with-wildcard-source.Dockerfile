@@ -1,0 +1,2 @@
+FROM busybox
+COPY --exclude=*_test.go *.go /x/

@@ -1,0 +1,3 @@
+FROM busybox
+ENV D=/there
+ADD a.txt $D/

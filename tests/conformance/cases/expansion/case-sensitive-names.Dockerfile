@@ -1,0 +1,3 @@
+FROM busybox
+ENV v=lower V=upper
+ENV A=$v B=$V

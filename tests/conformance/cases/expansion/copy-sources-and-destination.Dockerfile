@@ -1,0 +1,4 @@
+FROM busybox
+ARG F=a EXT=txt D=/dst
+COPY $F.$EXT ${D}/
+COPY ["${F}.txt", "$D/json"]

@@ -1,0 +1,3 @@
+#: fails 3 failed to process '\$\{\}': syntax error: bad substitution
+FROM busybox
+ENV A=${}

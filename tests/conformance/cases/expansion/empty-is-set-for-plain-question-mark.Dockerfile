@@ -1,0 +1,3 @@
+FROM busybox
+ENV EMPTY=
+ENV A=x${EMPTY?must-be-set}

@@ -1,0 +1,4 @@
+FROM busybox
+ENV PATH=/mine:$PATH
+ENV PATH=$PATH:/last
+RUN echo $PATH > /out

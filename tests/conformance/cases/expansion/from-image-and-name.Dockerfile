@@ -1,0 +1,5 @@
+#: args IMAGE=busybox
+ARG IMAGE=nothing
+ARG STAGE=base
+FROM ${IMAGE}:${TAG:-latest} AS base
+RUN echo x > /out

@@ -1,0 +1,3 @@
+FROM busybox
+ENV V=x
+HEALTHCHECK CMD echo $V

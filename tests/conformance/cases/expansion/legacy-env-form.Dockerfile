@@ -1,0 +1,3 @@
+FROM busybox
+ENV V val with  spaces
+ENV A   $V "quoted" 'single' \$V

@@ -1,0 +1,3 @@
+FROM busybox
+ENV A='$B' B=bee
+ENV C=$A

@@ -1,0 +1,3 @@
+FROM busybox
+ENV V="80 81"
+EXPOSE $V

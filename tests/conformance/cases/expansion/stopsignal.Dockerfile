@@ -1,0 +1,3 @@
+FROM busybox
+ARG S=SIGQUIT
+STOPSIGNAL $S

@@ -1,0 +1,4 @@
+FROM busybox
+ENV D=/data
+VOLUME $D ${D}2
+VOLUME ["$D/json"]

@@ -1,0 +1,5 @@
+#: args HTTP={http}
+#: context copy
+FROM busybox
+ARG HTTP
+ADD a.txt ${HTTP}/repo.git /x/

@@ -1,0 +1,5 @@
+#: fails 3 failed to process .*unclosed
+FROM busybox
+COPY <<EOF /f
+${unclosed
+EOF

@@ -1,0 +1,4 @@
+FROM busybox
+COPY <<EOF /f
+no carriage return
+EOF

@@ -1,0 +1,5 @@
+FROM busybox
+COPY <<EOF /f
+EOF 
+ EOF
+EOF

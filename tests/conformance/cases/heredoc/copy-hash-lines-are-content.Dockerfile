@@ -1,0 +1,7 @@
+FROM busybox
+COPY <<EOF /f
+# a comment?
+# no
+
+FROM nothing
+EOF

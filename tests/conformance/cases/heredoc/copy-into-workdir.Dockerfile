@@ -1,0 +1,5 @@
+FROM busybox
+WORKDIR /w
+COPY <<EOF f
+x
+EOF

@@ -1,0 +1,5 @@
+FROM busybox
+COPY <<EOF /dir/file
+line
+  indented
+EOF

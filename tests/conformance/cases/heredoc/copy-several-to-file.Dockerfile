@@ -1,0 +1,6 @@
+FROM busybox
+COPY <<A <<B /f
+a
+A
+b
+B

@@ -1,0 +1,6 @@
+FROM busybox
+COPY <<-EOF /f
+	one
+		two
+	  mixed
+	EOF

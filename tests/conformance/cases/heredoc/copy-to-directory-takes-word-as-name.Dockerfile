@@ -1,0 +1,4 @@
+FROM busybox
+COPY <<robots.txt /www/
+x
+robots.txt

@@ -1,0 +1,4 @@
+FROM busybox
+RUN sh <<EOF
+echo $0 > /out
+EOF

@@ -1,0 +1,2 @@
+FROM busybox
+RUN ["sh", "-c", "cat <<EOF > /out\nx\nEOF\n"]

@@ -1,0 +1,5 @@
+FROM busybox
+ENV V=x
+RUN <<"EOF"
+echo $V > /out
+EOF

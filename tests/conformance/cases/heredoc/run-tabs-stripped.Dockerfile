@@ -1,0 +1,5 @@
+FROM busybox
+RUN <<-EOF
+	echo tab > /out
+		echo two tabs >> /out
+	EOF

@@ -1,0 +1,6 @@
+FROM busybox
+RUN true && \
+  cat <<EOF > /out
+text \
+continued
+EOF

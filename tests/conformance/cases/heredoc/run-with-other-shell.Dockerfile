@@ -1,0 +1,5 @@
+FROM busybox
+SHELL ["/bin/sh", "-ec"]
+RUN <<EOF
+echo x > /out
+EOF

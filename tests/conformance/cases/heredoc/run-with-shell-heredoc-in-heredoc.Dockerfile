@@ -1,0 +1,6 @@
+FROM busybox
+RUN <<OUTER
+cat <<INNER > /out
+inner
+INNER
+OUTER

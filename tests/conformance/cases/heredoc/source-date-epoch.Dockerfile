@@ -1,0 +1,5 @@
+#: args SOURCE_DATE_EPOCH=1500000000
+FROM busybox
+COPY <<EOF /f
+x
+EOF

@@ -1,0 +1,5 @@
+#: fails 4 unknown instruction: 'x'
+FROM busybox
+ENV A=<<EOF
+x
+EOF

@@ -1,0 +1,5 @@
+#: args HTTP={http}
+#: fails 5 digest|checksum
+FROM busybox
+ARG HTTP
+ADD --checksum=sha256:0000000000000000000000000000000000000000000000000000000000000000 ${HTTP}/hello.txt /x

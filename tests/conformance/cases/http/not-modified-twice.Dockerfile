@@ -1,0 +1,5 @@
+#: args HTTP={http}
+FROM busybox
+ARG HTTP
+ADD ${HTTP}/hello.txt /one
+ADD ${HTTP}/hello.txt /two

@@ -1,0 +1,4 @@
+#: file .dockerignore [a-\n
+#: fails - malformed pattern '\[a-': unclosed class
+FROM busybox
+COPY . /x

@@ -1,0 +1,4 @@
+#: context ignored
+#: file .dockerignore Sub\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore x[0-9]\n[!.]env\n
+FROM busybox
+COPY . /x

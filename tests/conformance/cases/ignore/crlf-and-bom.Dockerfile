@@ -1,0 +1,3 @@
+#: file .dockerignore README.md\r\ndocs\r\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore ../README.md\n../../docs\n
+FROM busybox
+COPY . /x

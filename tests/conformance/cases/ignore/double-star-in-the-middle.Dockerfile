@@ -1,0 +1,3 @@
+#: file .dockerignore src/**/z.go\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore **/*.md\n**/node_modules\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore \\\\#odd\n\\\\!bang\nwith space\n
+FROM busybox
+COPY . /x

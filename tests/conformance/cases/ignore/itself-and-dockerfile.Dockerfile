@@ -1,0 +1,4 @@
+#: file .dockerignore .dockerignore\nDockerfile\n
+#: file Dockerfile FROM busybox\n
+FROM busybox
+COPY . /x

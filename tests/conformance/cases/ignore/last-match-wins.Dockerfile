@@ -1,0 +1,3 @@
+#: file .dockerignore *.go\n!a.go\na.go\n!a*.go\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore */*.md\n*/deep\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,4 @@
+#: context ignored
+#: file .dockerignore x.log\nvoi\n
+FROM busybox
+COPY . /x

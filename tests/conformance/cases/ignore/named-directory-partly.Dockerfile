@@ -1,0 +1,3 @@
+#: file .dockerignore docs/*.md\n
+FROM busybox
+COPY docs /x

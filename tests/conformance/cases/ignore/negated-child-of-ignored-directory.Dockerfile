@@ -1,0 +1,3 @@
+#: file .dockerignore src\n!src/x/y/z.go\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,4 @@
+#: context ignored
+#: file .dockerignore sub
+FROM busybox
+COPY . /x

@@ -1,0 +1,4 @@
+#: named extra=patterns
+#: file .dockerignore docs\n
+FROM busybox
+COPY --from=extra . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore .\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,4 @@
+#: context ignored
+#: file .dockerignore **/*\n!x.log\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,4 @@
+#: context ignored
+#: file .dockerignore link\nlink/b\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore src/**\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,3 @@
+#: file .dockerignore docs/\nREADME.md/\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,4 @@
+#: context ignored
+#: file .dockerignore x.log\n
+FROM busybox
+COPY x* /x/

@@ -1,0 +1,3 @@
+#: file .dockerignore a*.go\n
+FROM busybox
+COPY *.go /x/

@@ -1,0 +1,3 @@
+#: file .dockerignore *.go\ndocs/*.md\nx?\n
+FROM busybox
+COPY . /x

@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=from=other,source=/opt/other,target=/o cat /o > /out

@@ -1,0 +1,3 @@
+#: named extra=links
+FROM busybox
+RUN --mount=from=extra,target=/m find /m | sort > /out

@@ -1,0 +1,3 @@
+FROM busybox
+WORKDIR /src
+RUN --mount=target=. ls > /out

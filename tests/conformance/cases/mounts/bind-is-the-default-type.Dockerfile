@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=target=/m cat /m/a.txt > /out

@@ -1,0 +1,3 @@
+#: fails 3 "/missing" not found
+FROM busybox
+RUN --mount=source=missing,target=/m true

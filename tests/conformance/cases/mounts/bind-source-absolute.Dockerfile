@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=source=/dir,target=/m ls -a /m > /out

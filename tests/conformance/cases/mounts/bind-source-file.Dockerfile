@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=source=dir/one,target=/m cat /m > /out

@@ -1,0 +1,3 @@
+#: context links
+FROM busybox
+RUN --mount=source=to-dir,target=/m ls /m > /out

@@ -1,0 +1,3 @@
+FROM busybox
+WORKDIR /w
+RUN --mount=target=sub ls sub > out

@@ -1,0 +1,2 @@
+FROM merged
+RUN --mount=target=/abs/m ls /real/m > /out

@@ -1,0 +1,3 @@
+#: fails 3 invalid value for uid: 'alice'
+FROM busybox
+RUN --mount=type=cache,target=/c,uid=alice true

@@ -1,0 +1,3 @@
+#: fails 3 invalid reference format: 'Not_A/Valid:Name!': 'Not_A' is no valid
+FROM busybox
+RUN --mount=from=Not_A/Valid:Name!,target=/m true

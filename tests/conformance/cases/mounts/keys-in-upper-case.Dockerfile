@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=TYPE=tmpfs,TARGET=/t ls -a /t > /out

@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=target=/m ["cp", "/m/a.txt", "/out"]

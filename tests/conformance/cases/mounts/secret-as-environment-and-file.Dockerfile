@@ -1,0 +1,3 @@
+#: secret mine=both
+FROM busybox
+RUN --mount=type=secret,id=mine,env=TOKEN,target=/token (echo "$TOKEN"; cat /token) > /out

@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=type=ssh echo "[$SSH_AUTH_SOCK]" > /out

@@ -1,0 +1,3 @@
+#: fails 3 invalid value for size: 'many'
+FROM busybox
+RUN --mount=type=tmpfs,target=/t,size=many true

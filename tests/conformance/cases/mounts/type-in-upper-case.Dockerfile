@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=type=TMPFS,target=/t ls -a /t > /out

@@ -1,0 +1,3 @@
+#: fails 3 unsupported mount type 'volume'
+FROM busybox
+RUN --mount=type=volume,target=/m true

@@ -1,0 +1,3 @@
+#: args WHO=cli
+#: file hello.txt hello\n
+FROM onbuild

@@ -1,0 +1,2 @@
+FROM onbuild-from
+# It needs: other

@@ -1,0 +1,2 @@
+#: fails 2 exit code: 9
+FROM onbuild-bad

@@ -1,0 +1,3 @@
+#: context ignored
+FROM users
+COPY --parents --chown=alice a/b/c/d /x/

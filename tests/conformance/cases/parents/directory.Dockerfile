@@ -1,0 +1,3 @@
+FROM busybox
+COPY --parents dir/sub /x/
+#: mtimes x/dir/sub/three.txt

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --parents --exclude=**/*.txt dir /x/

@@ -1,0 +1,4 @@
+FROM busybox
+COPY --parents <<EOF /x/
+text
+EOF

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --parents dir/one dir/void /x/

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --parents --link dir/sub/three.txt /x/

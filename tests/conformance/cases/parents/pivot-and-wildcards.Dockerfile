@@ -1,0 +1,3 @@
+FROM busybox
+COPY --parents ./dir/./**/*.txt /x/
+COPY --parents dir/./*/deep /y/

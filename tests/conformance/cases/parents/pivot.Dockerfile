@@ -1,0 +1,3 @@
+FROM busybox
+COPY --parents ./dir/./sub/deep/four /x/
+COPY --parents dir/sub/./deep /y/

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --parents dir/sub/three.txt a.txt /x/

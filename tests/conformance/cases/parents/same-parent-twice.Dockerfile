@@ -1,0 +1,3 @@
+#: context ignored
+FROM busybox
+COPY --parents a/x.log a/b/x.log a/b/c/d /x/

@@ -1,0 +1,3 @@
+#: context links
+FROM busybox
+COPY --parents tree/up tree/dir hard /x/

@@ -1,0 +1,3 @@
+#: context ignored
+FROM busybox
+COPY --parents a/./b/./c/d /x/

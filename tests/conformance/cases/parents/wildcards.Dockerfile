@@ -1,0 +1,4 @@
+FROM busybox
+COPY --parents dir*/*.txt /x/
+COPY --parents **/*.txt /y/
+COPY --parents dir/**/four /z/

@@ -1,0 +1,2 @@
+FROM busybox
+RUN (sleep 100; touch /late) & echo started > /out

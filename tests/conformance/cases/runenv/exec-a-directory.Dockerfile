@@ -1,0 +1,3 @@
+#: fails 3 exec: "/etc": is a directory
+FROM busybox
+RUN ["/etc"]

@@ -1,0 +1,2 @@
+FROM busybox
+RUN ["sh", "-c", "echo \"$#[$1]\" > /out", "x", ""]

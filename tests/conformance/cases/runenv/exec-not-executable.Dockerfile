@@ -1,0 +1,3 @@
+#: fails 3 exec: "/etc/passwd": permission denied
+FROM busybox
+RUN ["/etc/passwd"]

@@ -1,0 +1,2 @@
+FROM busybox
+RUN ulimit -n > /out; ulimit -u >> /out; ulimit -c >> /out

@@ -1,0 +1,3 @@
+FROM busybox
+USER 12345
+RUN echo "[$HOME]" > /tmp/out

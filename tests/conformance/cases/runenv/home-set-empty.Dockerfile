@@ -1,0 +1,3 @@
+FROM busybox
+ENV HOME=
+RUN echo "[$HOME]" > /out

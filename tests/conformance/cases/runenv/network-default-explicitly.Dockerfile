@@ -1,0 +1,2 @@
+FROM busybox
+RUN --network=default echo x > /out

@@ -1,0 +1,3 @@
+#: allow network.host
+FROM busybox
+RUN --network=host echo x > /out

@@ -1,0 +1,2 @@
+FROM busybox
+RUN ls /proc/self/fd | wc -l > /out

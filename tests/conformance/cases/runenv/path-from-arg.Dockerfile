@@ -1,0 +1,3 @@
+FROM busybox
+ARG PATH=/bin
+RUN echo $PATH > /out

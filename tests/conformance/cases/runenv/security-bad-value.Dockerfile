@@ -1,0 +1,3 @@
+#: fails 3 security 'loose' is not valid: it must be sandbox or insecure
+FROM busybox
+RUN --security=loose true

@@ -1,0 +1,2 @@
+FROM busybox
+RUN --security=sandbox grep CapEff /proc/self/status > /out

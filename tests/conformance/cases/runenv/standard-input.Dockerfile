@@ -1,0 +1,2 @@
+FROM busybox
+RUN cat > /out; wc -c < /out > /count

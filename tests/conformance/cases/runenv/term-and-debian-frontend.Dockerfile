@@ -1,0 +1,2 @@
+FROM debian
+RUN echo "[$TERM][$DEBIAN_FRONTEND][$HOSTNAME]" > /out

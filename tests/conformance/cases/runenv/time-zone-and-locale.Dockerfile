@@ -1,0 +1,2 @@
+FROM busybox
+RUN date +%Z > /out; echo "[$LANG$LC_ALL$TZ$TERM]" >> /out

@@ -1,0 +1,4 @@
+FROM busybox
+ENV PWD=/wrong OLDPWD=/x
+WORKDIR /w
+RUN echo $PWD > /out

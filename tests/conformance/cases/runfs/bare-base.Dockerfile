@@ -1,0 +1,2 @@
+FROM bare
+RUN touch /f

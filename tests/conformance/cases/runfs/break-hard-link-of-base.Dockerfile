@@ -1,0 +1,2 @@
+FROM odd
+RUN echo appended >> /odd/two

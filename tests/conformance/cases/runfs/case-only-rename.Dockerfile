@@ -1,0 +1,3 @@
+FROM busybox
+RUN echo x > /name
+RUN mv /name /NAME

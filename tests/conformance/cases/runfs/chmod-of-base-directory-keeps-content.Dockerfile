@@ -1,0 +1,2 @@
+FROM odd
+RUN chmod 700 /odd

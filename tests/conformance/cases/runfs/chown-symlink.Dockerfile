@@ -1,0 +1,2 @@
+FROM merged
+RUN chown -h 7:8 /abs

@@ -1,0 +1,2 @@
+FROM odd
+RUN cp -a /odd /copy

@@ -1,0 +1,3 @@
+FROM busybox
+WORKDIR /gone
+RUN rmdir /gone && touch /after

@@ -1,0 +1,2 @@
+FROM debian
+RUN cp /bin/true /cap && (setcap cap_net_raw+ep /cap || true)

@@ -1,0 +1,2 @@
+FROM odd
+RUN rm /odd/one && mkfifo /odd/one

@@ -1,0 +1,3 @@
+FROM busybox
+RUN --mount=type=cache,id=kp,target=/c/d touch /c/beside
+RUN --mount=type=bind,target=/etc/m true

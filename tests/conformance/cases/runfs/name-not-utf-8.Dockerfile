@@ -1,0 +1,2 @@
+FROM busybox
+RUN touch "$(printf '/b\377d')"

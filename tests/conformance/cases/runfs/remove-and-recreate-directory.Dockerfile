@@ -1,0 +1,2 @@
+FROM odd
+RUN rm -r /odd && mkdir /odd && touch /odd/new

@@ -1,0 +1,2 @@
+FROM odd
+RUN rm -r /odd

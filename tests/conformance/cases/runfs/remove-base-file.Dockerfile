@@ -1,0 +1,2 @@
+FROM busybox
+RUN rm /bin/wget /etc/group

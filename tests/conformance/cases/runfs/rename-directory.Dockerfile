@@ -1,0 +1,2 @@
+FROM odd
+RUN mv /odd/dir /odd/moved

@@ -1,0 +1,2 @@
+FROM odd
+RUN rm -r /odd/dir && echo file > /odd/dir

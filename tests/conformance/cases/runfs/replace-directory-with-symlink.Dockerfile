@@ -1,0 +1,2 @@
+FROM merged
+RUN rm -r /real && ln -s /etc /real

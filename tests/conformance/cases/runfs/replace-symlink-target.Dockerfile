@@ -1,0 +1,2 @@
+FROM merged
+RUN rm /rel && ln -s etc /rel

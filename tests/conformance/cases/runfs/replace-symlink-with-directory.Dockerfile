@@ -1,0 +1,2 @@
+FROM merged
+RUN rm /abs && mkdir /abs && touch /abs/x

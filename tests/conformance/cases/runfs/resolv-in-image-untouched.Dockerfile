@@ -1,0 +1,2 @@
+FROM merged
+RUN ls /etc | sort > /list

@@ -1,0 +1,2 @@
+FROM odd
+RUN : > /odd/three2; : > /odd/one

@@ -1,0 +1,3 @@
+FROM busybox
+RUN rm -r /tmp
+RUN mkdir -m 700 /tmp && touch /tmp/x

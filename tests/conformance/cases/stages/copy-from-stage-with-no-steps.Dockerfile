@@ -1,0 +1,3 @@
+FROM busybox AS plain
+FROM scratch
+COPY --from=plain /etc /etc

@@ -1,0 +1,3 @@
+#: fails 3 library/0
+FROM busybox
+FROM 0

@@ -1,0 +1,6 @@
+FROM scratch AS s
+COPY <<EOF /f
+x
+EOF
+FROM s
+LABEL a=1

@@ -1,0 +1,15 @@
+FROM busybox AS base
+ENV A=1
+LABEL l=1
+USER 5
+WORKDIR /tmp
+EXPOSE 1
+VOLUME /v
+STOPSIGNAL 3
+SHELL ["/bin/sh", "-ec"]
+HEALTHCHECK CMD x
+ENTRYPOINT ["e"]
+CMD ["c"]
+ONBUILD LABEL t=1
+MAINTAINER m
+FROM base

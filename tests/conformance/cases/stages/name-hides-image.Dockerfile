@@ -1,0 +1,3 @@
+FROM other AS busybox2
+RUN echo x > /x
+FROM busybox2

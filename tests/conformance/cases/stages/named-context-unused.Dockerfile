@@ -1,0 +1,3 @@
+#: named nobody=copy
+FROM busybox
+RUN true

@@ -1,0 +1,3 @@
+FROM busybox AS one
+COPY missing-file /
+FROM busybox

@@ -1,0 +1,4 @@
+#: platform linux/arm64
+FROM platforms
+COPY --from=platforms /arch /copied
+LABEL a=1

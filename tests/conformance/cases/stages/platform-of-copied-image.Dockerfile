@@ -1,0 +1,3 @@
+#: platform linux/arm64
+FROM scratch
+COPY --from=platforms /arch /arch

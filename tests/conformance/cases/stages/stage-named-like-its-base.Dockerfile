@@ -1,0 +1,2 @@
+FROM other AS other
+RUN ls /opt > /x

@@ -1,0 +1,3 @@
+# syntax = docker/dockerfile:1.7-labs
+FROM busybox
+RUN echo x > /x

@@ -1,0 +1,3 @@
+#: target 7
+#: fails - target stage "7" could not be found
+FROM busybox

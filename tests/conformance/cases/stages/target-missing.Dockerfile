@@ -1,0 +1,3 @@
+#: target nothere
+#: fails - target stage "nothere" could not be found
+FROM busybox AS one

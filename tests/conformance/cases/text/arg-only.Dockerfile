@@ -1,0 +1,2 @@
+#: fails 2 dockerfile contains no stages to build
+ARG A=1

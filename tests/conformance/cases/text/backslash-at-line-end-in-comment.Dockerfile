@@ -1,0 +1,3 @@
+FROM busybox
+# a comment does not continue \
+RUN echo x > /out

@@ -1,0 +1,4 @@
+#: context copy
+FROM busybox
+COPY --link=false a.txt /one
+COPY --link=true a.txt /two

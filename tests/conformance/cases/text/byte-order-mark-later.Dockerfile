@@ -1,0 +1,3 @@
+#: fails 3 unknown instruction: '﻿RUN'
+FROM busybox
+﻿RUN true

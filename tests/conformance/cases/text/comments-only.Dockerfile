@@ -1,0 +1,2 @@
+#: fails - file with no instructions
+# nothing else here

@@ -1,0 +1,7 @@
+FROM busybox
+RUN ec\
+ho joi\
+ned > /out
+ENV LO\
+NG=va\
+lue

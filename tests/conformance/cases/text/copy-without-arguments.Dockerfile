@@ -1,0 +1,3 @@
+#: fails 3 COPY requires at least two arguments, but none was provided: the
+FROM busybox
+COPY

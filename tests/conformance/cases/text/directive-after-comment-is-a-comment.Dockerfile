@@ -1,0 +1,5 @@
+# an ordinary comment
+# escape=`
+FROM busybox
+RUN echo a \
+ b > /out

@@ -1,0 +1,4 @@
+# check=error=true
+#: fails - lint violation
+from busybox AS One
+run true

@@ -1,0 +1,4 @@
+# Escape = `
+FROM busybox
+RUN echo a `
+ b > /out

@@ -1,0 +1,3 @@
+# escape=ab
+#: fails 1 escape
+FROM busybox

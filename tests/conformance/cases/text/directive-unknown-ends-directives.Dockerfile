@@ -1,0 +1,5 @@
+# unknown=1
+# escape=`
+FROM busybox
+RUN echo a \
+ b > /out

@@ -1,0 +1,3 @@
+#: context copy
+FROM busybox
+COPY -- a.txt /x

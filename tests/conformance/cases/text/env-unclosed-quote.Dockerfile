@@ -1,0 +1,3 @@
+#: fails 3 failed to process '"open': unexpected end of statement while looking
+FROM busybox
+ENV A="open

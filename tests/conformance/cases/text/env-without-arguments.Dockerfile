@@ -1,0 +1,3 @@
+#: fails 3 ENV requires at least one argument
+FROM busybox
+ENV

@@ -1,0 +1,3 @@
+#: fails 3 ENV must have two arguments
+FROM busybox
+ENV NAME

@@ -1,0 +1,2 @@
+FROM busybox
+RUN printf 'a\nb\\c\$d' > /out; echo \"x\" >> /out

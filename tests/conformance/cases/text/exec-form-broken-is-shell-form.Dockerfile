@@ -1,0 +1,3 @@
+FROM busybox
+CMD ["one", "two"
+ENTRYPOINT ['single', 'quotes']

@@ -1,0 +1,3 @@
+#: fails 3 exec: no command
+FROM busybox
+RUN []

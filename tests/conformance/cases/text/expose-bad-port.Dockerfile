@@ -1,0 +1,3 @@
+#: fails 3 invalid containerPort: http
+FROM busybox
+EXPOSE http

@@ -1,0 +1,3 @@
+#: fails 3 EXPOSE requires at least one argument
+FROM busybox
+EXPOSE

@@ -1,0 +1,3 @@
+#: fails 3 invalid containerPort: 65536
+FROM busybox
+EXPOSE 65536

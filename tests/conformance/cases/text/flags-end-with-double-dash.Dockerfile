@@ -1,0 +1,3 @@
+#: context copy
+FROM busybox
+RUN -- echo x > /out

@@ -1,0 +1,2 @@
+FROM busybox As one
+FROM one

@@ -1,0 +1,2 @@
+FROM	busybox	as	base
+FROM base

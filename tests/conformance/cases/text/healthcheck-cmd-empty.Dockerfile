@@ -1,0 +1,3 @@
+#: fails 3 missing command after HEALTHCHECK CMD
+FROM busybox
+HEALTHCHECK CMD

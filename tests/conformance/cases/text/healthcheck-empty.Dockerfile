@@ -1,0 +1,3 @@
+#: fails 3 HEALTHCHECK requires at least one argument
+FROM busybox
+HEALTHCHECK

@@ -1,0 +1,2 @@
+FROM busybox
+HEALTHCHECK CMD --interval=5s x

@@ -1,0 +1,3 @@
+#: fails 3 HEALTHCHECK NONE takes no arguments
+FROM busybox
+HEALTHCHECK NONE really

@@ -1,0 +1,3 @@
+#: fails 3 unknown type 'CURL' in HEALTHCHECK
+FROM busybox
+HEALTHCHECK curl localhost

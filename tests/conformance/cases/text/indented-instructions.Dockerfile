@@ -1,0 +1,3 @@
+  FROM busybox
+	RUN echo tab > /out
+    ENV A=1

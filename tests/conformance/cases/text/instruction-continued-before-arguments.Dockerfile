@@ -1,0 +1,6 @@
+FROM \
+  busybox
+RUN \
+  echo x > /out
+ENV \
+  A=1

@@ -1,0 +1,4 @@
+FROM busybox
+RUN echo a && \
+# comment with trailing backslash \
+    echo b > /out

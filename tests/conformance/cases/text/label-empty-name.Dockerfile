@@ -1,0 +1,3 @@
+#: fails 3 LABEL names can not be blank
+FROM busybox
+LABEL =value

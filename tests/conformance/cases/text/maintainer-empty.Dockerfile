@@ -1,0 +1,3 @@
+#: fails 3 MAINTAINER requires exactly one argument
+FROM busybox
+MAINTAINER

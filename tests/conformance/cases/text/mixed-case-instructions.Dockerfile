@@ -1,0 +1,3 @@
+From busybox
+eNv A=1
+RuN echo $A > /out

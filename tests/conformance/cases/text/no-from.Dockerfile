@@ -1,0 +1,2 @@
+#: fails 2 no build stage in current context
+RUN echo x

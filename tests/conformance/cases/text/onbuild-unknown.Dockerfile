@@ -1,0 +1,3 @@
+# Seen only when the trigger runs.
+FROM busybox
+ONBUILD FOO bar

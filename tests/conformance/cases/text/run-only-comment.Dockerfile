@@ -1,0 +1,2 @@
+FROM busybox
+RUN # only a comment of the shell

@@ -1,0 +1,4 @@
+#: fails 3 unknown instruction: 'FOO'
+FROM busybox
+FOO
+BAR

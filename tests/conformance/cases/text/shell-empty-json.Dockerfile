@@ -1,0 +1,3 @@
+#: fails 3 SHELL requires at least one argument
+FROM busybox
+SHELL []

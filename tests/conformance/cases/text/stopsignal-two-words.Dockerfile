@@ -1,0 +1,3 @@
+#: fails 3 invalid signal: SIGTERM SIGINT
+FROM busybox
+STOPSIGNAL SIGTERM SIGINT

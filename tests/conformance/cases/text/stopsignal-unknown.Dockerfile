@@ -1,0 +1,3 @@
+#: fails 3 invalid signal: SIGNOPE
+FROM busybox
+STOPSIGNAL SIGNOPE

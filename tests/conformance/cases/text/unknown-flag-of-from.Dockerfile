@@ -1,0 +1,2 @@
+#: fails 2 unknown flag: --foo
+FROM --foo=x busybox

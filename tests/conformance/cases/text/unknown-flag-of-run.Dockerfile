@@ -1,0 +1,3 @@
+#: fails 3 unknown flag: --foo
+FROM busybox
+RUN --foo=bar echo x

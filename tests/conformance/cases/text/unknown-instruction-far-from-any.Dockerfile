@@ -1,0 +1,3 @@
+#: fails 3 unknown instruction: 'FOOBARBAZ'
+FROM busybox
+FOOBARBAZ echo x

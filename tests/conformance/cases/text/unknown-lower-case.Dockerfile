@@ -1,0 +1,2 @@
+#: fails 2 unknown instruction: 'form'
+form busybox

@@ -1,0 +1,4 @@
+FROM busybox
+ENV NOBODY=
+USER "$NOBODY"
+CMD x

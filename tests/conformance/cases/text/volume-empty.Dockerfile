@@ -1,0 +1,3 @@
+#: fails 3 VOLUME requires at least one argument
+FROM busybox
+VOLUME

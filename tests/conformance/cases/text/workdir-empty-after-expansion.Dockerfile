@@ -1,0 +1,5 @@
+FROM busybox
+ENV EMPTY=
+WORKDIR /a
+WORKDIR $EMPTY
+RUN pwd > /out

@@ -1,0 +1,3 @@
+FROM busybox
+WORKDIR /with some spaces
+RUN touch here

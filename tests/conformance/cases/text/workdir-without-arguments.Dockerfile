@@ -1,0 +1,3 @@
+#: fails 3 WORKDIR requires exactly one argument
+FROM busybox
+WORKDIR

@@ -1,0 +1,4 @@
+FROM users
+USER alice
+USER root
+RUN id > /out

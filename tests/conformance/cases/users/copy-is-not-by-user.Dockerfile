@@ -1,0 +1,4 @@
+#: context copy
+FROM users
+USER alice
+COPY dir /home/alice/dir

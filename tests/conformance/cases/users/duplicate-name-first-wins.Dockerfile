@@ -1,0 +1,3 @@
+FROM users
+USER alice
+RUN id -u > /tmp/out

@@ -1,0 +1,4 @@
+FROM users
+ENV HOME=/mine
+USER alice
+RUN echo "[$HOME]" > /tmp/out

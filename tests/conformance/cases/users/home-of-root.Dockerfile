@@ -1,0 +1,2 @@
+FROM users
+RUN echo $HOME > /out; cd ~; pwd >> /out

@@ -1,0 +1,3 @@
+FROM users
+USER :staff
+RUN id > /tmp/out

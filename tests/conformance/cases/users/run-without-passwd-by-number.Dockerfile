@@ -1,0 +1,3 @@
+FROM bare
+USER 5
+RUN id -u; true

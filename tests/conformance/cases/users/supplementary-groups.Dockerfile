@@ -1,0 +1,3 @@
+FROM users
+USER bob
+RUN grep -E '^(Uid|Gid|Groups)' /proc/self/status > /tmp/out

@@ -1,0 +1,2 @@
+FROM users
+USER whoisthat:andthat

@@ -1,0 +1,3 @@
+FROM users
+USER alice:wheel
+RUN id > /tmp/out; grep Groups: /proc/self/status >> /tmp/out

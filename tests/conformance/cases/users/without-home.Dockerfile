@@ -1,0 +1,3 @@
+FROM users
+USER homeless
+RUN echo "[$HOME]" > /tmp/out

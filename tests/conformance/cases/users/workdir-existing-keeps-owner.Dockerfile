@@ -1,0 +1,4 @@
+FROM users
+USER bob
+WORKDIR /home/alice
+WORKDIR /home/alice/new

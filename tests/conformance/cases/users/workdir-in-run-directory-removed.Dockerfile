@@ -1,0 +1,4 @@
+FROM busybox
+WORKDIR /w
+RUN rmdir /w
+RUN pwd > /out; ls -ld /w | cut -c1-10 >> /out

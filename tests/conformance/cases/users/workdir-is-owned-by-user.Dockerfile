@@ -1,0 +1,4 @@
+FROM users
+USER alice
+WORKDIR /home/alice/a/b
+WORKDIR /other/c

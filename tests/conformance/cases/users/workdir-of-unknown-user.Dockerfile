@@ -1,0 +1,3 @@
+FROM users
+USER whoisthat
+WORKDIR /w

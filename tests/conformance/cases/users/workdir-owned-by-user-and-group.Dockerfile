@@ -1,0 +1,5 @@
+FROM users
+USER alice:staff
+WORKDIR /w
+USER 7:8
+WORKDIR /x/y

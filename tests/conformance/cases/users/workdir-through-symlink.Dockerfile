@@ -1,0 +1,4 @@
+FROM merged
+WORKDIR /abs/new
+WORKDIR /rel/x
+RUN pwd > /out
