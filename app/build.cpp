@@ -5,11 +5,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/build_export.hpp"
 #include "app/build_input.hpp"
 #include "app/build_options.hpp"
+#include "app/call_run.hpp"
 #include "app/commands.hpp"
+#include "app/frontend.hpp"
 #include "app/interrupts.hpp"
+#include "app/lint_report.hpp"
 #include "app/progress.hpp"
+#include "app/remote_input.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -22,11 +27,6 @@ namespace {
 constexpr std::string_view kImageScheme = "docker-image://";
 constexpr std::string_view kLayoutScheme = "oci-layout://";
 
-bool needs_blobs(const Output& output) {
-  return output.type == OutputType::image || output.type == OutputType::oci ||
-         output.type == OutputType::docker;
-}
-
 /// One run of `lade build`.
 class Build {
  public:
@@ -34,35 +34,95 @@ class Build {
       : root_(StateDir::default_root(globals.root)), request_(std::move(request)) {}
 
   int run() {
+    if (request_.call.method != CallMethod::build) return call();
     // Before anything starts a thread: the process that makes sandboxes is forked off this one.
     executor_ = Executor::create({});
+    // Before signals are blocked, which a started agent would inherit.
+    agents_.emplace(request_.ssh);
+    request_.ssh_sockets = agents_->sockets();
     interrupts_.emplace();
-    if (request_.outputs.empty() && !request_.names.empty()) request_.outputs.emplace_back();
-    for (const auto& output : request_.outputs) check_destination(output);
+    check_destinations(request_.outputs);
     make_progress();
 
     // Parse.
-    const BuildInput input = read_build_input(request_);
-    const parser::Dockerfile dockerfile = parser::parse(input.dockerfile);
+    const BuildInput input = read_input();
+    check_frontend(input.dockerfile, request_.lower.build_args);
+    parser::Linter linter(read_lint_config(request_, input));
+    std::optional<WarningsAtEnd> warnings;
+    if (!request_.quiet) warnings.emplace(linter, request_.debug);
+    const parser::Dockerfile dockerfile = parser::parse(input.dockerfile, &linter);
 
     // Lower: a graph and a config for the target. Asks registries for base images' configs.
-    state_ = StateDir::open(root_);
-    images_ = std::make_unique<ImageSources>(*state_, image_options());
-    request_.lower.ignore_patterns = input.ignore_patterns;
-    LoweredImage image = lower(dockerfile, request_.lower, *images_);
-    for (const auto& warning : image.warnings) warn(warning);
-    prepare_outputs(image);
+    open_state();
+    std::vector<BuiltImage> images = lower_all(dockerfile, linter);
+    prepare_outputs(images.front().lowered);
 
-    // Solve: run what is not cached.
-    const SolveResult solved = solve(image, input);
+    // Solve: run what is not cached, all platforms side by side.
+    Definition graph;
+    std::vector<Edge> roots;
+    for (const auto& image : images) {
+      roots.push_back(append(graph, image.lowered.definition, image.lowered.root));
+    }
+    std::vector<SolveResult> solved = solve(graph, roots, input);
 
     // Export.
-    export_all(std::move(image), solved);
+    for (size_t i = 0; i < images.size(); ++i) images[i].solved = std::move(solved[i]);
+    export_build(*state_, *progress_, request_, std::move(images), provider(),
+                 static_cast<VertexNumber>(graph.vertices.size() + 1));
     state_->database().checkpoint_if_large();
     return 0;
   }
 
  private:
+  /// --call: looks at the Dockerfile only, and at configs of base images where they matter.
+  int call() {
+    const BuildInput input = read_input();
+    check_frontend(input.dockerfile, request_.lower.build_args);
+    return run_call(request_, input, [&]() -> ImageResolver& {
+      open_state();
+      return *images_;
+    });
+  }
+
+  void open_state() {
+    if (state_) return;
+    state_ = StateDir::open(root_);
+    images_ = std::make_unique<ImageSources>(*state_, image_options());
+    remotes_ = make_remote_sources(*state_, request_);
+  }
+
+  /// The Dockerfile, and what lowering must know of the context.
+  BuildInput read_input() {
+    BuildInput input;
+    if (has_remote_input(request_)) {
+      open_state();
+      if (!progress_) make_progress();
+      input = load_remote_input(request_, {.state = *state_,
+                                           .images = *images_,
+                                           .remotes = remotes_,
+                                           .progress = *progress_,
+                                           .interrupts = interrupts_ ? &*interrupts_ : nullptr});
+    } else {
+      input = read_build_input(request_);
+    }
+    request_.lower.ignore_patterns = input.ignore_patterns;
+    request_.lower.context_source = input.source;
+    set_context_epoch(input);
+    return input;
+  }
+
+  /// SOURCE_DATE_EPOCH=context: the context's time; a directory has none.
+  void set_context_epoch(const BuildInput& input) {
+    auto& args = request_.lower.build_args;
+    const auto epoch = args.find("SOURCE_DATE_EPOCH");
+    if (epoch == args.end() || epoch->second != "context") return;
+    if (input.source_date_epoch) {
+      epoch->second = fmt::format("{}", *input.source_date_epoch);
+    } else {
+      args.erase(epoch);
+    }
+  }
+
   void make_progress() {
     if (request_.quiet) {
       progress_ = std::make_unique<QuietProgress>(STDERR_FILENO);
@@ -75,20 +135,21 @@ class Build {
     return {.pull = request_.pull, .client_directory = sys::current_directory()};
   }
 
-  static void check_destination(const Output& output) {
-    if (output.type == OutputType::image) return;
-    const bool directory =
-        output.type == OutputType::local || (output.type == OutputType::oci && !output.as_tar);
-    if (directory) {
-      check_output_directory(output.dest);
-    } else {
-      check_output_file(output.dest);
+  /// Once per platform.
+  std::vector<BuiltImage> lower_all(const parser::Dockerfile& dockerfile, parser::Linter& linter) {
+    std::vector<BuiltImage> images;
+    std::vector<std::optional<Platform>> platforms(request_.platforms.begin(),
+                                                   request_.platforms.end());
+    if (platforms.empty()) platforms.emplace_back();
+    for (const auto& platform : platforms) {
+      LowerOptions options = request_.lower;
+      options.target_platform = platform;
+      options.name_platforms = platforms.size() > 1;
+      // What there is to say of one platform was said of the first.
+      options.linter = images.empty() ? &linter : nullptr;
+      images.push_back({lower(dockerfile, options, *images_), {}});
     }
-  }
-
-  void warn(const parser::Warning& warning) {
-    progress_->warning(
-        fmt::format("{}: {} ({})", warning.rule, warning.message, to_string(warning.range)));
+    return images;
   }
 
   void prepare_outputs(const LoweredImage& image) {
@@ -113,25 +174,31 @@ class Build {
     SolveOptions options;
     options.max_parallelism = request_.max_parallelism;
     options.secrets = request_.secrets;
+    options.ssh = request_.ssh_sockets;
+    options.remotes = remotes_;
     const std::string cache_dir = state_->root() + "/stat-cache";
     sys::make_dirs(cache_dir, 0700);
     options.locals["context"] = {.directory = input.context,
                                  .name = "the build context",
                                  .ignore_patterns = input.ignore_patterns,
                                  .ignore_file = input.ignore_file,
-                                 .cache_dir = cache_dir};
+                                 .ignore_lines = input.ignore_lines,
+                                 .cache_dir = input.spool ? input.context_cache : cache_dir};
     for (const auto& [name, value] : request_.lower.contexts) {
       if (value.starts_with(kImageScheme) || value.starts_with(kLayoutScheme)) continue;
+      if (remote_context(value)) continue;
       options.locals[to_lower(name)] = {.directory = join_path(sys::current_directory(), value),
                                         .name = "the context " + lade::quoted(name),
                                         .ignore_patterns = {},
                                         .ignore_file = {},
+                                        .ignore_lines = {},
                                         .cache_dir = cache_dir};
     }
     return options;
   }
 
-  SolveResult solve(const LoweredImage& image, const BuildInput& input) {
+  std::vector<SolveResult> solve(const Definition& graph, const std::vector<Edge>& roots,
+                                 const BuildInput& input) {
     SolveOptions options = solve_options(input);
     for (const auto& output : request_.outputs) {
       if (!needs_blobs(output)) continue;
@@ -141,14 +208,13 @@ class Build {
       };
       break;
     }
-    export_number_ = static_cast<VertexNumber>(image.definition.vertices.size() + 1);
     EventLoop loop;
     // Ends, with all its sandboxes, before the loop that it reports to.
     const std::unique_ptr<Executor> executor = std::move(executor_);
     Solver solver(*state_, loop, executor.get(), *images_, *progress_, std::move(options));
     interrupts_->set_cancel([&] { loop.post([&] { solver.cancel(); }); });
     try {
-      SolveResult solved = solver.solve(image.definition, image.root);
+      std::vector<SolveResult> solved = solver.solve(graph, roots);
       interrupts_->set_cancel(nullptr);
       return solved;
     } catch (const Error&) {
@@ -175,99 +241,15 @@ class Build {
     return [this](LayerId layer) { return images_->provider_of(layer); };
   }
 
-  void export_all(LoweredImage image, const SolveResult& solved) {
-    if (request_.outputs.empty()) return;
-    ImageSource source;
-    source.layers = solved.layers;
-    source.base_layers = image.config.diff_ids.size();
-    source.config = std::move(image.config);
-    if (!image.source_date_epoch) date_history(source, solved);
-    source.provider = provider();
-    for (const auto& output : request_.outputs) {
-      progress_->declared(export_number_, export_name(output));
-      progress_->started(export_number_);
-      try {
-        export_one(source, output);
-      } catch (const Error& error) {
-        progress_->failed(export_number_, error.message());
-        throw;
-      }
-      progress_->completed(export_number_++);
-    }
-  }
-
-  /// Without an epoch, an image is as old as its layers: a build that ran nothing gives the same
-  /// image again.
-  static void date_history(ImageSource& source, const SolveResult& solved) {
-    size_t layer = 0;
-    std::optional<Timestamp> last;
-    for (auto& entry : source.config.history) {
-      if (entry.created) last = entry.created;
-      if (!entry.empty_layer && layer < source.layers.size()) {
-        const auto made = solved.created.find(source.layers[layer++]);
-        if (!entry.created && made != solved.created.end()) last = Timestamp{made->second, 0};
-      }
-      if (!entry.created) entry.created = last;
-    }
-    if (last) source.config.created = last;
-  }
-
-  static std::string export_name(const Output& output) {
-    switch (output.type) {
-      case OutputType::image:
-        return "exporting to image";
-      case OutputType::oci:
-        return "exporting to oci image format";
-      case OutputType::docker:
-        return "exporting to docker image format";
-      case OutputType::local:
-        return "exporting to client directory";
-      case OutputType::tar:
-        return "exporting to client tarball";
-    }
-    return "exporting";
-  }
-
-  void export_one(const ImageSource& source, const Output& output) {
-    if (output.type == OutputType::local) {
-      export_local(*state_, source, output.dest, output.image.source_date_epoch);
-    } else if (output.type == OutputType::tar) {
-      export_rootfs_tar(*state_, source, output.dest, output.image.source_date_epoch);
-    } else {
-      export_image(source, output);
-    }
-  }
-
-  void export_image(const ImageSource& source, const Output& output) {
-    const WrittenImage written = write_image(*state_, source, output.image);
-    if (output.type == OutputType::oci) {
-      export_oci(*state_, written, {output.dest, output.as_tar, output.names});
-    } else if (output.type == OutputType::docker) {
-      export_docker(*state_, written, {output.dest, output.names});
-    } else {
-      for (const auto& name : output.names) state_->images().put(name, written.manifest);
-    }
-    uint64_t size = written.manifest.size + written.config.size;
-    for (const auto& layer : written.layers) size += layer.size;
-    const auto say = [&](const std::string& line) {
-      progress_->status(export_number_, line, 0, 0);
-    };
-    say(fmt::format("manifest {}", written.manifest.digest.str()));
-    say(fmt::format("config {}", written.config.digest.str()));
-    say(fmt::format("{} layers, {:.2f} MB compressed", written.layers.size(),
-                    static_cast<double>(size) / 1e6));
-    for (const auto& name : output.names) say("naming to " + name);
-    if (request_.quiet && output.dest != "-") fmt::print("{}\n", written.manifest.digest.str());
-  }
-
   std::string root_;
   BuildRequest request_;
   std::unique_ptr<Executor> executor_;
+  std::optional<SshAgents> agents_;
   std::optional<Interrupts> interrupts_;
   std::unique_ptr<ProgressSink> progress_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<ImageSources> images_;
-  VertexNumber export_number_ = 0;
+  std::shared_ptr<RemoteSources> remotes_;
 };
 
 }  // namespace

@@ -17,15 +17,6 @@ namespace lade {
 namespace {
 
 std::string absolute_directory(const std::string& path) {
-  for (const char* scheme : {"http://", "https://", "git://", "ssh://", "git@"}) {
-    if (path.starts_with(scheme)) {
-      throw Error(
-          fmt::format("context {} is not a directory: remote contexts are not supported by this "
-                      "version",
-                      lade::quoted(path)));
-    }
-  }
-  if (path == "-") throw Error("a context from standard input is not supported by this version");
   char resolved[PATH_MAX];
   if (!::realpath(path.c_str(), resolved)) throw_errno("context " + lade::quoted(path));
   if (::access((std::string(resolved) + "/.").c_str(), X_OK) != 0) {
@@ -62,21 +53,45 @@ std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
 
 }  // namespace
 
-BuildInput read_build_input(const BuildRequest& request) {
+std::shared_ptr<const SourceFile> read_local_dockerfile(const std::string& path) {
+  auto text = sys::read_file(path, parser::kMaxDockerfileSize);
+  if (!text) {
+    throw Error(fmt::format("there is no Dockerfile at {}", lade::quoted(path)),
+                ErrorKind::not_found);
+  }
+  auto file = std::make_shared<SourceFile>();
+  file->name = path;
+  file->text = std::move(*text);
+  return file;
+}
+
+BuildInput read_build_input(const BuildRequest& request,
+                            std::shared_ptr<const SourceFile> dockerfile) {
   BuildInput input;
   input.context = absolute_directory(request.context);
   std::string path;
-  input.dockerfile = read_dockerfile(request, input.context, path);
+  input.dockerfile =
+      dockerfile ? std::move(dockerfile) : read_dockerfile(request, input.context, path);
   for (const auto& name : {path + ".dockerignore", input.context + "/.dockerignore"}) {
     if (path.empty() && name == ".dockerignore") continue;
     auto text = sys::read_file(name);
     if (!text) continue;
     input.ignore_file = base_name(name);
-    input.ignore_patterns =
-        parser::Dockerignore::parse(std::move(*text), input.ignore_file).patterns();
+    const auto ignore = parser::Dockerignore::parse(std::move(*text), input.ignore_file);
+    input.ignore_patterns = ignore.patterns();
+    input.ignore_lines = ignore.lines();
     break;
   }
   return input;
+}
+
+parser::LintConfig read_lint_config(const BuildRequest& request, const BuildInput& input) {
+  std::optional<std::string> given;
+  const auto& args = request.lower.build_args;
+  if (const auto arg = args.find("BUILDKIT_DOCKERFILE_CHECK"); arg != args.end()) {
+    given = arg->second;
+  }
+  return parser::lint_config(input.dockerfile, given);
 }
 
 }  // namespace lade

@@ -1,4 +1,5 @@
-// What a build reads from the user's directory before it starts: the Dockerfile and .dockerignore.
+// What a build reads before it starts: the Dockerfile and .dockerignore, here those of a directory
+// of the user's (others: app/remote_input.hpp).
 #pragma once
 
 #include <memory>
@@ -7,6 +8,8 @@
 
 #include "app/build_options.hpp"
 #include "base/source_range.hpp"
+#include "parser/lint.hpp"
+#include "snapshotter/layer_store.hpp"
 
 namespace lade {
 
@@ -14,10 +17,25 @@ struct BuildInput {
   std::shared_ptr<const SourceFile> dockerfile;
   std::string context;  ///< absolute
   std::vector<std::string> ignore_patterns;
-  std::string ignore_file;  ///< its name; empty if there is none
+  std::vector<int> ignore_lines;  ///< where each of them is in ignore_file
+  std::string ignore_file;        ///< its name; empty if there is none
+
+  // Of a context that is no directory of the user's:
+  std::optional<ContextSource> source;
+  std::shared_ptr<PendingLayer> spool;  ///< what was on standard input; `context` is its directory
+  std::string context_cache;            ///< where digests of `spool` are kept
+  std::optional<int64_t> source_date_epoch;  ///< of SOURCE_DATE_EPOCH=context
 };
 
-/// Throws Error naming the file.
-BuildInput read_build_input(const BuildRequest& request);
+/// Reads the Dockerfile, unless it is given, and what is to be ignored. Throws Error naming the
+/// file.
+BuildInput read_build_input(const BuildRequest& request,
+                            std::shared_ptr<const SourceFile> dockerfile = nullptr);
+
+/// A Dockerfile of this machine.
+std::shared_ptr<const SourceFile> read_local_dockerfile(const std::string& path);
+
+/// Which build checks run, and how strictly. Throws Error.
+parser::LintConfig read_lint_config(const BuildRequest& request, const BuildInput& input);
 
 }  // namespace lade

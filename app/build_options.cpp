@@ -1,10 +1,12 @@
 #include "app/build_options.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/build_values.hpp"
 #include "app/csv.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -14,7 +16,7 @@
 namespace lade {
 namespace {
 
-constexpr uint64_t kMaxSecret = 500 * 1024;
+constexpr uint64_t kMaxSecret = 500UL * 1024;
 
 [[noreturn]] void throw_usage(const std::string& message) {
   throw Error(message, ErrorKind::usage);
@@ -121,6 +123,19 @@ OpNetwork read_network(const std::string& text) {
   throw_usage(fmt::format("--network {} is not one of: default, none, host", text));
 }
 
+void read_platforms(const std::vector<std::string>& texts, BuildRequest& request) {
+  for (const auto& text : texts) {
+    for (const auto& name : split(text, ',')) {
+      const Platform platform = name == "local" ? Platform::host() : Platform::parse(trim(name));
+      auto& known = request.platforms;
+      if (std::find(known.begin(), known.end(), platform) == known.end()) known.push_back(platform);
+    }
+  }
+  const auto multi = request.lower.build_args.find("BUILDKIT_MULTI_PLATFORM");
+  request.force_index = multi != request.lower.build_args.end() &&
+                        (multi->second == "1" || to_lower(multi->second) == "true");
+}
+
 /// Errors of `parse` are the command line's, and name the option.
 template <class Parse>
 auto of_option(const std::string& option, Parse parse) {
@@ -133,12 +148,60 @@ auto of_option(const std::string& option, Parse parse) {
   }
 }
 
+/// What the steps are limited to: --shm-size, --ulimit, --cgroup-parent, --retry, --timeout.
+void read_step_limits(const BuildFlags& flags, LowerOptions& lower) {
+  if (!flags.shm_size.empty()) {
+    lower.shm_bytes = of_option("--shm-size", [&] { return parse_bytes(flags.shm_size); });
+  }
+  for (const auto& limit : flags.ulimits) {
+    lower.ulimits.push_back(of_option("--ulimit", [&] { return parse_ulimit(limit); }));
+  }
+  lower.cgroup_parent = flags.cgroup_parent;
+  const auto for_stages = [](const std::vector<std::string>& texts, auto parse, auto& out) {
+    for (const auto& text : texts) {
+      const auto equals = text.find('=');
+      const bool named = equals != std::string::npos;
+      out[named ? to_lower(text.substr(0, equals)) : ""] =
+          parse(named ? text.substr(equals + 1) : text);
+    }
+  };
+  of_option("--retry", [&] { for_stages(flags.retries, parse_count, lower.retries); });
+  of_option("--timeout", [&] { for_stages(flags.timeouts, parse_duration, lower.timeouts); });
+}
+
+void set_outputs(const BuildFlags& flags, BuildRequest& request) {
+  if (request.outputs.empty() && !request.names.empty()) request.outputs.emplace_back();
+  Annotations annotations;
+  for (const auto& text : flags.annotations) {
+    of_option("--annotation", [&] { annotations.add(text); });
+  }
+  const bool index = request.platforms.size() > 1 || request.force_index;
+  for (auto& output : request.outputs) {
+    output.annotations.add_all(annotations);
+    if (index && output.type == OutputType::docker) {
+      Error error("--output type=docker holds one platform only", ErrorKind::usage);
+      error.set_hint("use type=oci for several");
+      throw error;
+    }
+    const bool of_index = output.annotations.any(AnnotationPlace::index) ||
+                          output.annotations.any(AnnotationPlace::index_descriptor);
+    if (of_index && !index) {
+      throw_usage("--annotation: index annotations need an image of several platforms");
+    }
+  }
+}
+
 }  // namespace
 
 void add_build_flags(CLI::App& command, BuildFlags& flags) {
-  command.add_option("CONTEXT", flags.context, "directory that COPY and ADD read from")->required();
+  command
+      .add_option("CONTEXT", flags.context,
+                  "what COPY and ADD read: a directory, the URL of a git repository or a tar, or - "
+                  "for a tar or a Dockerfile on standard input")
+      ->required();
   command.add_option("-f,--file", flags.file,
-                     "Dockerfile (default: CONTEXT/Dockerfile; -: standard input)");
+                     "Dockerfile (default: CONTEXT/Dockerfile; -: standard input), in a remote "
+                     "CONTEXT if the path is relative; or its URL");
   command.add_option("-t,--tag", flags.tags, "name of the image, NAME[:TAG]")
       ->allow_extra_args(false);
   command.add_option("--target", flags.target, "stage to build (default: the last)");
@@ -148,7 +211,7 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
       ->allow_extra_args(false);
   command
       .add_option("--build-context", flags.build_contexts,
-                  "another context, NAME=DIR|oci-layout://DIR[:TAG]|docker-image://NAME")
+                  "another context, NAME=DIR|URL|oci-layout://DIR[:TAG]|docker-image://NAME")
       ->allow_extra_args(false);
   command.add_option("--label", flags.labels, "label of the image, K=V")->allow_extra_args(false);
   command
@@ -157,8 +220,15 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
           "where the result goes: type=image|oci|docker|local|tar,dest=PATH[,...], or a directory")
       ->allow_extra_args(false);
   command
-      .add_option("--secret", flags.secrets,
-                  "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR")
+      .add_option(
+          "--secret", flags.secrets,
+          "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR; for ADD and contexts: "
+          "HTTP_AUTH_TOKEN_HOST, HTTP_AUTH_HEADER_HOST, GIT_AUTH_TOKEN[.HOST], "
+          "GIT_AUTH_HEADER[.HOST]")
+      ->allow_extra_args(false);
+  command
+      .add_option("--ssh", flags.ssh,
+                  "agent for RUN --mount=type=ssh: default|ID[=SOCKET|=KEYFILE[,KEYFILE...]]")
       ->allow_extra_args(false);
   command.add_option("--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS")
       ->allow_extra_args(false);
@@ -167,13 +237,43 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                   "grant network.host or security.insecure to the Dockerfile")
       ->allow_extra_args(false);
   command.add_option("--network", flags.network, "network of steps: default, none, host");
-  command.add_option("--platform", flags.platform, "platform of the image, os/arch[/variant]");
+  command
+      .add_option("--platform", flags.platforms,
+                  "platforms of the image, os/arch[/variant][,...]; several make an index")
+      ->allow_extra_args(false);
+  command
+      .add_option("--annotation", flags.annotations,
+                  "annotation of the image, [TYPE[PLATFORM][,...]:]K=V")
+      ->allow_extra_args(false);
+  command.add_option("--iidfile", flags.iidfile, "file that the image's ID is written to");
+  command.add_option("--metadata-file", flags.metadata_file,
+                     "file that what was made is described in, as JSON");
   command.add_option("--progress", flags.progress, "how progress is shown: auto, plain, quiet");
   command.add_flag("--pull{always}", flags.pull,
                    "ask registries: missing (default), always (--pull alone), never");
   command.add_option("--max-parallelism", flags.max_parallelism,
                      "steps running at once (default: no limit)");
   command.add_flag("--no-cache", flags.no_cache, "run every step");
+  command
+      .add_option("--no-cache-filter", flags.no_cache_filters,
+                  "run these again whatever is cached: STAGE or line of the Dockerfile [,...]")
+      ->allow_extra_args(false);
+  command.add_option("--shm-size", flags.shm_size, "size of /dev/shm in steps (64m, 1g)");
+  command
+      .add_option("--ulimit", flags.ulimits, "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)")
+      ->allow_extra_args(false);
+  command.add_option("--cgroup-parent", flags.cgroup_parent, "cgroup that steps run below");
+  command
+      .add_option("--retry", flags.retries, "run a failing RUN again, [STAGE=]N times at the most")
+      ->allow_extra_args(false);
+  command
+      .add_option("--timeout", flags.timeouts, "end a RUN after this time, [STAGE=]DURATION (10m)")
+      ->allow_extra_args(false);
+  command.add_option("--call", flags.call,
+                     "what to do with the Dockerfile: build, check, outline, targets"
+                     "[,format=json][,ignorestatus=true]");
+  command.add_flag("--check", flags.check, "the same as --call=check: warn, and build nothing");
+  command.add_flag("-D,--debug", flags.debug, "show warnings in full");
   command.add_flag("-q,--quiet", flags.quiet, "print the image's digest only");
 }
 
@@ -191,6 +291,9 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   for (const auto& secret : flags.secrets) {
     request.secrets.insert(of_option("--secret", [&] { return read_secret(secret); }));
   }
+  for (const auto& ssh : flags.ssh) {
+    request.ssh.push_back(of_option("--ssh", [&] { return parse_ssh(ssh); }));
+  }
   LowerOptions& lower = request.lower;
   lower.target = flags.target;
   lower.build_args = read_build_args(flags.build_args);
@@ -205,17 +308,24 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(read_host(host));
   read_allow(flags.allow, lower);
   lower.network = read_network(flags.network);
-  if (!flags.platform.empty()) {
-    lower.target_platform =
-        of_option("--platform", [&] { return Platform::parse(flags.platform); });
-  }
+  of_option("--platform", [&] { read_platforms(flags.platforms, request); });
   lower.no_cache = flags.no_cache;
+  for (const auto& filter : flags.no_cache_filters) {
+    for (auto& name : split(filter, ',')) lower.no_cache_filter.push_back(std::move(name));
+  }
+  read_step_limits(flags, lower);
+  request.iidfile = flags.iidfile;
+  request.metadata_file = flags.metadata_file;
+  set_outputs(flags, request);
   request.pull = read_pull(flags.pull);
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
   if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {
     throw_usage(fmt::format("--progress {} is not one of: auto, plain, quiet", flags.progress));
   }
+  request.debug = flags.debug;
+  request.call =
+      of_option("--call", [&] { return parse_call(flags.check ? "check" : flags.call); });
   request.quiet = flags.quiet || flags.progress == "quiet";
   return request;
 }

@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "app/call.hpp"
 #include "app/output.hpp"
+#include "app/ssh_agents.hpp"
 #include "solver/lower.hpp"
 #include "solver/source/image.hpp"
 
@@ -30,13 +32,26 @@ struct BuildFlags {
   std::vector<std::string> secrets;
   std::vector<std::string> add_hosts;
   std::vector<std::string> allow;
+  std::vector<std::string> annotations;
+  std::vector<std::string> no_cache_filters;
+  std::vector<std::string> platforms;
+  std::vector<std::string> retries;
+  std::vector<std::string> ssh;
+  std::vector<std::string> timeouts;
+  std::vector<std::string> ulimits;
+  std::string cgroup_parent;
+  std::string iidfile;
+  std::string metadata_file;
   std::string network = "default";
-  std::string platform;
+  std::string shm_size;
   std::string progress = "auto";
   std::string pull = "missing";
   int max_parallelism = 0;
   bool no_cache = false;
   bool quiet = false;
+  bool debug = false;
+  bool check = false;
+  std::string call = "build";
 };
 
 /// Checked. Paths are as given, relative ones to the working directory.
@@ -46,10 +61,18 @@ struct BuildRequest {
   std::vector<std::string> names;  ///< normalised: "docker.io/library/app:latest"
   std::vector<Output> outputs;
   std::map<std::string, std::string> secrets;
-  LowerOptions lower;  ///< without ignore patterns
+  std::vector<SshOption> ssh;
+  std::map<std::string, std::string> ssh_sockets;  ///< by id, once the agents of `ssh` are there
+  std::vector<Platform> platforms;                 ///< empty: this machine's
+  bool force_index = false;                        ///< an index even for one platform
+  std::string iidfile;                             ///< where the image's ID goes; empty: nowhere
+  std::string metadata_file;
+  LowerOptions lower;  ///< without ignore patterns and platform
   PullPolicy pull = PullPolicy::missing;
   int max_parallelism = 0;
   bool quiet = false;
+  bool debug = false;  ///< warnings are shown in full
+  Call call;
 };
 
 void add_build_flags(CLI::App& command, BuildFlags& flags);

@@ -70,6 +70,10 @@ void set_option(Output& output, const std::string& key, const std::string& value
     output.image.oci_media_types = parse_bool(key, value);
   } else if (key == "rewrite-timestamp") {
     output.image.rewrite_timestamp = parse_bool(key, value);
+  } else if (key == "platform-split") {
+    output.platform_split = parse_bool(key, value);
+  } else if (key.starts_with("annotation-")) {
+    output.annotations.add_attribute(key, value);
   } else if (key.starts_with("annotation.")) {
     output.image.annotations[key.substr(11)] = value;
   } else {
@@ -81,7 +85,8 @@ void set_option(Output& output, const std::string& key, const std::string& value
                                             "compression-level",
                                             "force-compression",
                                             "oci-mediatypes",
-                                            "rewrite-timestamp"};
+                                            "rewrite-timestamp",
+                                            "platform-split"};
     const std::string meant = nearest(key, known);
     throw_usage(fmt::format("--output has no option {}", lade::quoted(key)),
                 meant.empty() ? "" : "did you mean " + meant + "?");

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/annotations.hpp"
 #include "exporter/exporter.hpp"
 
 namespace lade {
@@ -16,7 +17,10 @@ struct Output {
   std::string dest;                ///< "-" is standard output (oci, docker, tar)
   std::vector<std::string> names;  ///< name=
   bool as_tar = true;              ///< oci: tar=false writes a layout directory
+  /// local, tar: a directory per platform; by default if there is more than one.
+  std::optional<bool> platform_split;
   ImageOptions image;
+  Annotations annotations;
 };
 
 /// Parses "type=oci,dest=x.tar,compression=zstd,...", or a bare path (type=local; "-" is type=tar).

@@ -8,8 +8,8 @@ namespace lade {
 namespace {
 
 tbb::task_arena& arena() {
-  // No slot is reserved for the event loop's thread, which never computes; TBB counts it as one of its own
-  // all the same, so it is allowed one more.
+  // No slot is reserved for the event loop's thread, which never computes; TBB counts it as one of
+  // its own all the same, so it is allowed one more.
   static tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                                    static_cast<size_t>(tbb::info::default_concurrency()) + 1);
   static tbb::task_arena instance(tbb::info::default_concurrency(), 0);

@@ -300,7 +300,8 @@ void write_file_atomically(const std::string& path, std::string_view bytes, mode
 }
 
 std::string current_directory() {
-  char* path = ::getcwd(nullptr, 0);
+  char* path =
+      ::getcwd(nullptr, 0);  // NOLINT(clang-analyzer-unix.StdCLibraryFunctions): glibc allocates
   if (!path) throw_errno("could not find the working directory");
   std::string out = path;
   ::free(path);

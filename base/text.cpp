@@ -13,7 +13,8 @@ char upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
-/// Insertions, deletions, substitutions and swaps of neighbours ("FORM" for "FROM"), each counted 1.
+/// Insertions, deletions, substitutions and swaps of neighbours ("FORM" for "FROM"), each
+/// counted 1.
 size_t edit_distance(std::string_view a, std::string_view b) {
   const auto same = [&](size_t i, size_t j) { return lower(a[i - 1]) == lower(b[j - 1]); };
   std::vector<size_t> before;

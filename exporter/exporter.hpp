@@ -67,6 +67,23 @@ struct WrittenImage {
   ImageConfig parsed_config;
 };
 
+/// What an output names: one image, or an index over one image per platform.
+struct WrittenSet {
+  std::vector<WrittenImage> images;
+  Descriptor target;            ///< what names and index.json refer to: the manifest or the index
+  std::optional<Digest> index;  ///< of the index's document in the content store, if there is one
+
+  /// A single image stands for itself.
+  WrittenSet(WrittenImage image)  // NOLINT(google-explicit-constructor): it is one
+      : images{std::move(image)}, target(images.front().manifest) {}
+  WrittenSet() = default;
+};
+
+/// Stores an index over the images, in their order (image-spec: image-index.md). `annotations` are
+/// the index's own; those on the images' manifest descriptors are kept.
+WrittenSet write_index(StateDir& state, std::vector<WrittenImage> images, bool oci_media_types,
+                       const std::map<std::string, std::string>& annotations = {});
+
 struct MadeBlob {
   DiffId diff_id;  ///< of this blob: not the layer's own if its times were clamped
   Descriptor descriptor;
@@ -95,15 +112,15 @@ struct OciOutput {
   bool tar = true;                 ///< false: an OCI layout directory (an existing one is added to)
   std::vector<std::string> names;  ///< org.opencontainers.image.ref.name / io.containerd.image.name
 };
-/// Returns the manifest's descriptor.
-Descriptor export_oci(StateDir& state, const WrittenImage& image, const OciOutput& output);
+void export_oci(StateDir& state, const WrittenSet& image, const OciOutput& output);
 
 struct DockerOutput {
   std::string dest;                ///< "-" is standard output
   std::vector<std::string> names;  ///< RepoTags
 };
-/// `docker load`'s format: manifest.json and (as BuildKit's) an OCI layout in the same tar.
-void export_docker(StateDir& state, const WrittenImage& image, const DockerOutput& output);
+/// `docker load`'s format: manifest.json and (as BuildKit's) an OCI layout in the same tar. Throws
+/// Error(usage) for more than one image, which the format cannot hold.
+void export_docker(StateDir& state, const WrittenSet& image, const DockerOutput& output);
 
 /// The flattened file tree into a directory, as BuildKit's `type=local`: everything belongs to the
 /// user who runs lade, nothing else that is there is deleted, files are replaced one by one, and
@@ -115,5 +132,12 @@ void export_local(StateDir& state, const ImageSource& source, const std::string&
 /// standard output. With an epoch every time is set to it.
 void export_rootfs_tar(StateDir& state, const ImageSource& source, const std::string& dest,
                        std::optional<Timestamp> epoch = {});
+/// The same of several trees, each below a directory of its own (BuildKit: "linux_amd64").
+struct NamedSource {
+  std::string directory;  ///< one path component
+  const ImageSource* source;
+};
+void export_rootfs_tar(StateDir& state, const std::vector<NamedSource>& sources,
+                       const std::string& dest, std::optional<Timestamp> epoch = {});
 
 }  // namespace lade

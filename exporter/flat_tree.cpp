@@ -13,13 +13,14 @@ namespace lade {
 namespace {
 
 void ensure_directories(StateDir& state, const ImageSource& source) {
-  LayerStack missing;
-  for (const LayerId layer : source.layers) {
-    if (!state.layers().has_directory(layer)) missing.push_back(layer);
+  std::vector<size_t> missing;  // positions
+  for (size_t i = 0; i < source.layers.size(); ++i) {
+    if (!state.layers().has_directory(source.layers[i])) missing.push_back(i);
   }
   Fetchers fetchers(missing.size(), [&](size_t i) {
-    const auto blobs = blob_provider(state, missing[i], source.provider);
-    state.layers().ensure_directory(missing[i], *blobs);
+    const auto at = source.layers.begin() + static_cast<ptrdiff_t>(missing[i]);
+    const auto blobs = blob_provider(state, *at, source.provider);
+    state.layers().ensure_directory(*at, *blobs, nullptr, LayerStack(source.layers.begin(), at));
   });
   fetchers.join();
 }
@@ -63,6 +64,44 @@ void export_rootfs_tar(StateDir& state, const ImageSource& source, const std::st
   OutputFile out = OutputFile::create(dest);
   const FlatTree tree(state, source, epoch);
   write_rootfs_tar(tree.entries(), [&](const Entry& entry) { return tree.open(entry); }, out);
+  out.commit();
+}
+
+void export_rootfs_tar(StateDir& state, const std::vector<NamedSource>& sources,
+                       const std::string& dest, std::optional<Timestamp> epoch) {
+  std::vector<FlatTree> trees;
+  std::vector<Entry> entries;
+  uint32_t groups = 0;  // of hard links: a tree's own must not meet another's
+  for (const NamedSource& named : sources) {
+    const FlatTree& tree = trees.emplace_back(state, *named.source, epoch);
+    Entry top;
+    top.path = named.directory;
+    top.type = EntryType::directory;
+    top.mode = 0755;
+    if (epoch) top.mtime_sec = epoch->seconds;
+    entries.push_back(std::move(top));
+    uint32_t last_group = groups;
+    for (Entry entry : tree.entries()) {
+      entry.path = named.directory + "/" + entry.path;
+      if (entry.hardlink_group != 0) entry.hardlink_group += groups;
+      last_group = std::max(last_group, entry.hardlink_group);
+      entries.push_back(std::move(entry));
+    }
+    groups = last_group;
+  }
+  OutputFile out = OutputFile::create(dest);
+  const auto open = [&](const Entry& entry) {
+    const auto slash = entry.path.find('/');
+    const std::string directory = entry.path.substr(0, slash);
+    for (size_t i = 0; i < sources.size(); ++i) {
+      if (sources[i].directory != directory) continue;
+      Entry own = entry;
+      own.path = entry.path.substr(slash + 1);
+      return trees[i].open(own);
+    }
+    throw Error("there is no tree " + quoted(directory));
+  };
+  write_rootfs_tar(entries, open, out);
   out.commit();
 }
 

@@ -29,12 +29,17 @@ std::vector<std::string> normalized_names(const std::vector<std::string>& names)
   return out;
 }
 
-std::vector<Descriptor> index_entries(const WrittenImage& image,
+std::vector<Descriptor> index_entries(const WrittenSet& image,
                                       const std::vector<std::string>& full_names,
                                       std::string_view tag) {
-  Descriptor entry = image.manifest;
-  if (const auto& created = image.parsed_config.created) {
-    entry.annotations[std::string(kCreatedAnnotation)] = Timestamp{created->seconds, 0}.str();
+  Descriptor entry = image.target;
+  std::optional<int64_t> created;  // of the youngest
+  for (const WrittenImage& one : image.images) {
+    if (!one.parsed_config.created) continue;
+    created = std::max(created.value_or(INT64_MIN), one.parsed_config.created->seconds);
+  }
+  if (created) {
+    entry.annotations[std::string(kCreatedAnnotation)] = Timestamp{*created, 0}.str();
   }
   if (full_names.empty()) {
     if (!tag.empty()) entry.annotations[std::string(kRefNameAnnotation)] = tag;
@@ -78,10 +83,14 @@ std::string docker_manifest_document(const WrittenImage& image,
   return out.take();
 }
 
-std::vector<Descriptor> all_blobs(const WrittenImage& image) {
-  std::vector<Descriptor> out = image.layers;
-  out.push_back(image.config);
-  out.push_back(image.manifest);
+std::vector<Descriptor> all_blobs(const WrittenSet& image) {
+  std::vector<Descriptor> out;
+  for (const WrittenImage& one : image.images) {
+    out.insert(out.end(), one.layers.begin(), one.layers.end());
+    out.push_back(one.config);
+    out.push_back(one.manifest);
+  }
+  if (image.index) out.push_back(image.target);
   const auto less = [](const Descriptor& a, const Descriptor& b) { return a.digest < b.digest; };
   const auto same = [](const Descriptor& a, const Descriptor& b) { return a.digest == b.digest; };
   std::sort(out.begin(), out.end(), less);

@@ -12,10 +12,11 @@ namespace lade {
 /// Whole names ("docker.io/library/app:1"), checked. Throws Error(usage) for one with a digest.
 std::vector<std::string> normalized_names(const std::vector<std::string>& names);
 
-/// The manifest's descriptor as index.json lists it, once per name: with the platform, the time of
-/// creation, and io.containerd.image.name and org.opencontainers.image.ref.name (the tag alone, as
-/// containerd has it). Without names a single one, with `tag` as its ref.name unless that is empty.
-std::vector<Descriptor> index_entries(const WrittenImage& image,
+/// The descriptor of the manifest or index as index.json lists it, once per name: with the
+/// platform, the time of creation, and io.containerd.image.name and
+/// org.opencontainers.image.ref.name (the tag alone, as containerd has it). Without names a single
+/// one, with `tag` as its ref.name unless that is empty.
+std::vector<Descriptor> index_entries(const WrittenSet& image,
                                       const std::vector<std::string>& full_names,
                                       std::string_view tag);
 
@@ -32,7 +33,8 @@ inline constexpr std::string_view kNameAnnotation = "io.containerd.image.name";
 inline constexpr std::string_view kRefNameAnnotation = "org.opencontainers.image.ref.name";
 inline constexpr std::string_view kCreatedAnnotation = "org.opencontainers.image.created";
 
-/// Everything an image is made of: manifest, config, layers; no digest twice, sorted by digest.
-std::vector<Descriptor> all_blobs(const WrittenImage& image);
+/// Everything that is written: index, manifests, configs, layers; no digest twice, sorted by
+/// digest.
+std::vector<Descriptor> all_blobs(const WrittenSet& image);
 
 }  // namespace lade

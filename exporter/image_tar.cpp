@@ -92,7 +92,7 @@ void write_entries(StateDir& state, const TarEntries& entries, OutputFile& out) 
   out.write(zeros);
 }
 
-TarEntries layout_entries(const WrittenImage& image, const std::vector<std::string>& full_names) {
+TarEntries layout_entries(const WrittenSet& image, const std::vector<std::string>& full_names) {
   TarEntries entries;
   entries["blobs/"] = {.mode = 0755, .text = {}, .blob = {}, .directory = true};
   entries["blobs/sha256/"] = {.mode = 0755, .text = {}, .blob = {}, .directory = true};
@@ -107,24 +107,28 @@ TarEntries layout_entries(const WrittenImage& image, const std::vector<std::stri
 
 }  // namespace
 
-Descriptor export_oci(StateDir& state, const WrittenImage& image, const OciOutput& output) {
+void export_oci(StateDir& state, const WrittenSet& image, const OciOutput& output) {
   const std::vector<std::string> names = normalized_names(output.names);
   if (!output.tar) {
     add_to_layout(state, image, names, output.dest);
-    return image.manifest;
+    return;
   }
   OutputFile out = OutputFile::create(output.dest);
   write_entries(state, layout_entries(image, names), out);
   out.commit();
-  return image.manifest;
 }
 
-void export_docker(StateDir& state, const WrittenImage& image, const DockerOutput& output) {
+void export_docker(StateDir& state, const WrittenSet& image, const DockerOutput& output) {
+  if (image.images.size() != 1) {
+    Error error("a docker tarball holds one platform only", ErrorKind::usage);
+    error.set_hint("use type=oci for several");
+    throw error;
+  }
   const std::vector<std::string> names = normalized_names(output.names);
   OutputFile out = OutputFile::create(output.dest);
   TarEntries entries = layout_entries(image, names);
   entries["manifest.json"] = {
-      .mode = 0644, .text = docker_manifest_document(image, names), .blob = {}};
+      .mode = 0644, .text = docker_manifest_document(image.images.front(), names), .blob = {}};
   write_entries(state, entries, out);
   out.commit();
 }

@@ -158,7 +158,7 @@ UniqueFd open_image_blob(StateDir& state, const Descriptor& blob) {
   return std::move(*fd);
 }
 
-void add_to_layout(StateDir& state, const WrittenImage& image,
+void add_to_layout(StateDir& state, const WrittenSet& image,
                    const std::vector<std::string>& full_names, const std::string& dest) {
   check_output_directory(dest);
   const std::string layout_path = dest + "/oci-layout";

@@ -13,7 +13,7 @@ namespace lade {
 /// stay; index.json comes last, under the lock BuildKit's clients take (index.json.lock), and loses
 /// older entries of the same names. A failure leaves no blob, directory or entry behind that was
 /// not there before.
-void add_to_layout(StateDir& state, const WrittenImage& image,
+void add_to_layout(StateDir& state, const WrittenSet& image,
                    const std::vector<std::string>& full_names, const std::string& dest);
 
 /// Opens a blob of a written image in the content store and checks its size. Error(not_found) if it

@@ -227,19 +227,11 @@ struct Directives {
   char escape = '\\';
 };
 
-/// Something that works but should not be relied on, under the name of BuildKit's lint rule.
-struct Warning {
-  std::string rule;
-  std::string message;
-  SourceRange range;
-};
-
 struct Dockerfile {
   std::shared_ptr<const SourceFile> source;
   Directives directives;
   std::vector<MetaArg> meta_args;
   std::vector<Stage> stages;  ///< at least one
-  std::vector<Warning> warnings;
 };
 
 }  // namespace lade::parser

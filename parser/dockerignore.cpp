@@ -42,6 +42,7 @@ Dockerignore Dockerignore::parse(std::string text, std::string name) {
       throw;
     }
     result.patterns_.push_back(std::move(pattern));
+    result.lines_.push_back(number);
   }
   result.matcher_ = PatternMatcher(result.patterns_);
   return result;

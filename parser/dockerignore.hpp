@@ -33,9 +33,12 @@ class Dockerignore {
 
   /// The patterns, normalised; part of a local source's identity.
   const std::vector<std::string>& patterns() const { return patterns_; }
+  /// The line of each, from 1.
+  const std::vector<int>& lines() const { return lines_; }
 
  private:
   std::vector<std::string> patterns_;
+  std::vector<int> lines_;
   PatternMatcher matcher_;
 };
 

@@ -78,15 +78,17 @@ NetworkMode parse_network(const std::string& mode) {
   if (mode == "default") return NetworkMode::standard;
   if (mode == "none") return NetworkMode::none;
   if (mode == "host") return NetworkMode::host;
-  throw Error(
-      fmt::format("invalid network mode {}: it must be default, none or host", quoted(mode)));
+  throw error_with_nearest(
+      fmt::format("invalid network mode {}: it must be default, none or host", quoted(mode)), mode,
+      {"default", "none", "host"});
 }
 
 SecurityMode parse_security(const std::string& mode) {
   if (mode == "sandbox") return SecurityMode::sandbox;
   if (mode == "insecure") return SecurityMode::insecure;
-  throw Error(
-      fmt::format("security {} is not valid: it must be sandbox or insecure", quoted(mode)));
+  throw error_with_nearest(
+      fmt::format("security {} is not valid: it must be sandbox or insecure", quoted(mode)), mode,
+      {"sandbox", "insecure"});
 }
 
 }  // namespace

@@ -1,17 +1,18 @@
 #include "parser/lines.hpp"
 
+#include <set>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "parser/directives.hpp"
 #include "parser/grammar.hpp"
 #include "parser/heredoc.hpp"
 #include "parser/unicode.hpp"
 
 namespace lade::parser {
 namespace {
-
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 std::string_view without_line_end(std::string_view line) {
   while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
@@ -42,16 +43,18 @@ bool takes_heredocs(std::string_view line, char escape, bool trigger = false) {
 
 class LineReader {
  public:
-  LineReader(std::string_view text, const Locate& locate) : text_(text), locate_(locate) {
-    if (text_.starts_with(kByteOrderMark)) text_.remove_prefix(kByteOrderMark.size());
-  }
+  LineReader(std::string_view text, const Locate& locate)
+      : text_(without_byte_order_mark(text)), locate_(locate) {}
 
   LogicalLines run() {
     std::string_view line;
     while (next(line)) {
-      line = trim_space_left(without_line_end(line));
+      const auto whole = without_line_end(line);
+      line = trim_space_left(whole);
       if (line.starts_with('#')) {
-        if (!read_directive(line.substr(1))) add_comment(line.substr(1));
+        // BuildKit cuts off the line's first byte, be it the "#" or a blank in front of it: an
+        // indented comment describes nothing and configures no checks.
+        if (!read_directive(line.substr(1))) add_comment(whole.substr(1));
         continue;
       }
       directives_over_ = true;
@@ -76,40 +79,26 @@ class LineReader {
     return true;
   }
 
-  // BuildKit's detection of `syntax` and `check` steps over a "#!" line, its reading of `escape`
-  // does not: after one, `escape` is a comment.
+  // Whether the comment is a directive. Here only `escape` has a meaning; the others' values are
+  // found by find_directive (parser/directives.hpp), which steps over a "#!" line: here that ends
+  // them.
   bool read_directive(std::string_view comment) {
     if (directives_over_) return false;
-    if (number_ == 1 && comment.starts_with('!')) {
-      after_shebang_ = true;
-      return false;
-    }
-    auto& directives = result_.directives;
     const auto text = directive(comment);
     if (!text || (text->key != "syntax" && text->key != "check" && text->key != "escape")) {
       directives_over_ = true;
       return false;
     }
     const auto range = locate_(number_, number_);
-    const auto set = [&](std::optional<Directive>& slot) {
-      if (slot) {
-        throw error_at(range, fmt::format("only one {} parser directive can be used", text->key));
-      }
-      slot = Directive{text->value, range};
-    };
-    if (text->key == "syntax") {
-      set(directives.syntax);
-    } else if (text->key == "check") {
-      set(directives.check);
-    } else {
-      if (after_shebang_) return false;
-      set(escape_);
-      if (text->value != "\\" && text->value != "`") {
-        throw error_at(
-            range, fmt::format("invalid escape token {}: it must be \\ or `", quoted(text->value)));
-      }
-      directives.escape = text->value[0];
+    if (!directives_.insert(text->key).second) {
+      throw error_at(range, fmt::format("only one {} parser directive can be used", text->key));
     }
+    if (text->key != "escape") return true;
+    if (text->value != "\\" && text->value != "`") {
+      throw error_at(
+          range, fmt::format("invalid escape token {}: it must be \\ or `", quoted(text->value)));
+    }
+    result_.escape = text->value[0];
     return true;
   }
 
@@ -125,7 +114,7 @@ class LineReader {
 
   void read_logical_line(std::string_view line) {
     const int first = number_;
-    const char escape = result_.directives.escape;
+    const char escape = result_.escape;
     LogicalLine logical;
     bool empty_continuation = false;
     bool continued = remove_continuation(line, escape);
@@ -142,14 +131,13 @@ class LineReader {
       logical.text += more;
     }
     if (empty_continuation) {
-      result_.warnings.push_back(
-          {"NoEmptyContinuation", "empty continuation line", locate_(number_, number_)});
+      result_.empty_continuations.push_back(locate_(number_, number_));
     }
     finish(std::move(logical), first);
   }
 
   void finish(LogicalLine logical, int first) {
-    const char escape = result_.directives.escape;
+    const char escape = result_.escape;
     logical.range = locate_(first, number_);
     if (logical.text.find('\0') != std::string::npos) {
       throw error_at(logical.range, "the instruction contains a NUL byte",
@@ -187,10 +175,9 @@ class LineReader {
   const Locate& locate_;
   LogicalLines result_;
   std::vector<std::string> comments_;
-  std::optional<Directive> escape_;
+  std::set<std::string> directives_;
   int number_ = 0;
   bool directives_over_ = false;
-  bool after_shebang_ = false;
 };
 
 }  // namespace

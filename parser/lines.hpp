@@ -24,9 +24,9 @@ struct LogicalLine {
 };
 
 struct LogicalLines {
-  Directives directives;
+  char escape = '\\';  ///< of the directive
   std::vector<LogicalLine> lines;
-  std::vector<Warning> warnings;
+  std::vector<SourceRange> empty_continuations;  ///< last lines of what has empty lines inside
 };
 
 /// What the lines `first` to `last` (from 1) of the text are called.

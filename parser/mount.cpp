@@ -117,7 +117,10 @@ class Resolver {
   void set_source(const std::string&, const std::string& value) { mount_.source = value; }
   void set_target(const std::string&, const std::string& value) { mount_.target = value; }
   void set_id(const std::string&, const std::string& value) { mount_.id = value; }
-  void set_env(const std::string&, const std::string& value) { mount_.env = value; }
+  void set_env(const std::string& key, const std::string& value) {
+    if (value.empty()) invalid(key, value);
+    mount_.env = value;
+  }
   void set_read_only(const std::string& key, const std::string& value) {
     mount_.read_only = to_bool(key, value);
     access_given_ = true;

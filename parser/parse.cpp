@@ -1,35 +1,19 @@
 #include "parser/parse.hpp"
 
-#include <set>
-
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "parser/directives.hpp"
 #include "parser/instruction.hpp"
 #include "parser/lines.hpp"
+#include "parser/lint_text.hpp"
 
 namespace lade::parser {
 namespace {
 
 Command to_command(ParsedLine&& line) {
   return {std::move(line.origin), std::get<CommandBody>(std::move(line.instruction))};
-}
-
-void check_stage_name(const Stage& stage, std::set<std::string>& names,
-                      std::vector<Warning>& warnings) {
-  const auto& name = stage.from.name;
-  if (name.empty()) return;
-  if (name == "scratch" || name == "context") {
-    warnings.push_back({"ReservedStageName", fmt::format("stage name {} is reserved", quoted(name)),
-                        stage.origin.range});
-  }
-  if (!names.insert(name).second) {
-    warnings.push_back(
-        {"DuplicateStageName",
-         fmt::format("duplicate stage name {}, stage names should be unique", quoted(name)),
-         stage.origin.range});
-  }
 }
 
 // Only ARG may stand before the first stage.
@@ -45,7 +29,7 @@ void add_before_stages(Dockerfile& file, ParsedLine&& line) {
 
 }  // namespace
 
-Dockerfile parse(std::shared_ptr<const SourceFile> source) {
+Dockerfile parse(std::shared_ptr<const SourceFile> source, Linter* linter) {
   const SourceRange nowhere{source, 0, 0};
   if (source->text.empty()) throw error_at(nowhere, "the Dockerfile cannot be empty");
   if (source->text.size() > kMaxDockerfileSize) {
@@ -58,14 +42,16 @@ Dockerfile parse(std::shared_ptr<const SourceFile> source) {
 
   Dockerfile file;
   file.source = source;
-  file.directives = std::move(lines.directives);
-  file.warnings = std::move(lines.warnings);
-  std::set<std::string> names;
+  file.directives = {find_directive(source, "syntax"), find_directive(source, "check"),
+                     lines.escape};
+  for (const auto& range : lines.empty_continuations) {
+    if (linter) linter->report(rules::kNoEmptyContinuation, range, "Empty continuation line");
+  }
   for (const auto& logical : lines.lines) {
     auto line = parse_line(logical, file.directives.escape);
+    lint_instruction(linter, line);
     if (auto* from = std::get_if<From>(&line.instruction)) {
       file.stages.push_back({std::move(line.origin), std::move(*from), {}});
-      check_stage_name(file.stages.back(), names, file.warnings);
     } else if (file.stages.empty()) {
       add_before_stages(file, std::move(line));
     } else {
@@ -75,6 +61,7 @@ Dockerfile parse(std::shared_ptr<const SourceFile> source) {
   if (file.stages.empty()) {
     throw error_at(file.meta_args.back().origin.range, "dockerfile contains no stages to build");
   }
+  if (linter) lint_file(*linter, file);
   return file;
 }
 

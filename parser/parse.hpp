@@ -13,10 +13,14 @@
 
 namespace lade::parser {
 
+class Linter;
+
 /// Inputs larger than this are refused.
 inline constexpr size_t kMaxDockerfileSize = size_t{16} << 20;
 
-Dockerfile parse(std::shared_ptr<const SourceFile> source);
+/// `linter`, if there is one, gets the warnings that need nothing but the text; those about lines
+/// above an error come before it.
+Dockerfile parse(std::shared_ptr<const SourceFile> source, Linter* linter = nullptr);
 
 /// An ONBUILD trigger from an image config, as one command. Its lines do not exist in the user's
 /// file: `range` (the FROM that brought it in) is what its origin and its errors name. Triggers are

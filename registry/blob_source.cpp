@@ -68,7 +68,13 @@ void RemoteBlobSource::count_cut() {
 void RemoteBlobSource::connect() {
   std::vector<std::string> headers;
   if (offset_ > 0) headers.push_back(fmt::format("Range: bytes={}-", offset_));
-  response_ = access_->request(repository_, "blobs/" + descriptor_.digest.str(), headers);
+  // Manifests that an index lists are no blobs for a registry (distribution-spec: pulling
+  // manifests).
+  const bool manifest = media_type::is_manifest(descriptor_.media_type) ||
+                        media_type::is_index(descriptor_.media_type);
+  if (manifest) headers.push_back("Accept: " + descriptor_.media_type);
+  response_ = access_->request(
+      repository_, (manifest ? "manifests/" : "blobs/") + descriptor_.digest.str(), headers);
   const int status = response_->status();
   const auto length = response_->length();
   if (status == 200) {

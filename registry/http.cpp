@@ -114,6 +114,7 @@ class Transfer : public HttpResponse {
   HttpOptions options_;
   std::unique_ptr<CurlHandle> handle_;
   std::string host_;
+  std::function<bool()> canceled_;
   int status_ = 0;
   std::map<std::string, std::string, std::less<>> headers_;
   size_t header_bytes_ = 0;
@@ -129,6 +130,7 @@ class Transfer : public HttpResponse {
 
 void Transfer::start(const HttpRequest& request, const std::string& url, bool authorize) {
   host_ = host_of(url);
+  canceled_ = request.canceled;
   const bool loopback = is_loopback(host_);
   CurlHandle& handle = *handle_;
   handle.set(CURLOPT_URL, url.c_str());
@@ -172,6 +174,7 @@ size_t Transfer::read(char* buffer, size_t size) {
 
 /// Moves the transfer on, waiting a little if nothing came.
 void Transfer::pump() {
+  if (canceled_ && canceled_()) throw Error("canceled", ErrorKind::canceled);
   const uint64_t before = received_;
   if (paused_) {
     // May call on_body() at once with what curl kept.

@@ -47,6 +47,8 @@ struct HttpRequest {
   std::vector<std::string> headers;  ///< "Accept: text/plain"
   /// The value of Authorization; sent to the origin of `url` only, never to where it redirects.
   std::string authorization;
+  /// Asked now and then while waiting; true ends the request with Error(canceled). May be null.
+  std::function<bool()> canceled{};
 };
 
 /// A response whose head has arrived; reading gives the body as it comes, with bounded buffering:

@@ -1,11 +1,14 @@
 // LayerStore: the forms of a layer, each made from another when somebody needs it.
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <unistd.h>
@@ -108,6 +111,45 @@ void drain(ByteSource& source) {
   }
 }
 
+/// Whether the blob is an export's rewrite of the layer (clamped times), whose tar is another one.
+bool is_rewritten(const LayerBlob& blob, const LayerInfo& layer) {
+  const auto uncompressed = blob.descriptor.annotations.find("containerd.io/uncompressed");
+  return uncompressed != blob.descriptor.annotations.end() &&
+         (!layer.diff_id || uncompressed->second != layer.diff_id->digest.str());
+}
+
+/// Gives directories that a layer's tar only implies the look they have below, in the tree and in
+/// the index: an overlay shows the upper one's.
+LayerIndex copy_up(int dir, const LayerIndex& index, const std::vector<std::string>& implied,
+                   const MergedIndex& below) {
+  std::vector<Entry> entries = index.entries();
+  // Children first: what is done in a directory changes its time.
+  for (auto path = implied.rbegin(); path != implied.rend(); ++path) {
+    const auto lower = below.find(*path);
+    if (!lower || lower->entry->type != EntryType::directory) continue;
+    const auto at = std::find_if(entries.begin(), entries.end(),
+                                 [&](const Entry& entry) { return entry.path == *path; });
+    const bool opaque = at->opaque;
+    *at = *lower->entry;
+    at->path = *path;
+    at->opaque = opaque;
+    const UniqueFd fd = sys::openat(dir, *path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const timespec time{at->mtime_sec, static_cast<long>(at->mtime_nsec)};
+    const std::array times{time, time};
+    for (const auto& xattr : at->xattrs) {
+      if (::fsetxattr(fd.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) !=
+          0) {
+        throw_errno("could not set the attribute " + quoted(xattr.name));
+      }
+    }
+    if (::fchown(fd.get(), at->uid, at->gid) != 0 || ::fchmod(fd.get(), at->mode) != 0 ||
+        ::futimens(fd.get(), times.data()) != 0) {
+      throw_errno("could not set up the directory " + quoted(*path));
+    }
+  }
+  return LayerIndex(std::move(entries));
+}
+
 }  // namespace
 
 UniqueFd lock_number(const std::string& root, const std::string& file, uint64_t number) {
@@ -147,19 +189,28 @@ std::string LayerStore::directory(LayerId layer) const {
   return state_->root + "/layers/" + state_->name(layer);
 }
 
-void LayerStore::ensure_directory(LayerId layer, BlobProvider& provider, const Progress& progress) {
+void LayerStore::ensure_directory(LayerId layer, BlobProvider& provider, const Progress& progress,
+                                  const LayerStack& below) {
   if (has_directory(layer)) return;
   const UniqueFd lock = lock_number(state_->root, "layers", static_cast<uint64_t>(layer));
   if (has_directory(layer)) return;
-  const auto known = info(layer);
+  auto known = info(layer);
   if (!known) throw Error(fmt::format("there is no layer {}", layer), ErrorKind::not_found);
+  std::erase_if(known->blobs, [&](const LayerBlob& blob) { return is_rewritten(blob, *known); });
+  const auto complete_below = [&] {
+    for (size_t i = 0; i < below.size(); ++i) {
+      const LayerStack lower(below.begin(), below.begin() + static_cast<ptrdiff_t>(i));
+      ensure_directory(below[i], provider, {}, lower);
+    }
+    return merged(below);
+  };
   // What is here already, first.
   for (const auto& blob : known->blobs) {
-    if (extract_blob(layer, blob, known->diff_id, nullptr, progress)) return;
+    if (extract_blob(layer, blob, known->diff_id, nullptr, progress, complete_below)) return;
   }
   for (size_t i = 0; i < known->blobs.size(); ++i) {
     try {
-      extract_blob(layer, known->blobs[i], known->diff_id, &provider, progress);
+      extract_blob(layer, known->blobs[i], known->diff_id, &provider, progress, complete_below);
       return;
     } catch (const Error& error) {
       // Another encoding of the layer may be there.
@@ -174,7 +225,7 @@ void LayerStore::ensure_directory(LayerId layer, BlobProvider& provider, const P
 /// it is not there or damaged (and removed).
 bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
                               const std::optional<DiffId>& diff_id, BlobProvider* provider,
-                              const Progress& progress) {
+                              const Progress& progress, const std::function<MergedIndex()>& below) {
   const Descriptor& descriptor = blob.descriptor;
   std::unique_ptr<ByteSource> bytes;
   std::unique_ptr<Ingest> ingest;
@@ -193,9 +244,10 @@ bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
       const auto tar = decompress(std::make_unique<Borrowed>(source));
       HashSource hashed(*tar);
       const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
+      std::vector<std::string> implied;
       LayerIndex extracted = [&] {
         ReadAhead ahead(hashed);
-        return extract_tar(ahead, dir.get(), TarDialect::layer, state_->userxattr);
+        return extract_tar(ahead, dir.get(), TarDialect::layer, state_->userxattr, &implied);
       }();
       drain(source);
       if (ingest) {
@@ -209,7 +261,8 @@ bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
                                 diff_id->digest.str()),
                     ErrorKind::corrupt);
       }
-      return extracted;
+      return implied.empty() ? std::move(extracted)
+                             : copy_up(dir.get(), extracted, implied, below());
     });
     const auto shared = std::make_shared<const LayerIndex>(std::move(index));
     State::write_index(pending.dir_.path() + "/index", *shared);

@@ -16,6 +16,7 @@
 #include "snapshotter/descriptor_row.hpp"
 #include "snapshotter/dir_scan.hpp"
 #include "snapshotter/layer_store_state.hpp"
+#include "snapshotter/tar.hpp"
 
 namespace lade {
 namespace {
@@ -239,6 +240,8 @@ PendingLayer LayerStore::prepare() {
 }
 
 LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
+  // Here, where it is known which step made it.
+  for (const auto& entry : index.entries()) refuse_marker_name(entry);
   const auto shared = std::make_shared<const LayerIndex>(std::move(index));
   State::write_index(layer.dir_.path() + "/index", *shared);
   const RootAttributes root = RootAttributes::of(*shared);

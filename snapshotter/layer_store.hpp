@@ -97,8 +97,11 @@ class LayerStore {
   /// is there already is read, and removed if it is damaged. Concurrent calls (other threads, other
   /// processes) do it once. Blocks on I/O: call it on a thread that may wait. `progress(bytes so
   /// far, bytes in all)` may be null.
+  /// `below` is the stack the layer lies on: directories that its tar implies but does not list
+  /// look as they do there (0755 0:0 if they are in none).
   void ensure_directory(LayerId layer, BlobProvider& provider,
-                        const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
+                        const std::function<void(uint64_t, uint64_t)>& progress = nullptr,
+                        const LayerStack& below = {});
   /// Only the blob, into the content store (for exports that pass it through).
   void ensure_blob(const Descriptor& blob, BlobProvider& provider,
                    const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
@@ -139,8 +142,8 @@ class LayerStore {
   explicit LayerStore(std::unique_ptr<State> state);
   std::shared_ptr<const LayerIndex> load_index(LayerId layer);
   bool extract_blob(LayerId layer, const LayerBlob& blob, const std::optional<DiffId>& diff_id,
-                    BlobProvider* provider,
-                    const std::function<void(uint64_t, uint64_t)>& progress);
+                    BlobProvider* provider, const std::function<void(uint64_t, uint64_t)>& progress,
+                    const std::function<MergedIndex()>& below);
   LayerId flatten(const LayerStack& bottom);
 
   std::unique_ptr<State> state_;

@@ -27,6 +27,9 @@ using OpenContent = std::function<UniqueFd(const Entry&)>;
 void write_layer_tar(const LayerIndex& index, const OpenContent& open, ByteSink& out,
                      const TarOptions& options = {});
 
+/// Throws Error for a file whose name would mean a deletion in a layer's tar ("x/.wh.y").
+void refuse_marker_name(const Entry& entry);
+
 /// The same for a merged view without whiteout handling (rootfs tar export): `entries` in walk
 /// order. Entries of the same hardlink_group become links.
 void write_rootfs_tar(const std::vector<Entry>& entries, const OpenContent& open, ByteSink& out,

@@ -140,7 +140,12 @@ std::string clean_name(const char* raw) {
     const std::string_view part = name.substr(begin, end - begin);
     begin = end + 1;
     if (part.empty() || part == ".") continue;
-    if (part == "..") throw corrupt("bad tar: the name " + quoted(name) + " leaves its directory");
+    if (part == "..") {
+      if (out.empty()) throw corrupt("bad tar: the name " + quoted(name) + " leaves its directory");
+      const auto slash = out.rfind('/');
+      out.resize(slash == std::string::npos ? 0 : slash);
+      continue;
+    }
     if (!out.empty()) out += '/';
     out += part;
   }

@@ -204,6 +204,8 @@ std::string marker_path(std::string_view path, std::string_view prefix) {
   return std::string(path.substr(0, name)).append(prefix).append(path.substr(name));
 }
 
+}  // namespace
+
 void refuse_marker_name(const Entry& entry) {
   const size_t slash = entry.path.rfind('/');
   const size_t name = slash == std::string::npos ? 0 : slash + 1;
@@ -213,8 +215,6 @@ void refuse_marker_name(const Entry& entry) {
   error.set_hint("rename or remove it in the step that makes it");
   throw error;
 }
-
-}  // namespace
 
 void write_layer_tar(const LayerIndex& index, const OpenContent& open, ByteSink& out,
                      const TarOptions& options) {

@@ -14,7 +14,8 @@ namespace lade {
 namespace {
 
 constexpr uint64_t kMaxFile = 10 << 20;
-constexpr int64_t kMaxId = INT32_MAX;  // what Docker and containerd accept
+constexpr int64_t kMaxId = INT32_MAX;           // of processes: what Docker and containerd accept
+constexpr int64_t kMaxFileId = UINT32_MAX - 1;  // of files: -1 means "unchanged" to chown
 
 struct Passwd {
   std::string name;
@@ -42,7 +43,7 @@ struct Halves {
 };
 
 /// Decimal digits with an optional sign; nullopt for anything else, Error out of range.
-std::optional<uint32_t> number(std::string_view text) {
+std::optional<uint32_t> number(std::string_view text, int64_t max = kMaxId) {
   std::string_view digits = text;
   if (digits.starts_with('+') || digits.starts_with('-')) digits.remove_prefix(1);
   const bool numeric = !digits.empty() && std::all_of(digits.begin(), digits.end(),
@@ -50,15 +51,15 @@ std::optional<uint32_t> number(std::string_view text) {
   if (!numeric) return std::nullopt;
   int64_t value = 0;
   const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (failure != std::errc() || value > kMaxId || (text[0] == '-' && value != 0)) {
-    throw Error(fmt::format("{} is out of range: uids and gids are 0 to {}", quoted(text), kMaxId));
+  if (failure != std::errc() || value > max || (text[0] == '-' && value != 0)) {
+    throw Error(fmt::format("{} is out of range: uids and gids are 0 to {}", quoted(text), max));
   }
   return static_cast<uint32_t>(value);
 }
 
 /// BuildKit's shorthand: "root" is 0 without a look at the image.
-std::optional<uint32_t> number_or_root(std::string_view text) {
-  return text == "root" ? std::optional<uint32_t>(0) : number(text);
+std::optional<uint32_t> number_or_root(std::string_view text, int64_t max = kMaxId) {
+  return text == "root" ? std::optional<uint32_t>(0) : number(text, max);
 }
 
 /// A number field of passwd or group; what is none counts as 0, as in the Go library all builders
@@ -181,13 +182,16 @@ UserSpec resolve_user(std::string_view spec, const MergedIndex& image, const Ope
 
 std::string home_of(uint32_t uid, const MergedIndex& image, const OpenFound& open) {
   const auto user = find_passwd(image, open, [&](const Passwd& entry) { return entry.uid == uid; });
-  return user && !user->home.empty() ? user->home : "/";
+  return user ? user->home : "/";
 }
 
 std::optional<ChownSpec> numeric_chown(std::string_view spec) {
   const Halves halves(spec);
-  const auto uid = number_or_root(halves.user);
-  const auto gid = halves.group ? number_or_root(*halves.group) : uid;
+  const auto uid = number_or_root(halves.user, kMaxFileId);
+  // "user:" has no group, which is 0.
+  const auto gid = !halves.group           ? uid
+                   : halves.group->empty() ? std::optional<uint32_t>(0)
+                                           : number_or_root(*halves.group, kMaxFileId);
   if (!uid || !gid) return std::nullopt;
   return ChownSpec{*uid, *gid, {}};
 }
@@ -196,7 +200,7 @@ ChownSpec resolve_chown(std::string_view spec, const MergedIndex& image, const O
   if (auto numeric = numeric_chown(spec)) return *numeric;
   const Halves halves(spec);
   ChownSpec out;
-  if (const auto uid = number_or_root(halves.user)) {
+  if (const auto uid = number_or_root(halves.user, kMaxFileId)) {
     out.uid = out.gid = *uid;
   } else if (const auto user = find_passwd(
                  image, open, [&](const Passwd& entry) { return entry.name == halves.user; })) {
@@ -205,8 +209,12 @@ ChownSpec resolve_chown(std::string_view spec, const MergedIndex& image, const O
   } else if (!halves.user.empty()) {
     out.unknown.push_back(halves.user);
   }
-  if (!halves.group || halves.group->empty()) return out;
-  if (const auto gid = number_or_root(*halves.group)) {
+  if (!halves.group) return out;
+  if (halves.group->empty()) {
+    out.gid = 0;
+    return out;
+  }
+  if (const auto gid = number_or_root(*halves.group, kMaxFileId)) {
     out.gid = *gid;
     return out;
   }

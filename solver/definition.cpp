@@ -1,5 +1,7 @@
 #include "solver/definition.hpp"
 
+#include <tuple>
+
 #include <fmt/format.h>
 
 #include "base/wire.hpp"
@@ -43,6 +45,9 @@ void add_exec(Components& out, const ExecOp& op) {
   out.emplace_back("network", fmt::format("{}", static_cast<int>(op.network)));
   out.emplace_back("security", fmt::format("{}", static_cast<int>(op.security)));
   out.emplace_back("shm size", fmt::format("{}", op.shm_bytes));
+  for (const auto& limit : op.ulimits) {
+    out.emplace_back("ulimit " + limit.name, fmt::format("{}:{}", limit.soft, limit.hard));
+  }
   // Names of extra hosts count, their addresses do not.
   for (const auto& [name, address] : op.extra_hosts) out.emplace_back("extra host", name);
   if (op.script) out.emplace_back("script " + op.script->path, op.script->content);
@@ -90,6 +95,23 @@ Components op_components(const Vertex& vertex) {
     out.emplace_back("merge", "");
   }
   return out;
+}
+
+Edge append(Definition& into, const Definition& from, Edge root) {
+  const auto identity = [](const Vertex& vertex) {
+    return std::tuple(op_digest(vertex), vertex.inputs, vertex.ignore_cache);
+  };
+  std::map<decltype(identity(Vertex{})), uint32_t> known;
+  for (uint32_t i = 0; i < into.vertices.size(); ++i) known.emplace(identity(into.vertices[i]), i);
+  std::vector<uint32_t> renumbered;
+  for (Vertex vertex : from.vertices) {
+    for (Edge& input : vertex.inputs) input.vertex = renumbered[input.vertex];
+    const auto next = static_cast<uint32_t>(into.vertices.size());
+    const auto [at, is_new] = known.emplace(identity(vertex), next);
+    if (is_new) into.vertices.push_back(std::move(vertex));
+    renumbered.push_back(at->second);
+  }
+  return {renumbered[root.vertex], root.output};
 }
 
 Digest op_digest(const Vertex& vertex) {

@@ -2,6 +2,7 @@
 // vertex. Plain data: made by lowering (or, one day, by other frontends), read by the solver.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,6 +27,8 @@ struct Edge {
 ///   "docker-image://REFERENCE"      an image, resolved while lowering; attrs: "chain" its chain ID
 ///   "local://NAME"                  a directory of the user's; attrs: "exclude.N" .dockerignore's
 ///   patterns
+///   "http://..." "https://..."      a file of a web server; attrs: solver/source/http.hpp
+///   "git://HOST/PATH"               a git repository's commit; attrs: solver/source/git.hpp
 struct SourceOp {
   std::string identifier;
   std::map<std::string, std::string> attrs;
@@ -54,6 +57,13 @@ struct ExecMount {
 enum class OpNetwork { sandbox, none, host };
 enum class OpSecurity { sandbox, insecure };
 
+/// A limit of a step's process, by its name for `docker build --ulimit` ("nofile"). -1: none.
+struct Ulimit {
+  std::string name;
+  int64_t soft = 0;
+  int64_t hard = 0;
+};
+
 /// A process in a root filesystem. Input 0 is the root; output 0 the root afterwards.
 struct ExecOp {
   std::vector<std::string> args;
@@ -67,6 +77,12 @@ struct ExecOp {
   OpSecurity security = OpSecurity::sandbox;
   std::vector<std::pair<std::string, std::string>> extra_hosts;  ///< name, address
   uint64_t shm_bytes = 0;                                        ///< 0: the default
+  std::vector<Ulimit> ulimits;
+  // Not part of the key: where it is accounted and how often and how long it is tried do not change
+  // what a step makes.
+  std::string cgroup_parent;
+  int retries = 0;                      ///< further attempts after a failure
+  std::chrono::nanoseconds timeout{0};  ///< of each attempt; 0: none
   /// A file put before the process starts and gone after it: the script of a heredoc with "#!".
   struct Script {
     std::string path;
@@ -136,6 +152,10 @@ struct Vertex {
 struct Definition {
   std::vector<Vertex> vertices;
 };
+
+/// Appends `from` to `into`; vertices that are there already (the same op on the same inputs) are
+/// used again. Returns where `root` is now.
+Edge append(Definition& into, const Definition& from, Edge root);
 
 /// Digest of what an op does, without its inputs: part of every cache key. Names, ranges and what
 /// must not count (proxies, hosts' addresses, secrets' values) are left out.

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "snapshotter/users.hpp"
 #include "solver/tree.hpp"
+#include "solver/ulimit.hpp"
 
 namespace lade {
 namespace {
@@ -45,6 +46,14 @@ void make_cache_dir(const std::string& path, const ExecMount& mount) {
   }
 }
 
+/// Of mode 0755 whatever the caller's umask.
+void make_directory(const UniqueFd& parent, const std::string& path) {
+  sys::mkdirat(parent.get(), path, 0755);
+  if (::fchmodat(parent.get(), path.c_str(), 0755, 0) != 0) {
+    throw_errno("could not make the directory " + quoted(path));
+  }
+}
+
 /// Makes what mounts need to exist in the root, in a lowerdir of their own: the new layer must not
 /// show it.
 class StubDir {
@@ -63,7 +72,7 @@ class StubDir {
     const auto slash = path.rfind('/');
     if (slash != std::string::npos) make_parents(path.substr(0, slash));
     if (directory) {
-      sys::mkdirat(dir_.get(), path, 0755);
+      make_directory(dir_, path);
     } else {
       sys::openat(dir_.get(), path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
     }
@@ -88,7 +97,7 @@ class StubDir {
     if (sys::lstatat(dir_.get(), path)) return;
     const auto slash = path.rfind('/');
     if (slash != std::string::npos) make_parents(path.substr(0, slash));
-    sys::mkdirat(dir_.get(), path, 0755);
+    make_directory(dir_, path);
     const auto below = root_.find(path);
     if (!below) return;
     const Entry& meta = *below->entry;
@@ -112,8 +121,7 @@ class StubDir {
 class Preparation {
  public:
   Preparation(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
-              const std::map<size_t, std::string>& cache_paths,
-              const std::map<std::string, std::string>& secrets)
+              const std::map<size_t, std::string>& cache_paths, const ExecSecrets& secrets)
       : state_(state), op_(op), inputs_(inputs), cache_paths_(cache_paths), secrets_(secrets) {}
 
   PreparedExec run() {
@@ -121,12 +129,12 @@ class Preparation {
     out_.stubs = state_.layers().prepare();
     stubs_.emplace(out_.stubs.path(), *lower_);
     set_process();
-    for (const char* dir : {"/proc", "/sys", "/dev"}) stubs_->need(dir, true);
+    out_.upper = state_.layers().prepare();
+    for (const char* dir : {"proc", "sys", "dev"}) add_system_directory(dir);
     for (size_t i = 0; i < op_.mounts.size(); ++i) add_mount(i);
     add_files();
     stubs_->finish();
     copy_root_look();
-    out_.upper = state_.layers().prepare();
     std::vector<std::string> stub_dirs;
     if (stubs_->used()) stub_dirs.push_back(out_.stubs.path());
     out_.spec.rootfs = state_.layers().overlay(inputs_.at(0), &out_.upper, stub_dirs);
@@ -144,6 +152,8 @@ class Preparation {
     const auto tree = stack_tree(state_.layers(), inputs_.at(0));
     const UserSpec user = resolve_user(op_.user, tree->index(),
                                        [&](const Found& found) { return tree->open(found); });
+    // An empty HOME counts as none.
+    std::erase(spec.env, "HOME=");
     const bool has_home =
         std::any_of(spec.env.begin(), spec.env.end(),
                     [](const std::string& variable) { return variable.starts_with("HOME="); });
@@ -160,6 +170,23 @@ class Preparation {
     spec.security =
         op_.security == OpSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
     if (op_.shm_bytes > 0) spec.shm_bytes = op_.shm_bytes;
+    if (!op_.cgroup_parent.empty()) spec.cgroup_parent = join_path("/", op_.cgroup_parent);
+    for (const auto& limit : op_.ulimits) {
+      // -1 is RLIM_INFINITY as it is for setrlimit(2).
+      spec.limits.push_back({ulimit_resource(limit.name).value(), static_cast<uint64_t>(limit.soft),
+                             static_cast<uint64_t>(limit.hard)});
+    }
+  }
+
+  /// Unlike other mounts' targets, these three stay in the layer of the first step on a base that
+  /// lacks them: whoever runs the image needs them, and BuildKit leaves them, too.
+  void add_system_directory(const std::string& name) {
+    if (lower_->find(name)) {
+      stubs_->need("/" + name, true);  // for a link that dangles
+      return;
+    }
+    const UniqueFd upper = sys::open(out_.upper.path(), O_RDONLY | O_DIRECTORY);
+    make_directory(upper, name);
   }
 
   /// The overlay's root directory looks as the stub's does, if there is one: as the image's, then.
@@ -194,6 +221,7 @@ class Preparation {
         out.kind = MountKind::tmpfs;
         out.target = mount.target;
         out.size_bytes = mount.size_bytes;
+        out.mode = 01777;  // as the kernel's own default
         stubs_->need(mount.target, true);
         out_.spec.mounts.push_back(std::move(out));
         break;
@@ -202,8 +230,7 @@ class Preparation {
         add_secret(mount);
         break;
       case ExecMountType::ssh:
-        if (mount.required)
-          throw Error(fmt::format("ssh agent \"{}\" was not given to the build", mount.id));
+        add_ssh(mount);
         break;
     }
   }
@@ -241,30 +268,51 @@ class Preparation {
     out_.spec.mounts.push_back(std::move(out));
   }
 
+  /// A socket of the step's own, with the owner and mode it asks for.
+  void add_ssh(const ExecMount& mount) {
+    const auto agent = secrets_.agents.find(mount.id);
+    if (agent == secrets_.agents.end()) {
+      if (!mount.required) return;
+      Error error(fmt::format("ssh agent \"{}\" was not given to the build", mount.id));
+      error.set_hint(fmt::format("lend it with --ssh {}", mount.id));
+      throw error;
+    }
+    stubs_->need(mount.target, false);
+    out_.thrown.push_back(state_.layers().prepare());
+    const std::string directory = out_.thrown.back().path();
+    out_.ssh.push_back(listen_for_ssh(directory, agent->second, mount.mode, mount.uid, mount.gid));
+    Mount out;
+    out.source = directory + "/" + std::string(kSshSocketName);
+    out.target = mount.target;
+    out_.spec.mounts.push_back(std::move(out));
+  }
+
   void add_secret(const ExecMount& mount) {
-    const auto secret = secrets_.find(mount.id);
-    if (secret == secrets_.end()) {
-      if (mount.required)
-        throw Error(fmt::format("secret \"{}\" was not given to the build", mount.id));
-      return;
+    const auto secret = secrets_.values.find(mount.id);
+    if (secret == secrets_.values.end()) {
+      if (!mount.required) return;
+      Error error(fmt::format("secret \"{}\" was not given to the build", mount.id));
+      error.set_hint(fmt::format("give it with --secret id={},src=FILE", mount.id));
+      throw error;
     }
     if (mount.env) out_.spec.env.push_back(*mount.env + "=" + secret->second);
     if (mount.env_only) return;
     stubs_->need(mount.target, false);
     out_.spec.files.push_back(
-        {mount.target, secret->second, mount.mode, mount.uid, mount.gid, true});
+        {mount.target, secret->second, mount.mode, mount.uid, mount.gid, true, false});
   }
 
   void add_files() {
     auto& files = out_.spec.files;
     for (const char* file : {"/etc/resolv.conf", "/etc/hosts"}) stubs_->need(file, false);
     const std::string resolv = sandbox_resolv_conf(out_.spec.network);
-    files.push_back({"/etc/resolv.conf", resolv, 0644, 0, 0, false});
+    files.push_back({"/etc/resolv.conf", resolv, 0644, 0, 0, false, true});
     std::vector<std::pair<std::string, std::string>> hosts;  // address, name
     for (const auto& [name, address] : op_.extra_hosts) hosts.emplace_back(address, name);
-    files.push_back({"/etc/hosts", sandbox_hosts(out_.spec.hostname, hosts), 0644, 0, 0, false});
+    files.push_back(
+        {"/etc/hosts", sandbox_hosts(out_.spec.hostname, hosts), 0644, 0, 0, false, true});
     if (op_.script) {
-      files.push_back({op_.script->path, op_.script->content, 0755, 0, 0, true});
+      files.push_back({op_.script->path, op_.script->content, 0755, 0, 0, true, false});
     }
   }
 
@@ -272,7 +320,7 @@ class Preparation {
   const ExecOp& op_;
   const std::vector<LayerStack>& inputs_;
   const std::map<size_t, std::string>& cache_paths_;
-  const std::map<std::string, std::string>& secrets_;
+  const ExecSecrets& secrets_;
   PreparedExec out_;
   std::optional<MergedIndex> lower_;  // the root before the step
   std::optional<StubDir> stubs_;
@@ -300,7 +348,7 @@ std::optional<CacheMount> CacheMount::try_lease(const std::string& root, const E
 
 PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
                           const std::map<size_t, std::string>& cache_paths,
-                          const std::map<std::string, std::string>& secrets) {
+                          const ExecSecrets& secrets) {
   return Preparation(state, op, inputs, cache_paths, secrets).run();
 }
 

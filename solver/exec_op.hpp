@@ -10,6 +10,7 @@
 #include "snapshotter/state.hpp"
 #include "solver/definition.hpp"
 #include "solver/executor/executor.hpp"
+#include "solver/ssh_forward.hpp"
 
 namespace lade {
 
@@ -34,12 +35,19 @@ struct PreparedExec {
   PendingLayer upper;                ///< the new layer
   std::vector<PendingLayer> thrown;  ///< uppers of writable bind mounts, never committed
   PendingLayer stubs;                ///< the lowerdir with mount targets that the image lacks
+  std::vector<SshSocket> ssh;        ///< to be served by SshForwards while the step runs
+};
+
+/// What the user lends to steps; never part of a key.
+struct ExecSecrets {
+  std::map<std::string, std::string> values;  ///< --secret: id -> value
+  std::map<std::string, std::string> agents;  ///< --ssh: id -> path of an agent's socket
 };
 
 /// `inputs[i]` is the stack of the vertex's input i; `caches[j]` belongs to mounts[j] (of type
 /// cache). All layers must have their directories. Throws Error.
 PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
                           const std::map<size_t, std::string>& cache_paths,
-                          const std::map<std::string, std::string>& secrets);
+                          const ExecSecrets& secrets);
 
 }  // namespace lade

@@ -18,9 +18,10 @@ struct Clause {
   uint32_t classes = 0;  // which of the nine rwx bits may change
   bool user = false;
   bool group = false;
+  bool executable = false;  // what X asks: a directory, or any x of the mode before all clauses
 };
 
-uint32_t permission_bits(char c, uint32_t mode, bool directory, const Clause& clause) {
+uint32_t permission_bits(char c, uint32_t mode, const Clause& clause) {
   switch (c) {
     case 'r':
       return everywhere(4) & clause.classes;
@@ -29,11 +30,11 @@ uint32_t permission_bits(char c, uint32_t mode, bool directory, const Clause& cl
     case 'x':
       return everywhere(1) & clause.classes;
     case 'X':
-      return directory || (mode & everywhere(1)) ? everywhere(1) & clause.classes : 0;
+      return clause.executable ? everywhere(1) & clause.classes : 0;
     case 's':
       return (clause.user ? kSetUser : 0) | (clause.group ? kSetGroup : 0);
     case 't':
-      return kSticky;
+      return clause.user || clause.group ? kSticky : 0;  // "o+t" does nothing
     case 'u':
       return everywhere(mode >> 6 & 7) & clause.classes;
     case 'g':
@@ -45,7 +46,7 @@ uint32_t permission_bits(char c, uint32_t mode, bool directory, const Clause& cl
   }
 }
 
-uint32_t apply_clause(std::string_view text, uint32_t mode, bool directory) {
+uint32_t apply_clause(std::string_view text, uint32_t mode, bool executable) {
   Clause clause;
   size_t i = 0;
   for (; i < text.size() && std::string_view("ugoa").find(text[i]) != std::string_view::npos; ++i) {
@@ -54,13 +55,16 @@ uint32_t apply_clause(std::string_view text, uint32_t mode, bool directory) {
     if (all || text[i] == 'g') clause.classes |= 0070, clause.group = true;
     if (all || text[i] == 'o') clause.classes |= 0007;
   }
-  if (i == 0) clause = {0777, true, true};
+  if (i == 0) clause = {0777, true, true, false};
+  clause.executable = executable;
   while (i < text.size()) {
     const char operation = text[i++];
     uint32_t bits = 0;
     for (; i < text.size() && std::string_view("+-=").find(text[i]) == std::string_view::npos;
          ++i) {
-      bits |= permission_bits(text[i], mode, directory, clause);
+      // "-X" takes every x away.
+      const char permission = text[i] == 'X' && operation == '-' ? 'x' : text[i];
+      bits |= permission_bits(permission, mode, clause);
     }
     if (operation == '+') mode |= bits;
     if (operation == '-') mode &= ~bits;
@@ -86,7 +90,8 @@ std::optional<uint32_t> octal_mode(std::string_view text) {
 
 uint32_t apply_mode(std::string_view text, uint32_t mode, bool directory) {
   if (const auto octal = octal_mode(text)) return *octal;
-  for (const auto& clause : split(text, ',')) mode = apply_clause(clause, mode, directory);
+  const bool executable = directory || (mode & everywhere(1)) != 0;
+  for (const auto& clause : split(text, ',')) mode = apply_clause(clause, mode, executable);
   return mode;
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -74,33 +75,11 @@ struct Override {
       entry.uid = owner->uid;
       entry.gid = owner->gid;
     }
-    if (mode) entry.mode = octal_mode(*mode).value_or(0755);
+    // As in BuildKit, without set-id and sticky bits.
+    if (mode) entry.mode = octal_mode(*mode).value_or(0755) & 0777;
     return entry;
   }
 };
-
-bool is_tar_header(std::string_view block) {
-  if (block.size() < 512) return false;
-  // The checksum field counts as blanks (POSIX ustar).
-  unsigned sum = 0;
-  for (size_t i = 0; i < 512; ++i) {
-    sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(block[i]);
-  }
-  unsigned stored = 0;
-  bool digits = false;
-  for (size_t i = 148; i < 156; ++i) {
-    const char c = block[i];
-    if (c >= '0' && c <= '7') {
-      stored = stored * 8 + static_cast<unsigned>(c - '0');
-      digits = true;
-    } else if (digits) {
-      break;
-    } else if (c != ' ') {
-      return false;
-    }
-  }
-  return digits && stored == sum;
-}
 
 /// A tree made by unpacking an archive into a scratch directory.
 class ExtractedTree {
@@ -134,6 +113,7 @@ class FileOpRun {
       : layers_(layers),
         base_tree_(stack_tree(layers, base)),
         trees_(trees),
+        scratch_(base.empty()),
         builder_(layers, base_tree_->index()) {}
 
   void operator()(const CopyAction& action) {
@@ -164,7 +144,12 @@ class FileOpRun {
       entry.mtime_nsec = 0;
     }
     override_of(action.owner, std::nullopt).apply(entry);
-    builder_.make_directories(builder_.canonical(action.path, true, true), entry);
+    const std::string path = builder_.canonical(action.path, true, true);
+    const Entry* existing = path.empty() ? nullptr : builder_.find(path);
+    if (existing && existing->type != EntryType::directory) {
+      throw Error(fmt::format("cannot make the directory /{}: it is a file", path));
+    }
+    builder_.make_directories(path, entry);
   }
 
   LayerId commit() { return builder_.commit(); }
@@ -175,6 +160,12 @@ class FileOpRun {
     Override changes;
     changes.mode = mode;
     if (owner) {
+      if (scratch_ && !numeric_chown(owner->user)) {
+        Error error(fmt::format("cannot look up the owner {}: there is no /etc/passwd in scratch",
+                                quoted(owner->user)));
+        error.set_hint("use numbers, as in 1000:1000 (a --link layer starts from scratch, too)");
+        throw error;
+      }
       changes.owner = resolve_chown(owner->user, base_tree_->index(),
                                     [&](const Found& found) { return base_tree_->open(found); });
     }
@@ -208,22 +199,30 @@ class FileOpRun {
     if (root.found.entry->type != EntryType::directory) {
       const std::string path =
           file_destination(action.destination, root.name, action.follow_destination, directory);
-      put(tree, root.found, path, changes);
+      put(tree, {{}, root.found, false}, path, changes);
       return;
     }
     const std::string path =
         prepare_destination(action.destination, action.follow_destination, directory);
     builder_.make_directories(path, directory);
     for (const auto& entry : root.entries) {
-      put(tree, entry.found, under(path, entry.relative), changes);
+      put(tree, entry, under(path, entry.relative), changes);
     }
   }
 
-  void put(const Tree& tree, const Found& found, const std::string& path, const Override& changes) {
+  void put(const Tree& tree, const SelectedEntry& selected, const std::string& path,
+           const Override& changes) {
+    const Found& found = selected.found;
     Entry meta = *found.entry;
     changes.apply(meta);
     if (meta.type == EntryType::directory) {
       meta.opaque = false;
+      // Of a directory on the way to what was selected, an existing one takes the mode only.
+      const Entry* existing = selected.parent_only ? builder_.find(path) : nullptr;
+      if (existing && existing->type == EntryType::directory) {
+        const uint32_t mode = std::exchange(meta, *existing).mode;
+        meta.mode = mode;
+      }
       builder_.put_directory(path, meta, true);
       return;
     }
@@ -254,7 +253,7 @@ class FileOpRun {
     owner_only.owner = changes.owner;
     const std::string path =
         builder_.canonical(action.destination, action.follow_destination, true);
-    builder_.make_directories(path, changes.directory());
+    builder_.make_directories(path, owner_only.directory());
     std::map<uint32_t, std::string> links;
     builder_.replace_other_types(true);
     for (const auto& entry : archive.index().entries()) {
@@ -277,7 +276,7 @@ class FileOpRun {
       if (!archive.implied(entry.path)) {
         builder_.put_directory(path, meta, true);
       } else if (!builder_.find(path)) {
-        builder_.put_directory(path, changes.directory(), true);
+        builder_.put_directory(path, Override().directory(), true);
       }
     } else if (meta.type != EntryType::regular) {
       builder_.put_other(path, meta);
@@ -312,12 +311,36 @@ class FileOpRun {
   LayerStore& layers_;
   std::shared_ptr<const Tree> base_tree_;
   const InputTrees& trees_;
+  const bool scratch_;  // nothing below
   LayerBuilder builder_;
   std::map<std::pair<size_t, uint32_t>, std::string>
       groups_;  // hard links of the root being copied
 };
 
 }  // namespace
+
+bool is_tar_header(std::string_view block) {
+  if (block.size() < 512) return false;
+  // The checksum field counts as blanks (POSIX ustar).
+  unsigned sum = 0;
+  for (size_t i = 0; i < 512; ++i) {
+    sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(block[i]);
+  }
+  unsigned stored = 0;
+  bool digits = false;
+  for (size_t i = 148; i < 156; ++i) {
+    const char c = block[i];
+    if (c >= '0' && c <= '7') {
+      stored = stored * 8 + static_cast<unsigned>(c - '0');
+      digits = true;
+    } else if (digits) {
+      break;
+    } else if (c != ' ') {
+      return false;
+    }
+  }
+  return digits && stored == sum;
+}
 
 Digest file_op_selection(const FileOp& op, const InputTrees& trees) {
   WireWriter writer;

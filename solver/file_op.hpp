@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.hpp"
@@ -16,6 +17,9 @@ using InputTrees = std::vector<std::shared_ptr<const Tree>>;
 /// Digest of all that the op's copies select from the trees that are given (others may be null),
 /// per action.
 Digest file_op_selection(const FileOp& op, const InputTrees& trees);
+
+/// Whether `block` (512 bytes or more) begins with a tar's header, going by its checksum.
+bool is_tar_header(std::string_view block);
 
 /// Applies the actions on top of `base` as one new layer. CPU- and disk-bound. Throws Error.
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,

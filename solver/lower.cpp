@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "parser/parse.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "solver/lower_lint.hpp"
 #include "solver/lower_stage.hpp"
 
 namespace lade {
@@ -57,19 +58,35 @@ void set_default_args(LowerState& state, const std::string& target) {
   }
 }
 
+/// For the outline; `used` are the variables in its default.
+void record_global_arg(LowerState& state, const parser::MetaArg& meta,
+                       const parser::ArgDeclaration& arg, bool has_value,
+                       std::set<std::string> used) {
+  if (!state.options.outline) return;
+  OutlineCapture::Known known{{arg.name, {}, arg.description, meta.origin.range}, std::move(used)};
+  if (has_value) known.arg.value = state.global_args.get(arg.name).value_or("");
+  // `ARG A=${A}x` needs what the A before it needed.
+  if (known.deps.erase(arg.name) > 0) known.deps.merge(state.known_args[arg.name].deps);
+  state.known_args[arg.name] = std::move(known);
+}
+
 void evaluate_meta_args(LowerState& state) {
   for (const auto& meta : state.file.meta_args) {
     for (const auto& arg : meta.arg.arguments) {
       const auto given = state.options.build_args.find(arg.name);
+      std::set<std::string> used;
       if (given != state.options.build_args.end()) {
         state.global_args.set(arg.name, given->second);
       } else if (arg.value) {
-        const auto value = at_range(meta.origin.range, [&] {
+        auto value = at_range(meta.origin.range, [&] {
           return parser::process_word(*arg.value, state.global_args.environment(),
                                       state.expansion());
         });
         state.global_args.set(arg.name, value.text);
+        used = std::move(value.used);
       }
+      const bool has_value = given != state.options.build_args.end() || arg.value;
+      record_global_arg(state, meta, arg, has_value, std::move(used));
     }
   }
 }
@@ -88,10 +105,13 @@ void read_epoch(LowerState& state) {
   state.epoch = seconds;
 }
 
-std::string expand_from(LowerState& state, const parser::Stage& stage, const std::string& word) {
-  return at_range(stage.origin.range, [&] {
-    return parser::process_word(word, state.global_args.environment(), state.expansion()).text;
+parser::Expansion expand_from(LowerState& state, const parser::Stage& stage,
+                              const std::string& word) {
+  auto expansion = at_range(stage.origin.range, [&] {
+    return parser::process_word(word, state.global_args.environment(), state.expansion());
   });
+  lint_from_word(state, stage, expansion);
+  return expansion;
 }
 
 /// The value of the named context called `name`, in any of the spellings of an image's name.
@@ -100,7 +120,6 @@ std::string named_context(const LowerState& state, const std::string& name) {
   const auto& contexts = state.options.contexts;
   if (const auto exact = contexts.find(name); exact != contexts.end()) return exact->second;
   for (const auto& [key, value] : contexts) {
-    if (to_lower(key) == to_lower(name)) return value;
     try {
       if (Reference::parse(key).str() == Reference::parse(name).str()) return value;
     } catch (const Error&) {
@@ -116,22 +135,29 @@ void make_stage(LowerState& state, const parser::Stage& stage, size_t index) {
   made->range = stage.origin.range;
   made->name = stage.from.name;
   made->label = stage.from.name.empty() ? fmt::format("stage-{}", index) : stage.from.name;
-  made->base_name = expand_from(state, stage, stage.from.image);
+  auto base_name = expand_from(state, stage, stage.from.image);
+  made->base_name = std::move(base_name.text);
   if (made->base_name.empty()) {
     throw error_at(made->range,
                    fmt::format("base name ({}) should not be blank", stage.from.image));
   }
   if (!stage.from.platform.empty()) {
-    const std::string platform = expand_from(state, stage, stage.from.platform);
-    if (platform.empty()) {
+    auto platform = expand_from(state, stage, stage.from.platform);
+    lint_from_platform(state, stage, platform);
+    if (platform.text.empty()) {
       throw error_at(made->range, "empty platform value from expression " + stage.from.platform);
     }
-    made->platform = at_range(made->range, [&] { return Platform::parse(platform); });
+    made->platform = at_range(made->range, [&] { return Platform::parse(platform.text); });
+    base_name.used.merge(platform.used);
   }
   for (const auto& command : stage.commands) made->commands.push_back({command, {}, false});
   if (!made->name.empty()) made->context_value = named_context(state, made->name);
   // A stage before this one of that name is what it is FROM; names of earlier stages beat images'.
   if (made->context_value.empty()) made->base = state.find(made->base_name);
+  if (state.options.outline && made->context_value.empty()) {
+    made->outline.known_args = made->base ? made->base->outline.known_args : state.known_args;
+    made->outline.used_args = std::move(base_name.used);
+  }
   int total = made->base_name != kScratch && !made->base ? 1 : 0;
   for (const auto& command : stage.commands) {
     const auto& body = command.body;
@@ -179,7 +205,7 @@ void link_command(LowerState& state, StageState& stage, StageCommand& command) {
   const auto& range = command.command.origin.range;
   const auto add = [&](StageState* source) {
     command.sources.push_back(source);
-    if (source) stage.deps.push_back(source);
+    if (source) stage.deps.emplace_back(source, range);
   };
   if (const auto* copy = std::get_if<parser::Copy>(&command.command.body)) {
     if (copy->from.empty()) return;
@@ -196,16 +222,16 @@ void link_command(LowerState& state, StageState& stage, StageCommand& command) {
   }
 }
 
-void check_circular(const StageState* stage, std::set<const StageState*>& done,
-                    std::vector<const StageState*>& path) {
+/// `range` is what leads to `stage`.
+void check_circular(const StageState* stage, const SourceRange& range,
+                    std::set<const StageState*>& done, std::vector<const StageState*>& path) {
   if (done.contains(stage)) return;
   if (std::find(path.begin(), path.end(), stage) != path.end()) {
-    throw error_at(stage->range,
-                   fmt::format("circular dependency detected on stage: {}",
-                               stage->label.empty() ? stage->base_name : stage->label));
+    throw error_at(range, fmt::format("circular dependency detected on stage: {}",
+                                      stage->label.empty() ? stage->base_name : stage->label));
   }
   path.push_back(stage);
-  for (const auto* dep : stage->deps) check_circular(dep, done, path);
+  for (const auto& [dep, at] : stage->deps) check_circular(dep, at, done, path);
   path.pop_back();
   done.insert(stage);
 }
@@ -218,7 +244,7 @@ void mark_reachable(StageState& stage) {
     todo.pop_back();
     if (std::exchange(next->reachable, true)) continue;
     if (next->base) todo.push_back(next->base);
-    todo.insert(todo.end(), next->deps.begin(), next->deps.end());
+    for (const auto& dep : next->deps) todo.push_back(dep.first);
   }
 }
 
@@ -240,6 +266,7 @@ void resolve_image(LowerState& state, StageState& stage, const std::string& sour
   stage.image = std::move(base.config);
   stage.image.created.reset();
   stage.platform = platform;
+  set_name_prefix(state, stage);
   if (stage.image.diff_ids.empty()) {
     stage.root = state.scratch_edge();
     return;
@@ -260,6 +287,16 @@ void resolve_image(LowerState& state, StageState& stage, const std::string& sour
                                            : state.images[key] = state.add(std::move(vertex));
 }
 
+/// An image that cannot be found may be a stage with a slip of the pen.
+void suggest_stage(const LowerState& state, const std::string& name, Error& error) {
+  std::vector<std::string> names;
+  for (const auto& stage : state.stages) {
+    if (!stage->name.empty()) names.push_back(stage->name);
+  }
+  const auto meant = nearest(name, names);
+  if (!meant.empty()) error.set_hint("did you mean the stage " + meant + "?");
+}
+
 /// The base image, named context or scratch below a stage that is FROM no other stage.
 void resolve_base(LowerState& state, StageState& stage) {
   if (stage.resolved || stage.base) return;
@@ -273,6 +310,12 @@ void resolve_base(LowerState& state, StageState& stage) {
     stage.image = empty_image(state.target_platform);
     stage.platform = state.target_platform;
     const std::string& name = stage.name.empty() ? stage.base_name : stage.name;
+    if (auto remote = at_range(stage.range, [&] { return remote_context(context); })) {
+      remote->name = fmt::format("[context {}] {}", name, redact_url(context));
+      stage.root = add_context(state.definition, *remote);
+      if (replaces_stage || !stage.stage) stage.dispatched = true;
+      return;
+    }
     stage.local = state.local_edge(name, {});
     // Whatever runs on it or mounts it sees a layer of its files.
     Vertex copy;
@@ -288,7 +331,15 @@ void resolve_base(LowerState& state, StageState& stage) {
     stage.root = state.scratch_edge();
   } else {
     const std::string source = context.empty() ? "docker-image://" + stage.base_name : context;
-    at_range(stage.range, [&] { resolve_image(state, stage, source); });
+    at_range(stage.range, [&] {
+      try {
+        resolve_image(state, stage, source);
+      } catch (Error& error) {
+        if (context.empty()) suggest_stage(state, stage.base_name, error);
+        throw;
+      }
+    });
+    if (context.empty()) lint_base_platform(state, stage, stage.image.platform);
   }
   // What replaces a stage as a whole, and what is only copied from, has no instructions to go
   // through.
@@ -330,6 +381,9 @@ void resolve_reachable(LowerState& state, StageState& target) {
   for (bool again = true; again;) {
     again = false;
     mark_reachable(target);
+    if (state.options.all_stages) {
+      for (auto& stage : state.stages) mark_reachable(*stage);
+    }
     // Indexed: triggers may add sources while we go.
     for (size_t i = 0; i < state.stages.size(); ++i) {
       if (state.stages[i]->reachable) resolve_base(state, *state.stages[i]);
@@ -352,10 +406,12 @@ void inherit(StageState& stage) {
   stage.env = stage.base->env;
   stage.user = stage.base->user;
   stage.build_args = stage.base->build_args;
+  stage.workdir_set = stage.base->workdir_set;
 }
 
 void dispatch_stage(LowerState& state, StageState& stage) {
   inherit(stage);
+  set_name_prefix(state, stage);
   stage.dispatched = true;
   auto& config = stage.image.config;
   if (!config.get_env("PATH")) config.env.push_back("PATH=" + std::string(kDefaultPath));
@@ -364,7 +420,9 @@ void dispatch_stage(LowerState& state, StageState& stage) {
     stage.env.set(variable.substr(0, equals),
                   equals == std::string::npos ? "" : variable.substr(equals + 1));
   }
-  if (!config.working_dir.empty()) config.working_dir = join_path("/", config.working_dir);
+  if (!config.working_dir.empty() && !config.working_dir.starts_with('/')) {
+    config.working_dir = join_path("/", config.working_dir);
+  }
   stage.user = config.user;
   for (const auto& command : stage.commands) {
     at_range(command.command.origin.range, [&] { dispatch(state, stage, command); });
@@ -424,9 +482,15 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
                    .locals = {},
                    .images = {},
                    .scratch = {},
-                   .warnings = dockerfile.warnings};
+                   .remote_context = {},
+                   .remotes = {},
+                   .ignored = {},
+                   .lint = {},
+                   .command_range = {},
+                   .known_args = {}};
   set_default_args(state,
                    options.target.empty() ? dockerfile.stages.back().from.name : options.target);
+  lint_default_bases(state);
   evaluate_meta_args(state);
   read_epoch(state);
   for (size_t i = 0; i < dockerfile.stages.size(); ++i) make_stage(state, dockerfile.stages[i], i);
@@ -436,13 +500,15 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
   }
   std::set<const StageState*> done;
   std::vector<const StageState*> path;
-  for (const auto& stage : state.stages) check_circular(stage.get(), done, path);
+  for (const auto& stage : state.stages) check_circular(stage.get(), stage->range, done, path);
   if (state.stages.size() == 1) state.stages[0]->label.clear();
   resolve_reachable(state, target);
   for (size_t i = 0; i < dockerfile.stages.size(); ++i) {
     StageState& stage = *state.stages[i];
     if (stage.reachable && !stage.dispatched) dispatch_stage(state, stage);
   }
+  if (options.outline) *options.outline = make_outline(target);
+  if (options.linter) options.linter->throw_if_error();
   LoweredImage image;
   image.root = *target.root;
   image.config = std::move(target.image);
@@ -450,7 +516,6 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
   image.platform = target.platform.value_or(state.target_platform);
   if (options.target_platform) image.config.platform = *options.target_platform;
   image.source_date_epoch = state.epoch;
-  image.warnings = std::move(state.warnings);
   image.definition = std::move(state.definition);
   drop_unneeded(image.definition, image.root);
   return image;

@@ -5,6 +5,7 @@
 // instruction.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -16,8 +17,14 @@
 #include "parser/ast.hpp"
 #include "snapshotter/content/image_config.hpp"
 #include "solver/definition.hpp"
+#include "solver/lower_remote.hpp"
 
 namespace lade {
+
+namespace parser {
+class Linter;
+}
+struct Outline;
 
 /// What a base image is, as far as lowering needs to know.
 struct BaseImage {
@@ -48,7 +55,24 @@ struct LowerOptions {
   bool allow_host_network = false;         ///< --allow network.host
   bool allow_insecure = false;             ///< --allow security.insecure
   bool no_cache = false;
+  /// Stages (by name), or lines of the Dockerfile (by number), whose steps run again whatever is
+  /// cached.
+  std::vector<std::string> no_cache_filter;
+  bool name_platforms = false;  ///< steps' names start with their platform: several are built
+  uint64_t shm_bytes = 0;       ///< size of /dev/shm in steps; 0: the default
+  std::vector<Ulimit> ulimits;
+  std::string cgroup_parent;
+  /// --retry and --timeout: the value for a stage by its name, under "" for all others.
+  std::map<std::string, int> retries;
+  std::map<std::string, std::chrono::nanoseconds> timeouts;
   bool main_context = true;  ///< false: there is no build context
+  /// The main context, if it is no directory of the user's.
+  std::optional<ContextSource> context_source;
+  bool all_stages = false;  ///< go through every stage, whether the target needs it or not
+  /// Gets the warnings that need to know variables and base images; null: nothing is checked. If
+  /// they are to be errors, they are one before anything runs.
+  parser::Linter* linter = nullptr;
+  Outline* outline = nullptr;  ///< filled in if it is there (solver/lower_outline.hpp)
 };
 
 struct LoweredImage {
@@ -58,7 +82,6 @@ struct LoweredImage {
       config;  ///< diff_ids are the exporter's to fill in; this build's history has no `created`
   Platform platform;
   std::optional<int64_t> source_date_epoch;  ///< seconds; from the build-arg of that name
-  std::vector<parser::Warning> warnings;
 };
 
 /// Throws Error with a range for anything that is wrong in the file.

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "solver/lower_lint.hpp"
 #include "solver/lower_stage.hpp"
 
 namespace lade::lowering {
@@ -63,8 +64,10 @@ struct DispatchConfig {
       values.emplace_back(expanded(variable.key), expanded(variable.value));
     }
     std::string text = "ENV";
+    lint_old_form(state, command, body.variables);
     for (const auto& [key, value] : values) {
       if (key.empty()) throw Error("ENV names can not be blank");
+      lint_secret_name(state, "ENV", key);
       text += fmt::format(" {}={}", key, value);
       stage.env.set(key, value);
       config().set_env(key, value);
@@ -78,6 +81,7 @@ struct DispatchConfig {
     for (const auto& label : body.labels) {
       values.emplace_back(expanded(label.key), expanded(label.value));
     }
+    lint_old_form(state, command, body.labels);
     for (const auto& [key, value] : values) {
       if (key.empty()) throw Error("LABEL names can not be blank");
       config().labels[key] = value;
@@ -89,22 +93,26 @@ struct DispatchConfig {
   void operator()(const parser::Onbuild& body) const { config().on_build.push_back(body.trigger); }
 
   void operator()(const parser::Cmd& body) const {
+    lint_once(state, command, stage.cmd);
+    lint_shell_form(state, stage, command, body.command);
     const auto words = with_shell(stage, body.command);
     config().cmd = words;
     config().args_escaped = true;
-    stage.cmd_set = true;
     add_history(stage, "CMD " + go_quoted_list(words), false);
   }
 
   void operator()(const parser::Entrypoint& body) const {
+    lint_once(state, command, stage.entrypoint);
+    lint_shell_form(state, stage, command, body.command);
     const auto words = with_shell(stage, body.command);
     config().entrypoint = words;
     // A CMD that was meant for the parent's entrypoint makes no sense for this one.
-    if (!stage.cmd_set) config().cmd.reset();
+    if (!stage.cmd) config().cmd.reset();
     add_history(stage, "ENTRYPOINT " + go_quoted_list(words), false);
   }
 
   void operator()(const parser::Healthcheck& body) const {
+    lint_once(state, command, stage.healthcheck);
     Healthcheck check;
     check.test = body.test;
     check.interval_ns = body.interval.count();
@@ -127,6 +135,7 @@ struct DispatchConfig {
     for (const auto& word : body.ports) {
       for (const auto& port :
            parser::process_words(word, stage.env.environment(), state.expansion())) {
+        lint_port(state, port);
         for (auto& one : parse_port(port)) ports.push_back(std::move(one));
       }
     }
@@ -165,8 +174,10 @@ struct DispatchConfig {
   void operator()(const parser::Arg& body) const {
     std::vector<std::string> texts;
     for (const auto& arg : body.arguments) {
+      lint_secret_name(state, "ARG", arg.name);
       std::optional<std::string> value;
       const auto given = state.options.build_args.find(arg.name);
+      const bool from_global = given == state.options.build_args.end() && !arg.value;
       if (given != state.options.build_args.end()) {
         value = given->second;
       } else if (arg.value) {
@@ -178,6 +189,12 @@ struct DispatchConfig {
           arg.name == "BUILDKIT_SBOM_SCAN_CONTEXT" || arg.name == "BUILDKIT_SBOM_SCAN_STAGE";
       if (value && !hidden) stage.env.set(arg.name, *value);
       stage.build_args.push_back({arg.name, value});
+      stage.outline.used_args.insert(arg.name);
+      // One that takes a global one's value is that one.
+      if (!from_global || !value) {
+        stage.outline.known_args[arg.name] = {
+            {arg.name, value.value_or(""), arg.description, command.command.origin.range}, {}};
+      }
       texts.push_back(value ? arg.name + "=" + *value : arg.name);
     }
     add_history(stage, "ARG " + join(texts, " "), false);
@@ -185,11 +202,13 @@ struct DispatchConfig {
 
   void operator()(const parser::Workdir& body) const {
     const std::string path = expanded(body.path);
+    lint_workdir(state, stage, path);
     const std::string current = config().working_dir.empty() ? "/" : config().working_dir;
-    config().working_dir = join_path("/", join_path(current, path));
+    // An absolute path stays as it was written, as in BuildKit.
+    config().working_dir = path.starts_with('/') ? path : join_path(current, path);
     const std::string& directory = config().working_dir;
     if (directory != "/") {
-      MakeDirAction action{.path = directory, .owner = {}, .mtime = state.epoch};
+      MakeDirAction action{.path = clean_path(directory), .owner = {}, .mtime = state.epoch};
       if (!config().user.empty()) action.owner = CopyOwner{config().user};
       Vertex vertex;
       vertex.op = FileOp{{std::move(action)}};
@@ -197,8 +216,9 @@ struct DispatchConfig {
       vertex.platform = platform_text(stage);
       vertex.range = command.command.origin.range;
       vertex.name =
-          step_name(stage, command, with_upper_keyword(expanded(command.command.origin.text)));
-      vertex.ignore_cache = state.options.no_cache;
+          step_name(stage, command,
+                    with_upper_keyword(expand_shown(state, stage, command.command.origin.text)));
+      vertex.ignore_cache = state.ignores_cache(stage, command);
       stage.root = state.add(std::move(vertex));
     }
     add_history(stage, "WORKDIR " + directory, directory != "/");
@@ -212,6 +232,7 @@ struct DispatchConfig {
 }  // namespace
 
 void dispatch(LowerState& state, StageState& stage, const StageCommand& command) {
+  lint_begin(state, command);
   std::visit(DispatchConfig{state, stage, command}, command.command.body);
 }
 

@@ -3,20 +3,16 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "solver/lower_lint.hpp"
 #include "solver/lower_stage.hpp"
 
 namespace lade::lowering {
 namespace {
 
-bool is_url(std::string_view source) {
-  return source.starts_with("http://") || source.starts_with("https://");
-}
-
-bool is_git(std::string_view source) {
-  if (source.starts_with("git://") || source.starts_with("ssh://") || source.starts_with("git@")) {
-    return true;
-  }
-  return is_url(source) && source.substr(0, source.find_first_of("#?")).ends_with(".git");
+/// What `source` names in ADD or COPY. "github.com/..." is a path there: it could be a file's name.
+std::optional<GitReference> git_reference(const std::string& source) {
+  auto reference = parse_git_reference(source);
+  return reference && !reference->like_local_path ? std::move(reference) : std::nullopt;
 }
 
 /// Octal or symbolic; BuildKit's words for what is neither.
@@ -66,8 +62,10 @@ TransferPlan expand_transfer(LowerState& state, StageState& stage,
   plan.inline_files = transfer.inline_files;
   for (auto& file : plan.inline_files) {
     if (!file.expand) continue;
-    file.content =
-        parser::process_word(file.content, stage.env.environment(), parser::kHeredocExpansion).text;
+    auto expansion =
+        parser::process_word(file.content, stage.env.environment(), parser::kHeredocExpansion);
+    lint_unset(state, stage, expansion.unset);
+    file.content = std::move(expansion.text);
   }
   plan.written_destination = expand(state, stage, transfer.destination);
   const std::string& written = plan.written_destination;
@@ -122,12 +120,7 @@ void finish(LowerState& state, StageState& stage, const StageCommand& command, F
             const std::vector<Edge>& sources, bool link, std::string history,
             const std::string& destination) {
   const auto& origin = command.command.origin;
-  std::string text = origin.text;
-  try {
-    text = expand(state, stage, text);
-  } catch (const Error&) {
-    // Shown as written.
-  }
+  const std::string text = expand_shown(state, stage, origin.text);
   Vertex vertex;
   vertex.op = std::move(op);
   vertex.inputs = {link ? state.scratch_edge() : *stage.root};
@@ -135,7 +128,7 @@ void finish(LowerState& state, StageState& stage, const StageCommand& command, F
   vertex.platform = platform_text(stage);
   vertex.range = origin.range;
   vertex.name = step_name(stage, command, with_upper_keyword(text));
-  vertex.ignore_cache = state.options.no_cache;
+  vertex.ignore_cache = state.ignores_cache(stage, command);
   const std::string name = vertex.name;
   Edge made = state.add(std::move(vertex));
   if (link) {
@@ -165,8 +158,7 @@ void dispatch_copy(LowerState& state, StageState& stage, const StageCommand& com
   std::vector<Edge> sources;
   if (!plan.sources.empty()) {
     if (command.sources.empty()) {
-      if (!state.options.main_context) throw Error("there is no build context to copy from");
-      sources = {state.local_edge("context", state.options.ignore_patterns)};
+      sources = {state.context_edge("copy")};
     } else {
       StageState& from = *command.sources.front();
       if (!from.dispatched) {
@@ -180,8 +172,9 @@ void dispatch_copy(LowerState& state, StageState& stage, const StageCommand& com
   FileOp op;
   for (const auto& source : plan.sources) {
     history += " " + source;
-    if (is_git(source)) throw Error("source can't be a git ref for COPY");
-    if (is_url(source)) throw Error("source can't be a URL for COPY");
+    if (git_reference(source)) throw Error("source can't be a git ref for COPY");
+    if (is_http_source(source)) throw Error("source can't be a URL for COPY");
+    if (command.sources.empty()) lint_context_source(state, "Copy", source);
     CopyAction action = copy_action(plan, copy.transfer, link);
     action.source = copy.parents ? "/" + source : join_path("/", source);
     action.parents = copy.parents;
@@ -192,34 +185,92 @@ void dispatch_copy(LowerState& state, StageState& stage, const StageCommand& com
          plan.written_destination);
 }
 
+namespace {
+
+/// The sources of one ADD: each adds an input and an action that copies from it.
+struct AddSources {
+  LowerState& state;
+  const StageCommand& command;
+  const parser::Add& add;
+  const TransferPlan& plan;
+  bool link;
+  FileOp op{};
+  std::vector<Edge> inputs{};
+  std::optional<uint32_t> context{};  // its number among the inputs
+
+  uint32_t input(Edge edge) {
+    inputs.push_back(edge);
+    return static_cast<uint32_t>(inputs.size());  // input 0 is the stage
+  }
+
+  CopyAction& copy(uint32_t from, std::string source) {
+    CopyAction action = copy_action(plan, add.transfer, link);
+    action.input = from;
+    action.source = std::move(source);
+    op.actions.push_back(std::move(action));
+    return std::get<CopyAction>(op.actions.back());
+  }
+
+  void git(GitReference reference, const std::string& checksum) {
+    if (add.keep_git_dir && reference.keep_git_dir &&
+        *add.keep_git_dir != *reference.keep_git_dir) {
+      throw Error("inconsistent keep-git-dir configuration");
+    }
+    if (!reference.keep_git_dir) reference.keep_git_dir = add.keep_git_dir;
+    if (!checksum.empty() && !reference.checksum.empty() && checksum != reference.checksum) {
+      throw Error(fmt::format("checksum mismatch {} != {}", go_quote(checksum),
+                              go_quote(reference.checksum)));
+    }
+    if (reference.checksum.empty()) reference.checksum = checksum;
+    const auto& range = command.command.origin.range;
+    copy(input(state.remote_edge(git_source(reference), range)), "/").wildcard = false;
+  }
+
+  void http(const std::string& url, const std::string& checksum) {
+    const std::string name = http_file_name(url);
+    const auto& range = command.command.origin.range;
+    CopyAction& action =
+        copy(input(state.remote_edge(http_source(url, name, checksum), range)), "/" + name);
+    action.wildcard = false;
+    // Unlike local archives, remote ones are unpacked only on demand.
+    action.unpack = add.unpack.value_or(false);
+  }
+
+  void local(const std::string& path) {
+    lint_context_source(state, "Add", path);
+    if (!context) context = input(state.context_edge("add"));
+    copy(*context, join_path("/", path)).unpack = add.unpack.value_or(true);
+  }
+};
+
+}  // namespace
+
 void dispatch_add(LowerState& state, StageState& stage, const StageCommand& command,
                   const parser::Add& add) {
   const TransferPlan plan = expand_transfer(state, stage, add.transfer);
   const bool link = add.transfer.link && !plan.mode;
   std::string history = history_start("ADD", plan, false);
-  if (!expand(state, stage, add.checksum).empty()) {
+  const std::string checksum = expand(state, stage, add.checksum);
+  if (!checksum.empty()) {
     if (plan.sources.size() != 1) throw Error("checksum can't be specified for multiple sources");
-    if (!is_url(plan.sources.front()) && !is_git(plan.sources.front())) {
+    const std::string& source = plan.sources.front();
+    if (!is_http_source(source) && !parse_git_reference(source)) {
       throw Error("checksum requires HTTP(S) or Git sources");
     }
   }
-  FileOp op;
-  std::vector<Edge> sources;
+  AddSources sources{.state = state, .command = command, .add = add, .plan = plan, .link = link};
   for (const auto& source : plan.sources) {
     history += " " + source;
-    if (is_git(source)) throw Error("ADD from a git repository is not supported by this version");
-    if (is_url(source)) throw Error("ADD from a URL is not supported by this version");
-    if (sources.empty()) {
-      if (!state.options.main_context) throw Error("there is no build context to add from");
-      sources = {state.local_edge("context", state.options.ignore_patterns)};
+    if (auto reference = git_reference(source)) {
+      sources.git(std::move(*reference), checksum);
+    } else if (is_http_source(source)) {
+      sources.http(source, checksum);
+    } else {
+      sources.local(source);
     }
-    CopyAction action = copy_action(plan, add.transfer, link);
-    action.source = join_path("/", source);
-    action.unpack = add.unpack.value_or(true);
-    op.actions.push_back(std::move(action));
   }
-  add_inline_files(plan, link, op, history);
-  finish(state, stage, command, std::move(op), sources, link, std::move(history),
+  add_inline_files(plan, link, sources.op, history);
+  finish(state, stage, command, std::move(sources.op), sources.inputs, link, std::move(history),
          plan.written_destination);
 }
 

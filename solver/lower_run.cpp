@@ -45,17 +45,40 @@ void set_proxies(const LowerState& state, ExecOp& op) {
   }
 }
 
+template <class Value>
+Value for_stage(const std::map<std::string, Value>& values, const StageState& stage) {
+  for (const auto& name : {stage.name, stage.label, std::string()}) {
+    const auto found = values.find(name);
+    if (found != values.end()) return found->second;
+  }
+  return {};
+}
+
+void set_limits(const LowerState& state, const StageState& stage, ExecOp& op) {
+  const LowerOptions& options = state.options;
+  op.shm_bytes = options.shm_bytes;
+  op.ulimits = options.ulimits;
+  op.cgroup_parent = options.cgroup_parent;
+  op.retries = for_stage(options.retries, stage);
+  op.timeout = for_stage(options.timeouts, stage);
+  const auto hostname = options.build_args.find("BUILDKIT_SANDBOX_HOSTNAME");
+  if (hostname != options.build_args.end()) op.hostname = hostname->second;
+}
+
 /// A bind mount of the build context sees a copy of it, without what .dockerignore excludes and
 /// without letting the step touch the user's files.
-Edge context_copy(LowerState& state, StageState& stage, const std::string& source) {
-  if (!state.options.main_context) throw Error("there is no build context to mount from");
+Edge context_copy(LowerState& state, StageState& stage, const std::string& source,
+                  const SourceRange& range) {
+  const Edge context = state.context_edge("mount");
+  if (state.options.context_source) return context;
   Vertex copy;
   // The copied path keeps its place, so that `source` is the mount's subpath as with any other
   // input.
   CopyAction action{.source = source, .destination = source, .wildcard = false};
   copy.op = FileOp{{std::move(action)}};
-  copy.inputs = {state.scratch_edge(), state.local_edge("context", state.options.ignore_patterns)};
+  copy.inputs = {state.scratch_edge(), context};
   copy.platform = platform_text(stage);
+  copy.range = range;
   copy.name = "[internal] load " + source + " of the build context";
   copy.ignore_cache = false;
   return state.add(std::move(copy));
@@ -83,7 +106,7 @@ struct RunBuilder {
     out.subpath = subpath == "/" ? "" : subpath;
     out.read_only = mount.read_only;
     if (!source) {
-      out.input = input(context_copy(state, stage, subpath));
+      out.input = input(context_copy(state, stage, subpath, vertex.range));
       return;
     }
     if (!source->dispatched) {
@@ -97,6 +120,10 @@ struct RunBuilder {
   void add_cache(const parser::ResolvedMount& mount, StageState* source, ExecMount& out) {
     out.read_only = mount.read_only;
     out.id = mount.id.empty() ? clean_path(mount.target) : mount.id;
+    const auto& args = state.options.build_args;
+    if (const auto space = args.find("BUILDKIT_CACHE_MOUNT_NS"); space != args.end()) {
+      out.id = space->second + "/" + out.id;
+    }
     out.sharing = mount.sharing == parser::CacheSharing::private_ ? CacheMountSharing::exclusive
                   : mount.sharing == parser::CacheSharing::locked ? CacheMountSharing::locked
                                                                   : CacheMountSharing::shared;
@@ -114,10 +141,34 @@ struct RunBuilder {
     }
   }
 
+  /// What a secret or an SSH agent is called outside; `source` is another word for a secret's `id`.
+  static std::string secret_id(const parser::ResolvedMount& mount) {
+    if (!mount.id.empty()) return mount.id;
+    if (mount.type == parser::MountType::ssh) return "default";
+    return mount.source.empty() ? base_name(mount.target) : mount.source;
+  }
+
+  /// For the outline: the first mount of each name counts.
+  void capture(const parser::ResolvedMount& mount) const {
+    OutlineCapture& outline = stage.outline;
+    const SourceRange& range = state.command_range;
+    if (mount.type == parser::MountType::secret) {
+      const std::string name = secret_id(mount);
+      outline.secrets.insert({name, {name, mount.required, range}});
+    } else if (mount.type == parser::MountType::ssh) {
+      const std::string name = secret_id(mount);
+      outline.ssh.insert({name, {name, mount.required, range}});
+    } else if (mount.type == parser::MountType::cache) {
+      const std::string id = mount.id.empty() ? clean_path(mount.target) : mount.id;
+      outline.caches.insert({id, {id, range}});
+    }
+  }
+
   void add_mount(const parser::RunMount& mount, StageState* source) {
     const auto resolved = parser::resolve_mount(
         mount, [&](std::string_view word) { return expand(state, stage, word); });
     ExecMount out;
+    capture(resolved);
     switch (resolved.type) {
       case parser::MountType::bind:
         out.type = ExecMountType::bind;
@@ -143,10 +194,33 @@ struct RunBuilder {
     op.mounts.push_back(std::move(out));
   }
 
+  /// Mounts come in the order of their targets, whatever the Dockerfile's: a target may lie inside
+  /// of another mount. Agents' sockets without a target get one.
+  void finish_mounts() {
+    const auto is_file = [](const ExecMount& mount) {
+      return mount.type == ExecMountType::secret || mount.type == ExecMountType::ssh;
+    };
+    std::stable_sort(op.mounts.begin(), op.mounts.end(), [&](const auto& a, const auto& b) {
+      if (is_file(a) || is_file(b)) return !is_file(a) && is_file(b);
+      return a.target < b.target;
+    });
+    int number = 0;
+    for (auto& mount : op.mounts) {
+      if (mount.type != ExecMountType::ssh) continue;
+      if (mount.target.empty()) mount.target = fmt::format("/run/buildkit/ssh_agent.{}", number);
+      const auto is_set = [](const std::string& entry) {
+        return entry.starts_with("SSH_AUTH_SOCK=");
+      };
+      if (number++ == 0 && std::none_of(op.env.begin(), op.env.end(), is_set)) {
+        op.env.push_back("SSH_AUTH_SOCK=" + mount.target);
+      }
+    }
+  }
+
   void add_secret(const parser::ResolvedMount& mount, ExecMount& out) {
     const bool ssh = mount.type == parser::MountType::ssh;
     out.type = ssh ? ExecMountType::ssh : ExecMountType::secret;
-    out.id = !mount.id.empty() ? mount.id : ssh ? "default" : base_name(mount.target);
+    out.id = secret_id(mount);
     out.required = mount.required;
     out.env = mount.env;
     out.env_only = mount.env.has_value() && mount.target.empty();
@@ -181,6 +255,7 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
   ExecOp op;
   Vertex vertex;
   vertex.inputs = {*stage.root};
+  vertex.range = command.command.origin.range;
   const parser::Script script = parser::script_of(run.command);
   if (script.kind == parser::Script::Kind::exec) {
     op.args = run.command.words;
@@ -194,9 +269,10 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
     }
   }
   op.env = stage.env.assignments();
-  op.cwd = stage.image.config.working_dir.empty() ? "/" : stage.image.config.working_dir;
+  op.cwd = join_path("/", stage.image.config.working_dir);
   op.user = stage.user;
   op.extra_hosts = state.options.extra_hosts;
+  set_limits(state, stage, op);
   op.network = run.network == parser::NetworkMode::none   ? OpNetwork::none
                : run.network == parser::NetworkMode::host ? OpNetwork::host
                                                           : state.options.network;
@@ -206,8 +282,10 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
   check_entitlements(state, op);
   set_proxies(state, op);
   RunBuilder builder{state, stage, vertex, op};
-  for (size_t i = 0; i < run.mounts.size(); ++i)
+  for (size_t i = 0; i < run.mounts.size(); ++i) {
     builder.add_mount(run.mounts[i], command.sources[i]);
+  }
+  builder.finish_mounts();
 
   std::string text = command.command.origin.text;
   if (!script.summary.empty()) text += " (" + script.summary + ")";
@@ -220,9 +298,8 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
     // What the shell understands need not be a word for us; it is shown as written.
   }
   vertex.name = step_name(stage, command, with_upper_keyword(text));
-  vertex.range = command.command.origin.range;
   vertex.platform = platform_text(stage);
-  vertex.ignore_cache = state.options.no_cache;
+  vertex.ignore_cache = state.ignores_cache(stage, command);
   const std::string history = history_text(stage, op.args);
   vertex.op = std::move(op);
   stage.root = state.add(std::move(vertex));

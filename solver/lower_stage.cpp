@@ -1,12 +1,14 @@
 #include "solver/lower_stage.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "solver/lower_lint.hpp"
 
 namespace lade::lowering {
 
@@ -28,6 +30,12 @@ std::vector<std::string> EnvList::assignments() const {
   return out;
 }
 
+std::vector<std::string> EnvList::names() const {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : values_) out.push_back(key);
+  return out;
+}
+
 parser::Environment EnvList::environment() const {
   return [this](std::string_view name) { return get(name); };
 }
@@ -44,6 +52,24 @@ Edge LowerState::scratch_edge() {
     scratch = add(std::move(vertex));
   }
   return *scratch;
+}
+
+Edge LowerState::context_edge(const char* what) {
+  if (!options.main_context) throw Error(fmt::format("there is no build context to {} from", what));
+  if (!options.context_source) return local_edge("context", options.ignore_patterns);
+  if (!remote_context) remote_context = add_context(definition, *options.context_source);
+  return *remote_context;
+}
+
+Edge LowerState::remote_edge(SourceOp op, const SourceRange& range) {
+  Vertex vertex;
+  vertex.name = "[internal] load " + source_text(op);
+  vertex.op = std::move(op);
+  vertex.range = range;
+  const Digest identity = op_digest(vertex);
+  const auto known = remotes.find(identity);
+  if (known != remotes.end()) return known->second;
+  return remotes[identity] = add(std::move(vertex));
 }
 
 Edge LowerState::local_edge(const std::string& name,
@@ -66,8 +92,48 @@ StageState* LowerState::find(std::string_view name) const {
   return found == by_name.end() ? nullptr : found->second;
 }
 
+bool LowerState::ignores_cache(const StageState& stage, const StageCommand& command) const {
+  if (options.no_cache) return true;
+  for (const auto& filter : options.no_cache_filter) {
+    const std::string name = to_lower(filter);
+    if (name == to_lower(stage.name) || name == stage.label) return true;
+    // A number is a line of the file: whichever instruction stands there.
+    int line = 0;
+    const auto end = filter.data() + filter.size();
+    const auto& range = command.command.origin.range;
+    if (std::from_chars(filter.data(), end, line).ptr == end && line >= range.first_line &&
+        line <= range.last_line) {
+      return true;
+    }
+  }
+  return false;
+}
+
 std::string expand(const LowerState& state, const StageState& stage, std::string_view word) {
-  return parser::process_word(word, stage.env.environment(), state.expansion()).text;
+  // Noted here, so that a word like ${x:?} that cannot be expanded has its warning, too.
+  std::set<std::string> unset;
+  const parser::Environment environment = [&](std::string_view name) {
+    auto value = stage.env.get(name);
+    if (!value) unset.emplace(name);
+    return value;
+  };
+  try {
+    std::string text = parser::process_word(word, environment, state.expansion()).text;
+    lint_unset(state, stage, unset);
+    return text;
+  } catch (const Error&) {
+    lint_unset(state, stage, unset);
+    throw;
+  }
+}
+
+std::string expand_shown(const LowerState& state, const StageState& stage,
+                         const std::string& text) {
+  try {
+    return parser::process_word(text, stage.env.environment(), state.expansion()).text;
+  } catch (const Error&) {
+    return text;
+  }
 }
 
 std::vector<std::string> shell_of(const StageState& stage) {
@@ -79,8 +145,9 @@ std::string step_name(StageState& stage, const StageCommand& command, const std:
   if (stage.steps_total == 0) return text;
   ++stage.step;
   const int width = static_cast<int>(fmt::format("{}", stage.steps_total).size());
-  return fmt::format("[{}{}{:{}}/{}] {}{}", stage.label, stage.label.empty() ? "" : " ", stage.step,
-                     width, stage.steps_total, command.from_onbuild ? "ONBUILD " : "", text);
+  return fmt::format("[{}{}{}{:{}}/{}] {}{}", stage.name_prefix, stage.label,
+                     stage.label.empty() ? "" : " ", stage.step, width, stage.steps_total,
+                     command.from_onbuild ? "ONBUILD " : "", text);
 }
 
 std::string with_upper_keyword(const std::string& text) {
@@ -95,6 +162,19 @@ void add_history(StageState& stage, std::string text, bool with_layer) {
   entry.comment = "buildkit.dockerfile.v0";
   entry.empty_layer = !with_layer;
   stage.image.history.push_back(std::move(entry));
+}
+
+void set_name_prefix(const LowerState& state, StageState& stage) {
+  if (!state.options.name_platforms || !stage.platform) return;
+  const Platform& own = *stage.platform;
+  const Platform& target = state.target_platform;
+  stage.name_prefix = own.str();
+  if (own.os != target.os) {
+    stage.name_prefix += "->" + target.str();
+  } else if (own.architecture != target.architecture || own.variant != target.variant) {
+    stage.name_prefix += "->" + target.str().substr(target.os.size() + 1);
+  }
+  stage.name_prefix += " ";
 }
 
 std::string platform_text(const StageState& stage) {

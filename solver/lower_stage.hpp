@@ -10,9 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/pattern.hpp"
 #include "parser/ast.hpp"
 #include "parser/expansion.hpp"
+#include "parser/lint.hpp"
 #include "solver/lower.hpp"
+#include "solver/lower_outline.hpp"
 
 namespace lade::lowering {
 
@@ -22,7 +25,8 @@ class EnvList {
   void set(std::string_view name, std::string value);
   std::optional<std::string> get(std::string_view name) const;
   std::vector<std::string> assignments() const;  ///< "K=V"
-  parser::Environment environment() const;       ///< refers to this list
+  std::vector<std::string> names() const;
+  parser::Environment environment() const;  ///< refers to this list
 
  private:
   std::vector<std::pair<std::string, std::string>> values_;
@@ -52,9 +56,10 @@ struct StageState {
   std::string base_name;      ///< expanded
   std::string context_value;  ///< the named context that takes its place; empty if none
   std::optional<Platform> platform;
+  std::string name_prefix;     ///< of steps' names: "linux/amd64->arm64 " if platforms are named
   StageState* base = nullptr;  ///< the stage it is FROM
   std::vector<StageCommand> commands;
-  std::vector<StageState*> deps;
+  std::vector<std::pair<StageState*, SourceRange>> deps;  ///< with the instruction that reads it
 
   bool reachable = false;
   bool resolved = false;  ///< its base image is known
@@ -68,7 +73,12 @@ struct StageState {
   EnvList env;
   std::vector<BuildArg> build_args;
   std::string user;
-  bool cmd_set = false;  ///< CMD was set in this very stage
+  // Where this very stage has its last one.
+  std::optional<SourceRange> cmd;
+  std::optional<SourceRange> entrypoint;
+  std::optional<SourceRange> healthcheck;
+  bool workdir_set = false;  ///< in this file, not by the base image
+  OutlineCapture outline;
   int steps_total = 0;
   int step = 0;
 };
@@ -87,13 +97,24 @@ struct LowerState {
   std::map<std::string, Edge> locals;  ///< local sources made so far, by context name
   std::map<std::pair<std::string, std::string>, Edge> images;  ///< by identifier and platform
   std::optional<Edge> scratch;
-  std::vector<parser::Warning> warnings;
+  std::optional<Edge> remote_context;  ///< the main context if it is no directory, once it is used
+  std::map<Digest, Edge> remotes;      ///< remote sources by their op
+  std::optional<PatternMatcher> ignored;                    ///< made when first asked for
+  parser::InstructionLint lint;                             ///< of the instruction at hand
+  SourceRange command_range;                                ///< its lines
+  std::map<std::string, OutlineCapture::Known> known_args;  ///< global ones, for the outline
 
   Edge add(Vertex vertex);
   Edge scratch_edge();
-  /// The main context ("context") or a named one.
+  /// What COPY, ADD and mounts without `from` read; `what` is for the error that there is none.
+  Edge context_edge(const char* what);
+  /// A remote source; the same one is one vertex.
+  Edge remote_edge(SourceOp op, const SourceRange& range);
+  /// The main context ("context") or a named one, if it is a directory.
   Edge local_edge(const std::string& name, const std::vector<std::string>& ignore_patterns);
   StageState* find(std::string_view name) const;
+  /// Whether --no-cache or --no-cache-filter wants this step run again.
+  bool ignores_cache(const StageState& stage, const StageCommand& command) const;
   parser::ExpansionOptions expansion() const { return {.escape = file.directives.escape}; }
 };
 
@@ -112,8 +133,10 @@ void dispatch_add(LowerState& state, StageState& stage, const StageCommand& comm
 /// The ports of an EXPOSE ("80", "8000-8002/udp", "127.0.0.1:80:80") as "80/tcp".
 std::vector<std::string> parse_port(const std::string& text);
 
-/// `word` expanded with the stage's variables.
+/// `word` expanded with the stage's variables. Says which of them are not set (UndefinedVar).
 std::string expand(const LowerState& state, const StageState& stage, std::string_view word);
+/// The same for what people see only: nothing is checked, and what cannot be expanded stays.
+std::string expand_shown(const LowerState& state, const StageState& stage, const std::string& text);
 /// What the stage wraps shell forms in: its SHELL, or /bin/sh -c.
 std::vector<std::string> shell_of(const StageState& stage);
 /// "[build 2/5] RUN make": the next step's name; counts it.
@@ -122,6 +145,8 @@ std::string step_name(StageState& stage, const StageCommand& command, const std:
 std::string with_upper_keyword(const std::string& text);
 void add_history(StageState& stage, std::string text, bool with_layer);
 std::string platform_text(const StageState& stage);
+/// To be called once the stage's platform is known.
+void set_name_prefix(const LowerState& state, StageState& stage);
 
 /// As Go's %q of a string, %q and %v of a slice of strings, and time.Duration.String().
 std::string go_quote(std::string_view text);

@@ -106,14 +106,16 @@ std::vector<std::string> expand_wildcards(const Tree& tree, const std::string& p
 
 /// --parents: the part before "/./" is left out of the kept path.
 std::vector<SelectedRoot> select_with_parents(const Tree& tree, const CopyAction& action) {
-  const auto pivot = action.source.find("/./");
+  // A "./" in front is no pivot.
+  const auto pivot = action.source.find("/./", action.source.starts_with("/./") ? 1 : 0);
   const std::string top =
       pivot == std::string::npos ? "/" : clean_path("/" + action.source.substr(0, pivot));
   const std::string kept =
       relative_of(pivot == std::string::npos ? action.source : action.source.substr(pivot + 3));
   if (!has_wildcard(top) && !has_wildcard(kept)) {
     const std::string whole = join_path(top, kept);
-    if (!tree.index().resolve(relative_of(whole))) throw_missing(tree, whole);
+    // No symlink is followed on the way.
+    if (!tree.index().find(relative_of(whole))) throw_missing(tree, whole);
   }
   const std::vector<std::string> includes =
       kept.empty() ? std::vector<std::string>{} : std::vector<std::string>{kept};

@@ -41,20 +41,30 @@ Solver::Run::Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSour
   if (executor_) executor_->attach(loop_);
 }
 
-SolveResult Solver::Run::solve(const Definition& definition, Edge root) {
+std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
+                                            const std::vector<Edge>& roots) {
   definition_ = &definition;
   states_.resize(definition.vertices.size());
-  mark_root_chain(root.vertex);
+  for (const Edge& root : roots) mark_root_chain(root.vertex);
   for (uint32_t i = 0; i < states_.size(); ++i) {
     if (!vertex_at(i).name.empty()) progress_.declared(number(i), vertex_at(i).name);
     states_[i].key = compute_key(i);
     states_[i].result = compute_result(i);
   }
-  const Task<Ref> wanted = states_[root.vertex].result;
-  wanted.start();
+  // Keys are made one input after the other; remotes are asked all at once.
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    const auto* source = std::get_if<SourceOp>(&vertex_at(i).op);
+    if (source && RemoteSources::handles(*source)) states_[i].key.start();
+  }
+  std::vector<Task<Ref>> wanted;
+  for (const Edge& root : roots) wanted.push_back(states_[root.vertex].result);
+  for (const auto& task : wanted) task.start();
   // What a failed build started still has to end before its state may go.
   loop_.run_until([&] {
-    if (!wanted.done() || background_ > 0) return false;
+    if (background_ > 0) return false;
+    for (const auto& task : wanted) {
+      if (!task.done()) return false;
+    }
     for (const auto& state : states_) {
       if (state.key.running() || state.result.running()) return false;
     }
@@ -67,7 +77,8 @@ SolveResult Solver::Run::solve(const Definition& definition, Edge root) {
     return true;
   });
   if (first_error_) std::rethrow_exception(first_error_);
-  SolveResult solved{wanted.get().layers, created_};
+  std::vector<SolveResult> solved;
+  for (const auto& task : wanted) solved.push_back({task.get().layers, created_});
   // Images of which nothing was needed were there, as far as this build is concerned.
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* source = std::get_if<SourceOp>(&vertex_at(i).op);
@@ -91,9 +102,9 @@ void Solver::Run::mark_root_chain(uint32_t root) {
 }
 
 Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
-  if (std::holds_alternative<SourceOp>(vertex_at(vertex).op)) {
-    co_return co_await source_result(vertex);
-  }
+  const auto* source = std::get_if<SourceOp>(&vertex_at(vertex).op);
+  const bool remote = source && RemoteSources::handles(*source);
+  if (source && !remote) co_return co_await source_result(vertex);
   // What went wrong further down was reported there.
   bool own_failure = false;
   try {
@@ -103,6 +114,8 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
     std::vector<Ref> inputs = co_await input_results(vertex);
     own_failure = true;
     check_canceled();
+    // A remote source's key is of its content: there is nothing else to compare.
+    if (remote) co_return co_await run_or_wait(vertex, std::move(key), std::move(inputs));
     const auto same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
     if (same) {
       // What builds on this vertex had its key computed already, from the key that missed; it
@@ -155,7 +168,7 @@ Task<std::vector<Ref>> Solver::Run::input_results(uint32_t vertex) {
 }
 
 Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
-  if (vertex_at(vertex).ignore_cache) co_return co_await run_vertex(vertex, key, inputs);
+  if (key.forced) co_return co_await run_vertex(vertex, key, inputs);
   StepLock lock(state_.locks(), key.key);
   auto pause = kFirstPoll;
   bool told = false;
@@ -164,7 +177,7 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
     check_canceled();
     // Whoever had the lock before us may have recorded what we want.
     VertexKey again = key;
-    if (attempt != StepLock::Attempt::busy && look_up(vertex, again)) {
+    if (attempt != StepLock::Attempt::busy && look_up(again)) {
       lock.succeed();
       announce_cached(vertex);
       co_return Ref{*again.hit, nullptr};
@@ -217,6 +230,10 @@ Task<LayerStack> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& in
   const Vertex& v = vertex_at(vertex);
   for (size_t i = 0; i < inputs.size(); ++i) record[i].layers = inputs[i].layers;
   LayerStack layers;
+  if (const auto* source = std::get_if<SourceOp>(&v.op)) {
+    layers.push_back(co_await run_remote(vertex, *source));
+    co_return layers;
+  }
   if (std::holds_alternative<MergeOp>(v.op)) {
     for (const auto& input : inputs) {
       layers.insert(layers.end(), input.layers.begin(), input.layers.end());
@@ -258,12 +275,42 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
   co_return layers;
 }
 
+RemoteSources& Solver::Run::remotes() {
+  if (!options_.remotes) {
+    RemoteSourceOptions options;
+    options.secrets = options_.secrets;
+    options.ssh_agents = options_.ssh;
+    options_.remotes = std::make_shared<RemoteSources>(state_, std::move(options));
+    if (canceled_) options_.remotes->cancel();
+  }
+  return *options_.remotes;
+}
+
+TransferProgress Solver::Run::transfer_progress(uint32_t vertex) {
+  // What is posted runs before the end of the transfer does, so before this run may end.
+  return [this, vertex](std::string_view item, uint64_t done, uint64_t total) {
+    loop_.post([this, vertex, name = std::string(item), done, total] {
+      announce_started(vertex);
+      progress_.status(number(vertex), name, done, total);
+    });
+  };
+}
+
+Task<LayerId> Solver::Run::run_remote(uint32_t vertex, SourceOp op) {
+  auto work = [&source = remotes(), &op, progress = transfer_progress(vertex)] {
+    return source.fetch(op, progress);
+  };
+  co_return co_await on_thread(loop_, work);
+}
+
 Task<void> Solver::Run::ensure_directories(LayerStack layers) {
   std::vector<Task<void>> fetches;
-  for (const LayerId layer : layers) {
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerId layer = layers[i];
     if (!fetches_.contains(layer)) {
       if (state_.layers().has_directory(layer)) continue;
-      fetches_[layer] = fetch_layer(layer);
+      fetches_[layer] = fetch_layer(
+          layer, LayerStack(layers.begin(), layers.begin() + static_cast<ptrdiff_t>(i)));
     }
     fetches.push_back(fetches_[layer]);
     fetches.back().start();
@@ -271,7 +318,7 @@ Task<void> Solver::Run::ensure_directories(LayerStack layers) {
   for (const auto& fetch : fetches) co_await fetch;
 }
 
-Task<void> Solver::Run::fetch_layer(LayerId layer) {
+Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
   auto provider = images_.provider_of(layer);
   if (!provider) provider = local_blobs(state_.content());
   const auto from = image_vertex_.find(layer);
@@ -281,9 +328,10 @@ Task<void> Solver::Run::fetch_layer(LayerId layer) {
   const std::string item =
       info && !info->blobs.empty() ? info->blobs.front().descriptor.digest.str() : "layer";
   auto work = [&] {
-    state_.layers().ensure_directory(layer, *provider, [&](uint64_t done, uint64_t total) {
+    const auto progress = [&](uint64_t done, uint64_t total) {
       if (shown) progress_.status(number(from->second), item, done, total);
-    });
+    };
+    state_.layers().ensure_directory(layer, *provider, progress, below);
   };
   co_await on_thread(loop_, work);
   if (!shown) co_return;
@@ -344,6 +392,7 @@ void Solver::Run::fail(uint32_t vertex, const Error& error) {
 void Solver::Run::cancel() {
   if (std::exchange(canceled_, true)) return;
   for (const auto step : running_) executor_->kill(step);
+  if (options_.remotes) options_.remotes->cancel();
 }
 
 Solver::Solver(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
@@ -352,7 +401,12 @@ Solver::Solver(StateDir& state, EventLoop& loop, Executor* executor, ImageSource
 Solver::~Solver() = default;
 
 SolveResult Solver::solve(const Definition& definition, Edge root) {
-  return run_->solve(definition, root);
+  return run_->solve(definition, {root}).front();
+}
+
+std::vector<SolveResult> Solver::solve(const Definition& definition,
+                                       const std::vector<Edge>& roots) {
+  return run_->solve(definition, roots);
 }
 
 void Solver::cancel() {

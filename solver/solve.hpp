@@ -21,13 +21,18 @@
 #include "solver/executor/executor.hpp"
 #include "solver/source/image.hpp"
 #include "solver/source/local.hpp"
+#include "solver/source/remote.hpp"
 
 namespace lade {
 
 struct SolveOptions {
   std::map<std::string, LocalSourceOptions> locals;  ///< by the name in "local://NAME"
   std::map<std::string, std::string> secrets;        ///< id -> value
-  int max_parallelism = 0;                           ///< running steps at once; 0: no limit
+  /// What HTTP and git sources ask with; shared by the runs of one build, so that they all see the
+  /// same. Null: the run makes its own, with `secrets`.
+  std::shared_ptr<RemoteSources> remotes;
+  std::map<std::string, std::string> ssh;  ///< id -> path of an agent's socket
+  int max_parallelism = 0;                 ///< running steps at once; 0: no limit
   /// Called on a worker thread for each new layer on the way to the root, while later steps run.
   std::function<void(LayerId)> on_layer;
 };
@@ -56,6 +61,8 @@ class Solver {
   /// Runs the loop until `root` is there or the build failed, and everything it started has ended.
   /// Throws the first Error, or Error(canceled).
   SolveResult solve(const Definition& definition, Edge root);
+  /// The same for several roots side by side: one result each, in their order.
+  std::vector<SolveResult> solve(const Definition& definition, const std::vector<Edge>& roots);
 
   /// Ends the build soon: running steps are killed. From the loop's thread.
   void cancel();

@@ -23,14 +23,21 @@ class Slot {
   std::function<void()> release_;
 };
 
-[[noreturn]] void throw_exit(const ExecOp& op, const ExecResult& result) {
-  std::string message =
-      fmt::format("process \"{}\" did not complete successfully", join(op.args, " "));
-  if (!result.setup_error.empty()) {
-    throw Error(fmt::format("{}: {}", message, result.setup_error));
+/// In double quotes, on one line.
+std::string shown_command(const ExecOp& op) {
+  std::string out = "\"";
+  for (const char c : join(op.args, " ")) {
+    if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
   }
-  if (result.out_of_memory) message += ": out of memory";
-  throw Error(fmt::format("{}: exit code: {}", message, result.exit_code));
+  return out + "\"";
 }
 
 }  // namespace
@@ -41,13 +48,16 @@ void Solver::Run::keep_log(uint32_t vertex, std::string_view bytes) {
   if (log.size() > 2 * kLogTail) log.erase(0, log.size() - kLogTail);
 }
 
-Task<ExecResult> Solver::Run::run_process(uint32_t vertex, const ExecSpec& spec) {
+Task<Solver::Run::Attempt> Solver::Run::run_process(uint32_t vertex, const ExecSpec& spec,
+                                                    std::chrono::nanoseconds timeout) {
   struct Awaiter {
     Run& run;
     uint32_t vertex;
     const ExecSpec& spec;
-    ExecResult result;
+    std::chrono::nanoseconds timeout;
+    Attempt attempt;
     Executor::StepId step = 0;
+    std::optional<EventLoop::TimerId> timer;
 
     bool await_ready() const { return false; }
     void await_suspend(std::coroutine_handle<> waiter) {
@@ -58,16 +68,49 @@ Task<ExecResult> Solver::Run::run_process(uint32_t vertex, const ExecSpec& spec)
             run.progress_.log(number(vertex), stream, bytes);
           },
           [this, waiter](const ExecResult& ended) {
-            result = ended;
+            attempt.result = ended;
+            if (timer) run.loop_.cancel(*timer);
             run.running_.erase(step);
             resume_soon(waiter);
           });
       run.running_.insert(step);
+      if (timeout.count() > 0) start_timer();
     }
-    ExecResult await_resume() { return std::move(result); }
+    void start_timer() {
+      timer = run.loop_.after(std::chrono::ceil<std::chrono::milliseconds>(timeout), [this] {
+        timer.reset();
+        attempt.timed_out = true;
+        run.executor_->kill(step);
+      });
+    }
+    Attempt await_resume() { return std::move(attempt); }
   };
-  Awaiter awaiter{*this, vertex, spec, {}};
+  Awaiter awaiter{*this, vertex, spec, timeout, {}, 0, {}};
   co_return co_await awaiter;
+}
+
+Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attempt& attempt) const {
+  std::string message = fmt::format("process {} did not complete successfully", shown_command(op));
+  const ExecResult& result = attempt.result;
+  if (attempt.timed_out) {
+    return Error(fmt::format("{}: it ran for longer than {:g} s", message,
+                             std::chrono::duration<double>(op.timeout).count()));
+  }
+  if (result.setup_error.empty()) {
+    if (result.out_of_memory) message += ": out of memory";
+    return Error(fmt::format("{}: exit code: {}", message, result.exit_code));
+  }
+  Error error(fmt::format("{}: {}", message, result.setup_error));
+  const std::string& name = vertex_at(vertex).platform;
+  const Platform platform = name.empty() ? Platform::host() : Platform::parse(name);
+  if (!Platform::host().accepts(platform)) {
+    error.set_hint(fmt::format(
+        "this machine runs {0} only through an emulator that the kernel knows of: on Debian, "
+        "apt-get install qemu-user-static (or: docker run --privileged --rm tonistiigi/binfmt "
+        "--install {1}); or let FROM --platform=$BUILDPLATFORM cross-compile",
+        platform.str(), platform.architecture));
+  }
+  return error;
 }
 
 Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
@@ -133,14 +176,29 @@ Task<LayerId> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
   check_canceled();
   std::map<size_t, std::string> cache_paths;
   const auto leases = co_await lease_caches(op, cache_paths);
-  auto prepare = [&] { return prepare_exec(state_, op, inputs, cache_paths, options_.secrets); };
-  PreparedExec prepared = co_await on_cpu(loop_, prepare);
-  check_canceled();
-  const ExecResult result = co_await run_process(vertex, prepared.spec);
-  check_canceled();
-  if (!result.setup_error.empty() || result.exit_code != 0) throw_exit(op, result);
-  auto commit = [&] { return state_.layers().commit_upper(std::move(prepared.upper), inputs[0]); };
-  co_return co_await on_cpu(loop_, commit);
+  const ExecSecrets secrets{options_.secrets, options_.ssh};
+  auto prepare = [&] { return prepare_exec(state_, op, inputs, cache_paths, secrets); };
+  for (int attempt = 1;; ++attempt) {
+    PreparedExec prepared = co_await on_cpu(loop_, prepare);
+    check_canceled();
+    std::vector<std::unique_ptr<SshForward>> forwards;
+    for (auto& socket : prepared.ssh) {
+      forwards.push_back(std::make_unique<SshForward>(loop_, std::move(socket)));
+    }
+    const Attempt ended = co_await run_process(vertex, prepared.spec, op.timeout);
+    check_canceled();
+    if (ended.result.setup_error.empty() && ended.result.exit_code == 0) {
+      auto commit = [&] {
+        return state_.layers().commit_upper(std::move(prepared.upper), inputs[0]);
+      };
+      co_return co_await on_cpu(loop_, commit);
+    }
+    const Error error = attempt_error(vertex, op, ended);
+    if (attempt > op.retries) throw error;
+    progress_.status(
+        number(vertex),
+        fmt::format("attempt {} of {}: {}; again", attempt, op.retries + 1, error.message()), 0, 0);
+  }
 }
 
 }  // namespace lade

@@ -46,8 +46,31 @@ VertexKey Solver::Run::image_key(const SourceOp& op) const {
   return key;
 }
 
-bool Solver::Run::look_up(uint32_t vertex, VertexKey& key) {
-  if (vertex_at(vertex).ignore_cache) return false;
+Task<VertexKey> Solver::Run::remote_key(uint32_t vertex) {
+  const SourceOp& op = std::get<SourceOp>(vertex_at(vertex).op);
+  VertexKey key;
+  try {
+    check_canceled();
+    key.op = op_digest(vertex_at(vertex));
+    key.forced = vertex_at(vertex).ignore_cache;
+    auto work = [&source = remotes(), &op, progress = transfer_progress(vertex)] {
+      return source.resolve(op, progress);
+    };
+    key.key = co_await on_thread(loop_, work);
+    if (look_up(key)) {
+      // What had to be downloaded to find out that it is known was shown as started.
+      if (states_[vertex].announced) progress_.completed(number(vertex));
+      announce_cached(vertex);
+    }
+  } catch (const Error& error) {
+    fail(vertex, error);
+    throw;
+  }
+  co_return key;
+}
+
+bool Solver::Run::look_up(VertexKey& key) {
+  if (key.forced) return false;
   const auto record = cache_.find(key.key);
   if (!record) return false;
   if (!state_.layers().exists(record->layers)) {
@@ -64,6 +87,9 @@ Task<Digest> Solver::Run::select_locals(const Vertex& vertex, const InputTrees& 
   bool any = false;
   for (const auto& tree : trees) any = any || tree;
   if (!any) co_return Digest();
+  if (!std::holds_alternative<FileOp>(vertex.op)) {
+    throw Error("only file ops can read a local directory as it lies: " + vertex.name);
+  }
   const FileOp& op = std::get<FileOp>(vertex.op);
   auto work = [&op, &trees] { return file_op_selection(op, trees); };
   co_return co_await on_cpu(loop_, work);
@@ -73,10 +99,12 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
   const Vertex& v = vertex_at(vertex);
   if (const auto* source = std::get_if<SourceOp>(&v.op)) {
     if (source->identifier.starts_with(kLocalScheme)) co_return VertexKey{};
+    if (RemoteSources::handles(*source)) co_return co_await remote_key(vertex);
     co_return image_key(*source);
   }
   VertexKey key;
   key.op = op_digest(v);
+  key.forced = v.ignore_cache;
   key.inputs.resize(v.inputs.size());
   WireWriter writer;
   writer.text("lade key 1").digest(key.op);
@@ -90,6 +118,7 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
         trees[i - 1] = co_await local_tree(source->identifier.substr(kLocalScheme.size()));
       } else {
         const VertexKey input = co_await this->key(v.inputs[i].vertex);
+        key.forced = key.forced || input.forced;
         writer.number(i).digest(input.key);
       }
     }
@@ -105,7 +134,7 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
     throw;
   }
   key.key = Digest::of(writer.str());
-  if (look_up(vertex, key)) {
+  if (look_up(key)) {
     announce_cached(vertex);
   } else if (const auto* exec = std::get_if<ExecOp>(&v.op);
              exec && exec->network == OpNetwork::sandbox && executor_) {

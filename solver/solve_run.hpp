@@ -24,6 +24,9 @@ struct VertexKey {
   Digest op;
   Digest key;                     ///< definition key, or that of the record it led to
   std::optional<LayerStack> hit;  ///< the record's result
+  /// The vertex, or one it is made from, runs whatever is cached (--no-cache-filter): only contents
+  /// can say whether a record still holds.
+  bool forced = false;
   std::vector<RecordInput>
       inputs;  ///< selections of local inputs, filled in before the others are known
 };
@@ -33,7 +36,7 @@ class Solver::Run {
   Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
       ProgressSink& progress, SolveOptions options);
 
-  SolveResult solve(const Definition& definition, Edge root);
+  std::vector<SolveResult> solve(const Definition& definition, const std::vector<Edge>& roots);
   void cancel();
   std::optional<SolveFailure> failure;
 
@@ -51,7 +54,8 @@ class Solver::Run {
   Task<std::shared_ptr<const Tree>> scan_local_tree(std::string name);
   Task<Digest> select_locals(const Vertex& vertex, const InputTrees& trees);
   VertexKey image_key(const SourceOp& op) const;
-  bool look_up(uint32_t vertex, VertexKey& key);
+  Task<VertexKey> remote_key(uint32_t vertex);
+  bool look_up(VertexKey& key);
 
   // Contents (solve_key.cpp)
   Task<std::optional<CacheRecord>> find_same_content(uint32_t vertex, Digest op,
@@ -71,15 +75,26 @@ class Solver::Run {
                           std::vector<RecordInput>& record);
   Task<LayerStack> run_file(uint32_t vertex, const FileOp& op, const std::vector<Ref>& inputs,
                             std::vector<RecordInput>& record);
+  Task<LayerId> run_remote(uint32_t vertex, SourceOp op);
+  TransferProgress transfer_progress(uint32_t vertex);
+  RemoteSources& remotes();
   Task<void> ensure_directories(LayerStack layers);
-  Task<void> fetch_layer(LayerId layer);
+  Task<void> fetch_layer(LayerId layer, LayerStack below);
   void note_created(const CacheRecord& record);
   void record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
               const LayerStack& layers);
 
   // Steps (solve_exec.cpp)
   Task<LayerId> run_exec(uint32_t vertex, const ExecOp& op, std::vector<LayerStack> inputs);
-  Task<ExecResult> run_process(uint32_t vertex, const ExecSpec& spec);
+  /// `timed_out`: it was killed since it ran for longer than it may.
+  struct Attempt {
+    ExecResult result;
+    bool timed_out = false;
+  };
+  Task<Attempt> run_process(uint32_t vertex, const ExecSpec& spec,
+                            std::chrono::nanoseconds timeout);
+  /// What to tell of a failed attempt.
+  Error attempt_error(uint32_t vertex, const ExecOp& op, const Attempt& attempt) const;
   Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(const ExecOp& op,
                                                               std::map<size_t, std::string>& paths);
   void keep_log(uint32_t vertex, std::string_view bytes);

@@ -28,7 +28,8 @@ class StepLock {
 
   /// Opens (or makes) the lock's file; does not wait.
   StepLock(const std::string& lock_dir, const Digest& key);
-  /// An owner that goes without a word (a canceled build) takes its file along; a waiter takes over.
+  /// An owner that goes without a word (a canceled build) takes its file along; a waiter takes
+  /// over.
   ~StepLock();
   StepLock(StepLock&& other) noexcept;
   StepLock& operator=(StepLock&&) = delete;

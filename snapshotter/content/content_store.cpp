@@ -1,11 +1,10 @@
 #include "snapshotter/content/content_store.hpp"
 
-#include <sys/file.h>
-
 #include <cerrno>
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -17,8 +16,8 @@ namespace {
 /// Writers often give a tar header at a time; below this size their bytes are gathered first.
 constexpr size_t kBufferSize = 128 * 1024;
 
-/// A new file that is locked: that says that its owner lives, as what a killed process leaves is swept
-/// (LayerStore). A sweep that came between making and locking has taken the file away again.
+/// A new file that is locked: that says that its owner lives, as what a killed process leaves is
+/// swept (LayerStore). A sweep that came between making and locking has taken the file away again.
 UniqueFd open_locked(const std::string& path) {
   for (;;) {
     UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
@@ -60,9 +59,12 @@ class FileIngest : public Ingest {
                               expected->digest.str(), expected->size, out.digest.str(), out.size),
                   ErrorKind::corrupt);
     }
-    // Closing may report a write that failed late (disk full on network filesystems).
+    // Closing may report a write that failed late (disk full on network filesystems). The lock,
+    // which tells a sweep of another process that this file is ours, goes with the last descriptor.
     with_context([&] { return "could not store a blob in " + quoted(blob_dir_); },
                  [&] {
+                   const UniqueFd lock(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+                   if (!lock) throw_errno("could not duplicate a descriptor");
                    fd_.close();
                    sys::renameat(AT_FDCWD, path_, AT_FDCWD, blob_dir_ + "/" + out.digest.hex());
                  });

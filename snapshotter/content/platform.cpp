@@ -93,8 +93,9 @@ struct Version {
 std::optional<Version> parse_variant(std::string_view variant) {
   Version version;
   if (variant.starts_with('v')) variant.remove_prefix(1);
-  const char* const end = variant.data() + variant.size();
-  const auto [dot, error] = std::from_chars(variant.data(), end, version.major);
+  const char* const begin = variant.data();
+  const char* const end = begin + variant.size();
+  const auto [dot, error] = std::from_chars(begin, end, version.major);
   if (error != std::errc() || version.major < 0 || version.major > 99) return std::nullopt;
   if (dot == end) return version;
   if (*dot != '.') return std::nullopt;

@@ -59,8 +59,9 @@ void set_capabilities(uint64_t set) {
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   auto header = this_process();
   Sets sets{};
-  for (size_t i = 0; i < sets.size(); ++i) {
-    sets[i].permitted = sets[i].effective = static_cast<uint32_t>(set >> (32 * i));
+  for (auto& half : sets) {
+    half.permitted = half.effective = static_cast<uint32_t>(set);
+    set >>= 32;
   }
   if (::syscall(SYS_capset, &header, sets.data()) != 0) throw_errno("could not set capabilities");
 }

@@ -59,6 +59,7 @@ struct EphemeralFile {
   uint32_t uid = 0;
   uint32_t gid = 0;
   bool read_only = false;
+  bool before_mounts = false;  ///< a mount of the step's at or above `target` covers it
 };
 
 /// One step, as plain data. Host paths (mount sources, layers) are absolute: the zygote has a
@@ -67,7 +68,7 @@ struct ExecSpec {
   /// args[0] without '/' is searched in PATH of `env`, inside the root, as the step's user.
   std::vector<std::string> args;
   std::vector<std::string> env;  ///< "NAME=value", exactly what the process gets
-  std::string cwd = "/";         ///< made (0755, root) if missing
+  std::string cwd = "/";         ///< made (0755, the step's user's) if missing
   uint32_t uid = 0;
   uint32_t gid = 0;
   std::vector<uint32_t> groups;  ///< supplementary
@@ -78,7 +79,7 @@ struct ExecSpec {
   Mount rootfs;
   /// In order. A missing target is an error: the caller prepares stubs.
   std::vector<Mount> mounts;
-  /// After `mounts`; their targets exist, too.
+  /// After `mounts` unless they say otherwise; their targets exist, too.
   std::vector<EphemeralFile> files;
   std::vector<ResourceLimit> limits;
   uint64_t shm_bytes = 64u << 20;

@@ -142,11 +142,12 @@ void mount_into(int root, const Mount& mount, Staging& staging) {
                });
 }
 
-void mount_files(int root, const std::vector<EphemeralFile>& files, Staging& staging) {
-  size_t number = 0;
-  for (const auto& file : files) {
-    with_context([&] { return "could not make the file " + quoted(file.target); },
-                 [&] { mount_file(root, file, staging, fmt::format("file-{}", number++)); });
+void mount_files(int root, const std::vector<EphemeralFile>& files, bool before_mounts,
+                 Staging& staging) {
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (files[i].before_mounts != before_mounts) continue;
+    with_context([&] { return "could not make the file " + quoted(files[i].target); },
+                 [&] { mount_file(root, files[i], staging, fmt::format("file-{}", i)); });
   }
 }
 

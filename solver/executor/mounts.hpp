@@ -22,6 +22,7 @@ UniqueFd mount_root(const Mount& mount, Staging& staging);
 void mount_into(int root, const Mount& mount, Staging& staging);
 
 /// Writes the files into the staging area and binds them to their targets.
-void mount_files(int root, const std::vector<EphemeralFile>& files, Staging& staging);
+void mount_files(int root, const std::vector<EphemeralFile>& files, bool before_mounts,
+                 Staging& staging);
 
 }  // namespace lade::sandbox

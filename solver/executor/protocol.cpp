@@ -56,7 +56,7 @@ Mount read_mount(WireReader& in) {
 
 void write_file(WireWriter& out, const EphemeralFile& file) {
   out.text(file.target).text(file.content).number(file.mode).number(file.uid).number(file.gid);
-  out.number(file.read_only);
+  out.number(file.read_only).number(file.before_mounts);
 }
 
 EphemeralFile read_file(WireReader& in) {
@@ -67,6 +67,7 @@ EphemeralFile read_file(WireReader& in) {
   file.uid = in.number<uint32_t>();
   file.gid = in.number<uint32_t>();
   file.read_only = in.number<bool>();
+  file.before_mounts = in.number<bool>();
   return file;
 }
 

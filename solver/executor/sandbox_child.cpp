@@ -88,8 +88,9 @@ void put_together(Child& child) {
   const int root = child.root.get();
   mount_system(root, child.spec);
   child.null = std::move(sys::open_in_root(root, "/dev/null", O_RDONLY).value());
+  mount_files(root, child.spec.files, true, staging);
   for (const auto& mount : child.spec.mounts) mount_into(root, mount, staging);
-  mount_files(root, child.spec.files, staging);
+  mount_files(root, child.spec.files, false, staging);
   if (child.spec.security == SecurityMode::sandbox) mask_paths(root);
 }
 
@@ -126,7 +127,7 @@ void leave_host(Child& child) {
 
 /// Makes the missing directories of a path inside the root, one at a time: openat2 cannot create
 /// them.
-UniqueFd make_cwd(int root, const std::string& path) {
+UniqueFd make_cwd(int root, const std::string& path, const ExecSpec& owner) {
   std::string done = "/";
   UniqueFd dir = sys::openat(root, ".", O_PATH | O_DIRECTORY);
   for (const auto& part : split(path, '/')) {
@@ -136,6 +137,8 @@ UniqueFd make_cwd(int root, const std::string& path) {
     if (!next) {
       sys::mkdirat(dir.get(), part, 0755);
       next = sys::openat(dir.get(), part, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      if (::fchownat(next->get(), "", owner.uid, owner.gid, AT_EMPTY_PATH) != 0)
+        throw_errno("chown");
     }
     dir = std::move(*next);
   }
@@ -147,7 +150,7 @@ void enter_cwd(Child& child) {
   with_context([&] { return "could not enter the working directory " + quoted(path); },
                [&] {
                  auto dir = sys::open_in_root(child.root.get(), path, O_PATH | O_DIRECTORY);
-                 if (!dir) dir = make_cwd(child.root.get(), path);
+                 if (!dir) dir = make_cwd(child.root.get(), path, child.spec);
                  if (::fchdir(dir->get()) != 0) throw_errno("chdir");
                });
 }

@@ -126,14 +126,16 @@ ImageSources::Found ImageSources::from_manifest_list(const Descriptor& descripto
 
 ImageSources::Found ImageSources::find_local(const Reference& reference, const Platform& platform) {
   const auto name = state_.images().find(reference.str());
-  const auto known = name ? std::optional(name->target) : state_.images().resolution(reference.str());
+  const auto known =
+      name ? std::optional(name->target) : state_.images().resolution(reference.str());
   if (!known) throw Error("not here", ErrorKind::not_found);
   const auto blobs = name ? local_blobs(state_.content())
                           : std::shared_ptr<BlobProvider>(client().blobs(reference));
   return from_manifest_list(*known, platform, reference.familiar(), blobs);
 }
 
-ImageSources::Found ImageSources::find_remote(const Reference& reference, const Platform& platform) {
+ImageSources::Found ImageSources::find_remote(const Reference& reference,
+                                              const Platform& platform) {
   const RemoteManifest remote = client().fetch_manifest(reference);
   state_.content().put(remote.bytes, remote.descriptor.media_type);
   state_.images().record_resolution(reference.str(), remote.descriptor);
@@ -142,9 +144,9 @@ ImageSources::Found ImageSources::find_remote(const Reference& reference, const 
 }
 
 ImageSources::Found ImageSources::find_image(const Reference& reference, const Platform& platform) {
-  const bool here = state_.images().find(reference.str()) ||
-                    (options_.pull != PullPolicy::always &&
-                     state_.images().resolution(reference.str()));
+  const bool here =
+      state_.images().find(reference.str()) ||
+      (options_.pull != PullPolicy::always && state_.images().resolution(reference.str()));
   if (here && options_.pull != PullPolicy::always) {
     try {
       return find_local(reference, platform);

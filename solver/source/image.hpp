@@ -1,5 +1,5 @@
-// Image sources: finding base images in the local store, in what registries said before, in a registry or in an
-// OCI layout, and keeping what is needed to fetch their layers later.
+// Image sources: finding base images in the local store, in what registries said before, in a
+// registry or in an OCI layout, and keeping what is needed to fetch their layers later.
 #pragma once
 
 #include <map>

@@ -1,13 +1,12 @@
 #include "solver/source/local.hpp"
 
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <map>
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/pattern.hpp"
@@ -67,7 +66,7 @@ class Scanner {
       const std::string path = prefix.empty() ? name : prefix + "/" + name;
       PatternMatcher::Match match;
       if (!ignore_.empty()) match = ignore_.match(path, parent);
-      struct stat info {};
+      struct stat info{};
       if (::fstatat(dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == ENOENT) continue;  // gone since it was listed
         throw_errno("could not stat " + quoted(options_.directory + "/" + path));
@@ -119,7 +118,8 @@ class Scanner {
     for (auto& xattr : sys::list_xattrs_of(fmt::format("/proc/self/fd/{}/{}", dir, name))) {
       // Labels of the host's security modules and overlay's own marks are not the file's.
       const bool kept = xattr.name == "security.capability" || xattr.name.starts_with("user.");
-      if (kept && !xattr.name.starts_with("user.overlay.")) entry.xattrs.push_back(std::move(xattr));
+      if (kept && !xattr.name.starts_with("user.overlay."))
+        entry.xattrs.push_back(std::move(xattr));
     }
   }
 
@@ -177,7 +177,7 @@ class LocalTree : public Tree {
     const std::string relative = path.substr(1);
     if (sys::open_in_root(root_.get(), relative.empty() ? "." : relative, O_PATH | O_NOFOLLOW)) {
       if (!options_.ignore_patterns.empty() && ignore_.matches(relative)) {
-        return fmt::format("it exists but is excluded by {}", quoted(options_.ignore_file));
+        return "it exists but is excluded by " + excluding_line(relative);
       }
     }
     std::vector<std::string> names;
@@ -189,6 +189,24 @@ class LocalTree : public Tree {
   }
 
  private:
+  /// The pattern without which `relative` would not be excluded: ".dockerignore:3 ('*.o')".
+  std::string excluding_line(const std::string& relative) const {
+    std::vector<std::string> patterns = options_.ignore_patterns;
+    while (patterns.size() > 1) {
+      const std::string last = std::move(patterns.back());
+      patterns.pop_back();
+      if (PatternMatcher(patterns).matches(relative)) continue;
+      patterns.push_back(last);
+      break;
+    }
+    const size_t index = patterns.size() - 1;
+    std::string place = options_.ignore_file;
+    if (index < options_.ignore_lines.size()) {
+      place += fmt::format(":{}", options_.ignore_lines[index]);
+    }
+    return fmt::format("{} ({})", place, quoted(patterns.back()));
+  }
+
   [[noreturn]] void throw_changed(const Found& file) const {
     Error error(fmt::format("{} changed while building", quoted(file.path)));
     error.set_hint("build again, when nothing writes to " + options_.name);

@@ -1,11 +1,10 @@
 #include "solver/source/oci_layout.hpp"
 
-#include <unistd.h>
-
 #include <charconv>
 #include <cstring>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -94,7 +93,8 @@ void OciLayout::index_tar() {
     if (block[0] == '\0') break;
     const auto length = octal_field(block + 124, 12);
     if (std::memcmp(block + 257, "ustar", 5) != 0 || !length || *length > size - offset - kBlock) {
-      throw Error("not an OCI layout: neither a directory nor an uncompressed tar", ErrorKind::corrupt);
+      throw Error("not an OCI layout: neither a directory nor an uncompressed tar",
+                  ErrorKind::corrupt);
     }
     std::string name(block, strnlen(block, 100));
     if (name.starts_with("./")) name.erase(0, 2);
@@ -112,7 +112,8 @@ std::string OciLayout::read_member(const std::string& name) const {
     return std::move(*bytes);
   }
   const auto member = members_.find(name);
-  if (member == members_.end()) throw Error("not an OCI layout: it has no " + name, ErrorKind::not_found);
+  if (member == members_.end())
+    throw Error("not an OCI layout: it has no " + name, ErrorKind::not_found);
   RangeSource source(sys::open(path_, O_RDONLY), member->second.offset, member->second.size);
   return read_all(source, kMaxIndex, name);
 }
@@ -135,10 +136,10 @@ Descriptor OciLayout::find(const LayoutName& name, const Platform& platform) con
     const auto image = manifest.annotations.find(std::string(kImageName));
     const std::string tag = ref == manifest.annotations.end() ? "" : ref->second;
     if (!tag.empty()) tags.push_back(tag);
-    if (name.digest ? manifest.digest == *name.digest
-                    : !name.tag.empty() &&
-                          (tag == name.tag || (image != manifest.annotations.end() &&
-                                               image->second.ends_with(":" + name.tag)))) {
+    if (name.digest
+            ? manifest.digest == *name.digest
+            : !name.tag.empty() && (tag == name.tag || (image != manifest.annotations.end() &&
+                                                        image->second.ends_with(":" + name.tag)))) {
       return manifest;
     }
   }

@@ -1,4 +1,5 @@
-// OCI image layouts as base images (image-spec: image-layout.md): a directory, or a tar file of one.
+// OCI image layouts as base images (image-spec: image-layout.md): a directory, or a tar file of
+// one.
 #pragma once
 
 #include <map>
@@ -26,8 +27,9 @@ class OciLayout : public BlobProvider {
   static std::shared_ptr<OciLayout> open(const std::string& path);
 
   const Index& index() const { return index_; }
-  /// The manifest or index that `name` means: by digest, by tag (org.opencontainers.image.ref.name), or the only
-  /// one there is for `platform`. Throws Error(not_found) listing what there is.
+  /// The manifest or index that `name` means: by digest, by tag
+  /// (org.opencontainers.image.ref.name), or the only one there is for `platform`. Throws
+  /// Error(not_found) listing what there is.
   Descriptor find(const LayoutName& name, const Platform& platform) const;
 
   std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override;

@@ -1,14 +1,14 @@
 // Remembers digests of files by what stat says of them, across builds.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+
+#include <sys/stat.h>
 
 #include "base/digest.hpp"
 
@@ -31,8 +31,8 @@ class StatCache {
   explicit StatCache(std::string path);
 
   std::optional<Digest> find(const std::string& file, const FileStamp& stamp) const;
-  /// Remembers. A file that changed so shortly before `hashed_at_ns` (CLOCK_REALTIME) that a later change could
-  /// carry the same timestamps is not remembered.
+  /// Remembers. A file that changed so shortly before `hashed_at_ns` (CLOCK_REALTIME) that a later
+  /// change could carry the same timestamps is not remembered.
   void put(const std::string& file, const FileStamp& stamp, const Digest& digest,
            int64_t hashed_at_ns);
   /// Writes the cache back if anything was learnt; errors are swallowed (it is only a cache).

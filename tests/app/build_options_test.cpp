@@ -175,11 +175,14 @@ TEST(BuildOptions, LabelsAndContextsAreKeysAndValues) {
               HasSubstr("--build-context: "));
 }
 
-TEST(BuildOptions, ABadPlatformIsAnErrorOfUsage) {
-  EXPECT_EQ(
-      check_build_flags(with(&BuildFlags::platform, "linux/arm64")).lower.target_platform->str(),
-      "linux/arm64");
-  EXPECT_NE(usage_error(with(&BuildFlags::platform, "a/b/c/d")), "");
+TEST(BuildOptions, PlatformsAreListedOnce) {
+  const auto request =
+      check_build_flags(with(&BuildFlags::platforms, {"linux/arm64/v8,amd64", "arm64"}));
+  ASSERT_EQ(request.platforms.size(), 2u);
+  EXPECT_EQ(request.platforms[0].str(), "linux/arm64");
+  EXPECT_EQ(request.platforms[1].str(), "linux/amd64");
+  EXPECT_FALSE(request.force_index);
+  EXPECT_NE(usage_error(with(&BuildFlags::platforms, {"a/b/c/d"})), "");
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class Entry:
     mtime: float
     size: int = 0
     target: str = ""  # of a symlink
-    data: bytes = b""
+    data: bytes = dataclasses.field(default=b"", repr=False)
     xattrs: dict = dataclasses.field(default_factory=dict)
     inode: int = 0  # equal for hard links of one file
     device: tuple = ()
@@ -187,6 +187,6 @@ class Image:
     def tree(self):
         """All layers, one upon another: path -> Entry."""
         tree = {}
-        for number in range(len(self.layers)):
+        for number in range(len(self.layers or [])):
             apply_layer(tree, self.layer_tar(number))
         return tree

@@ -97,7 +97,7 @@ class BadStages(BadInput):
     def test_a_later_stage_and_oneself(self):
         self.assert_fails("FROM busybox AS a\nCOPY --from=b /x /\nFROM busybox AS b\n", "Dockerfile:2", "b",
                           args=("--target", "a"))
-        self.assert_fails("FROM busybox AS a\nCOPY --from=a /x /\n", "Dockerfile:1", "circular")
+        self.assert_fails("FROM busybox AS a\nCOPY --from=a /x /\n", "Dockerfile:2", "circular")
         self.assert_fails("FROM busybox AS a\nRUN --mount=type=bind,from=1,target=/m true\nFROM busybox AS b\n",
                           "Dockerfile:2", args=("--target", "a"))
 

@@ -184,7 +184,7 @@ class SandboxHeredocs(LadeTest):
         self.assertEqual(self.run_heredoc("RUN <<-EOF\n\techo tabbed\n\tEOF\n"), ["tabbed"])
 
     def test_nothing_of_the_script_stays_in_the_image(self):
-        before = set(self.image("FROM busybox\n").tree())
+        before = set(self.image(BASE + "RUN true\n").tree())
         after = set(self.image(BASE + "RUN <<EOF\n#!/bin/sh\ntrue\nEOF\n", name="after.tar").tree())
         self.assertEqual(after, before)
 
@@ -261,12 +261,13 @@ class SandboxTraces(LadeTest):
         tree = image.tree()
         for name in ("deep", "deep/er", "etc"):
             self.assertEqual(int(tree[name].mtime), 1400000000, name)
-        for name in ("etc/resolv.conf", "etc/hosts", "proc", "sys", "dev", "run", "deep/er/target", "deep/other"):
+        for name in ("etc/resolv.conf", "etc/hosts", "run", "deep/er/target", "deep/other"):
             self.assertNotIn(name, tree)
 
     def test_a_step_that_changes_nothing_has_an_empty_layer(self):
         image = self.image(BASE + "RUN true\nRUN cat /etc/passwd > /dev/null; ls -R / > /dev/null\n")
-        self.assertEqual([image.layer_names(number) for number in (1, 2)], [[], []])
+        # The first one leaves what the base lacks and every container needs, as BuildKit's does.
+        self.assertEqual([sorted(image.layer_names(number)) for number in (1, 2)], [["dev", "proc", "sys"], []])
 
     def test_the_images_own_resolv_conf_and_hosts_stay_as_they_are(self):
         self.write({"resolv": "nameserver 192.0.2.1\n", "hosts": "192.0.2.2 mine\n"})
@@ -286,7 +287,7 @@ class SandboxTraces(LadeTest):
                          ("symlink", "../run/systemd/resolve/stub-resolv.conf"))
         self.assertIn("nameserver", tree["seen"].text)
         self.assertNotIn("run/systemd", tree)
-        self.assertEqual(image.layer_names(-1), ["seen"])
+        self.assertEqual(image.layer_names(-1), ["dev", "proc", "seen", "sys"])
 
     def test_removed_and_replaced_files_become_whiteouts(self):
         image = self.image(BASE + "RUN mkdir /d && echo 1 > /d/1 && echo 2 > /d/2 && echo k > /kept\n"

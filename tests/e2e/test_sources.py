@@ -351,5 +351,5 @@ class OddPlaces(LadeTest):
         text = "FROM busybox\n" + "".join(f"COPY f /d{i}\n" for i in range(520)) + "RUN ls -d /d* | wc -l; echo more >> /d5; rm /d6\n"
         image = self.image(text, files={"f": "f\n"})
         tree = image.tree()
-        self.assertEqual((len(image.layers), tree["d5"].text, "d6" in tree, len([name for name in tree if name[0] == "d"])),
+        self.assertEqual((len(image.layers), tree["d5"].text, "d6" in tree, len([name for name in tree if name[0] == "d" and name != "dev"])),
                          (522, "f\nmore\n", False, 519))

@@ -228,7 +228,7 @@ TEST_F(ExecutorTest, TheWorkingDirectoryIsMadeWhereMissing) {
   auto spec = sh("pwd; stat -c '%a %u' . ..");
   spec.cwd = "/srv/app/deep";
   spec.uid = 1000;
-  EXPECT_EQ(output_of(spec), "/srv/app/deep\n755 0\n755 0\n");
+  EXPECT_EQ(output_of(spec), "/srv/app/deep\n755 1000\n755 1000\n");
 }
 
 TEST_F(ExecutorTest, AWorkingDirectoryThatIsAFileIsAClearError) {

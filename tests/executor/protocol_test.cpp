@@ -38,7 +38,7 @@ StartRequest full_request() {
   mount.size_bytes = 1ull << 40;
   mount.mode = 01777;
   spec.mounts = {mount, Mount{}};
-  spec.files = {{"/f", "content", 0400, 1, 2, true}};
+  spec.files = {{"/f", "content", 0400, 1, 2, true, true}};
   spec.limits = {{-1, 5, ~0ull}};
   spec.shm_bytes = 99;
   spec.cgroup_parent = "parent";

@@ -90,9 +90,14 @@ std::vector<pid_t> processes_of_session(pid_t session) {
 }
 
 std::optional<pid_t> child_named(pid_t parent, const std::string& name) {
-  const auto found = processes_if([&](const std::string& proc) {
-    return stat_field(proc, 2) == std::to_string(parent) &&
-           read_text(proc + "/comm") == name + "\n";
+  std::vector<pid_t> found;
+  // It gives itself that name some time after it was forked.
+  eventually([&] {
+    found = processes_if([&](const std::string& proc) {
+      return stat_field(proc, 2) == std::to_string(parent) &&
+             read_text(proc + "/comm") == name + "\n";
+    });
+    return !found.empty();
   });
   if (found.empty()) return std::nullopt;
   return found.front();

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "parser/heredoc.hpp"
+#include "parser/lint.hpp"
 #include "parser/mount.hpp"
 #include "parser/parse.hpp"
 
@@ -36,8 +37,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto source = std::make_shared<const SourceFile>(
       SourceFile{"Dockerfile", std::string(reinterpret_cast<const char*>(data), size)});
   try {
-    const auto file = parser::parse(source);
+    parser::Linter linter(parser::lint_config(source, {}));
+    const auto file = parser::parse(source, &linter);
     if (file.stages.empty()) std::abort();
+    for (const auto& warning : linter.warnings()) {
+      if (warning.message.empty() || warning.range.file != source) std::abort();
+    }
     for (const auto& stage : file.stages) use_commands(stage);
   } catch (const Error& error) {
     if (!error.range() || error.range()->file != source) std::abort();

@@ -117,7 +117,7 @@ class Dumper {
     });
   }
 
-  void file(const Dockerfile& file) {
+  void file(const Dockerfile& file, const std::vector<Warning>& warnings) {
     const auto directive = [&](std::string_view name, const std::optional<Directive>& value) {
       if (value) line(lines(value->range), " # ", name, "=", dump_string(value->value));
     };
@@ -132,8 +132,8 @@ class Dumper {
       });
     }
     for (const auto& stage : file.stages) this->stage(stage);
-    for (const auto& warning : file.warnings) {
-      line("warning ", lines(warning.range), " ", warning.rule, ": ", warning.message);
+    for (const auto& warning : warnings) {
+      line("warning ", lines(warning.range), " ", warning.rule->name, ": ", warning.message);
     }
   }
 
@@ -225,9 +225,9 @@ std::string dump_string(std::string_view text) {
   return out + "\"";
 }
 
-std::string dump(const Dockerfile& file) {
+std::string dump(const Dockerfile& file, const std::vector<Warning>& warnings) {
   Dumper dumper;
-  dumper.file(file);
+  dumper.file(file, warnings);
   return dumper.take();
 }
 

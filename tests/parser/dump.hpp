@@ -5,10 +5,11 @@
 #include <string_view>
 
 #include "parser/ast.hpp"
+#include "parser/lint.hpp"
 
 namespace lade::parser {
 
-std::string dump(const Dockerfile& file);
+std::string dump(const Dockerfile& file, const std::vector<Warning>& warnings = {});
 std::string dump(const Command& command);
 
 /// "text" with quotes, backslashes and control characters escaped.

@@ -51,7 +51,9 @@ class GoldenTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTest, DumpsAsExpected) {
   const auto folder = kCases / GetParam();
-  expect_golden(folder / "expected", dump(parse_text(read_file(folder / "Dockerfile"))));
+  Linter linter;
+  const auto file = parse_text(read_file(folder / "Dockerfile"), &linter);
+  expect_golden(folder / "expected", dump(file, linter.warnings()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenTest, testing::ValuesIn(cases_in(kCases)), test_name);

@@ -35,7 +35,8 @@ TEST(LinesTest, CountsHeredocsToTheirInstruction) {
 TEST(LinesTest, KeepsCommentsForTheInstructionBelow) {
   const auto lines = read("# x=1\n# one\n\n  # two\nRUN a\n# lost\n#\nRUN b\n").lines;
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_THAT(lines[0].comments, ElementsAre("x=1", "one", "two"));
+  // An indented one keeps its "#": BuildKit cuts off the first byte of the line.
+  EXPECT_THAT(lines[0].comments, ElementsAre("x=1", "one", "# two"));
   EXPECT_THAT(lines[1].comments, ElementsAre());
 }
 

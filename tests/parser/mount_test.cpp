@@ -61,7 +61,7 @@ TEST(MountTest, ReadsTheOptionsOfEachType) {
   EXPECT_TRUE(resolve("type=secret,id=x,required").required);
   EXPECT_FALSE(resolve("type=ssh,required=false").required);
   EXPECT_EQ(resolve("type=secret,id=x,env=E").env, "E");
-  EXPECT_EQ(resolve("type=secret,id=x,env=").env, "");
+  EXPECT_THROW(resolve("type=secret,id=x,env="), Error);
   EXPECT_EQ(resolve("TYPE=Secret,ID=x").type, MountType::secret);
 }
 

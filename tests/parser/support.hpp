@@ -10,8 +10,9 @@
 
 namespace lade::parser {
 
-inline Dockerfile parse_text(std::string text) {
-  return parse(std::make_shared<const SourceFile>(SourceFile{"Dockerfile", std::move(text)}));
+inline Dockerfile parse_text(std::string text, Linter* linter = nullptr) {
+  return parse(std::make_shared<const SourceFile>(SourceFile{"Dockerfile", std::move(text)}),
+               linter);
 }
 
 /// The only command of a stage.

@@ -353,7 +353,7 @@ TEST_F(TarTest, SaysWhichDirectoriesTheTarDoesNotName) {
 TEST_F(TarTest, NamesThatLeaveTheDirectoryAreRefused) {
   EXPECT_THAT(failure(member("../x", '0')), HasSubstr("'../x'"));
   EXPECT_THAT(failure(member("a/../../x", '0')), HasSubstr("leaves"));
-  EXPECT_THAT(failure(member("a/..", '5')), HasSubstr("leaves"));
+  EXPECT_EQ(failure(member("a/../x", '0')), "no error");
 }
 
 TEST_F(TarTest, NothingGoesThroughASymlink) {

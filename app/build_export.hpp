@@ -1,0 +1,34 @@
+// The last phase of a build: what was solved becomes what --output, --tag, --iidfile and
+// --metadata-file asked for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/build_options.hpp"
+#include "base/progress.hpp"
+#include "exporter/exporter.hpp"
+#include "solver/solve.hpp"
+
+namespace lade {
+
+/// One platform's result.
+struct BuiltImage {
+  LoweredImage lowered;
+  SolveResult solved;
+};
+
+/// Throws for what is wrong with a destination whatever the build gives, before it is run.
+void check_destinations(const std::vector<Output>& outputs);
+
+/// Whether the output is made of layers' blobs, which can be compressed while steps still run.
+bool needs_blobs(const Output& output);
+
+/// Writes all outputs of `request`, each as a progress item numbered from `first`; then the files
+/// of --iidfile and --metadata-file. With several images (or BUILDKIT_MULTI_PLATFORM) outputs hold
+/// an index, or a directory per platform.
+void export_build(StateDir& state, ProgressSink& progress, const BuildRequest& request,
+                  std::vector<BuiltImage> images, const LayerProvider& provider,
+                  VertexNumber first);
+
+}  // namespace lade

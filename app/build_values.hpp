@@ -1,0 +1,24 @@
+// Values of options in the spellings docker has for them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "solver/definition.hpp"
+
+namespace lade {
+
+/// "64m", "1g", "512k", "1.5GiB", "1048576": bytes; units are powers of 1024. Throws Error.
+uint64_t parse_bytes(const std::string& text);
+
+/// "nofile=1024:4096", "core=0", "nproc=-1" (no limit). Throws Error.
+Ulimit parse_ulimit(const std::string& text);
+
+/// "3". Throws Error.
+int parse_count(const std::string& text);
+
+/// "90s", "1h30m", "500ms". Throws Error.
+std::chrono::nanoseconds parse_duration(const std::string& text);
+
+}  // namespace lade

@@ -1,0 +1,18 @@
+// Which frontend a Dockerfile wants. BuildKit loads frontends as images, `# syntax=NAME`; lade has
+// one, built in, which is what every docker/dockerfile image means.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/source_range.hpp"
+
+namespace lade {
+
+/// Throws Error, at the line of the directive, if another frontend is asked for. The build argument
+/// BUILDKIT_SYNTAX beats the file.
+void check_frontend(const std::shared_ptr<const SourceFile>& dockerfile,
+                    const std::map<std::string, std::string>& build_args);
+
+}  // namespace lade

@@ -1,0 +1,186 @@
+#include "solver/source/git_command.hpp"
+
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "solver/lower_remote.hpp"
+#include "solver/source/base64.hpp"
+
+namespace lade {
+namespace {
+
+constexpr uint64_t kMaxOutput = 16u << 20;
+
+std::string environment_variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+/// Options given by environment variables, which no other user can see.
+class Configuration {
+ public:
+  void set(const std::string& key, const std::string& value) {
+    variables_.push_back(fmt::format("GIT_CONFIG_KEY_{}={}", count_, key));
+    variables_.push_back(fmt::format("GIT_CONFIG_VALUE_{}={}", count_, value));
+    ++count_;
+  }
+  void add_to(std::vector<std::string>& env) const {
+    env.push_back(fmt::format("GIT_CONFIG_COUNT={}", count_));
+    env.insert(env.end(), variables_.begin(), variables_.end());
+  }
+
+ private:
+  std::vector<std::string> variables_;
+  int count_ = 0;
+};
+
+/// The remote's scope for a token: as BuildKit (and GitHub's checkout), all of github.com.
+std::string token_scope(const std::string& remote) {
+  for (const char* prefix : {"https://github.com/", "https://www.github.com/"}) {
+    if (remote.starts_with(prefix)) return prefix;
+  }
+  return remote;
+}
+
+}  // namespace
+
+GitCommand::GitCommand(std::string remote, std::string directory,
+                       const RemoteSourceOptions& options, std::string known_hosts,
+                       const Cancellation& cancellation)
+    : remote_(std::move(remote)),
+      directory_(std::move(directory)),
+      options_(&options),
+      known_hosts_(std::move(known_hosts)),
+      cancellation_(&cancellation) {}
+
+/// Keys come from the agent that the build was given, never from the user's files. A host is
+/// trusted at first sight, then held to its key; the user's own known hosts count, too.
+std::string GitCommand::ssh_command() const {
+  std::string hosts = "\"" + known_hosts_ + "\"";
+  if (const auto home = environment_variable("HOME"); home.starts_with('/')) {
+    hosts += " \"" + home + "/.ssh/known_hosts\"";
+  }
+  std::string quoted_hosts;
+  for (const char c : hosts) quoted_hosts += c == '\'' ? "'\\''" : std::string(1, c);
+  return "ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none -o ConnectTimeout=30 "
+         "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile='" +
+         quoted_hosts + "'";
+}
+
+std::string GitCommand::authorization() const {
+  const auto parts = parse_url(remote_);
+  if (!parts) return {};
+  for (const auto& suffix : {"." + parts->host, std::string()}) {
+    for (const bool token : {false, true}) {
+      const auto secret =
+          options_->secrets.find((token ? "GIT_AUTH_TOKEN" : "GIT_AUTH_HEADER") + suffix);
+      if (secret == options_->secrets.end()) continue;
+      const std::string value(trim(secret->second));
+      return token ? "basic " + base64("x-access-token:" + value) : value;
+    }
+  }
+  return {};
+}
+
+std::vector<std::string> GitCommand::environment(GitReach reach) const {
+  std::vector<std::string> env = {"PATH=" + environment_variable("PATH"),
+                                  "LC_ALL=C",
+                                  "HOME=/dev/null",
+                                  "GIT_CONFIG_NOSYSTEM=1",
+                                  "GIT_CONFIG_GLOBAL=/dev/null",
+                                  "GIT_ATTR_NOSYSTEM=1",
+                                  "GIT_TERMINAL_PROMPT=0",
+                                  "GIT_TEMPLATE_DIR=",
+                                  "GIT_HTTP_LOW_SPEED_LIMIT=100",
+                                  "GIT_HTTP_LOW_SPEED_TIME=60",
+                                  "GIT_SSH_VARIANT=ssh",
+                                  "GIT_SSH_COMMAND=" + ssh_command()};
+  // A repository is where lade says, never one that happens to be around.
+  env.push_back("GIT_CEILING_DIRECTORIES=" + dir_name(working_directory()));
+  // Also for submodules: no "ext::", no repositories of this machine.
+  env.push_back(std::string("GIT_ALLOW_PROTOCOL=") + (reach == GitReach::network
+                                                          ? "http:https:git:ssh"
+                                                      : reach == GitReach::files ? "file"
+                                                                                 : "none"));
+  for (const char* name : {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy",
+                           "https_proxy", "no_proxy", "all_proxy"}) {
+    if (const auto value = environment_variable(name); !value.empty()) {
+      env.push_back(std::string(name) + "=" + value);
+    }
+  }
+  if (const auto agent = options_->ssh_agents.find("default");
+      agent != options_->ssh_agents.end()) {
+    env.push_back("SSH_AUTH_SOCK=" + agent->second);
+  }
+  if (!git_dir.empty()) env.push_back("GIT_DIR=" + git_dir);
+  if (!work_tree.empty()) env.push_back("GIT_WORK_TREE=" + work_tree);
+  if (!index_file.empty()) env.push_back("GIT_INDEX_FILE=" + index_file);
+  Configuration config;
+  config.set("core.hooksPath", "/dev/null");
+  config.set("core.fsmonitor", "false");
+  config.set("gc.auto", "0");
+  config.set("maintenance.auto", "false");
+  config.set("advice.detachedHead", "false");
+  config.set("init.defaultBranch", "master");
+  config.set("safe.directory",
+             "*");  // lade's own; another user's state directory is refused before
+  if (configure_origin) config.set("remote.origin.url", remote_);
+  if (const auto header = authorization(); !header.empty()) {
+    config.set("http." + token_scope(remote_) + ".extraheader", "Authorization: " + header);
+  }
+  config.add_to(env);
+  return env;
+}
+
+/// The lines that say why, without the terminal's control characters and without passwords.
+std::string GitCommand::describe_failure(const std::string& errors) const {
+  std::string reason;
+  std::string last;
+  for (const auto& line : split(errors, '\n')) {
+    const std::string text(trim(line));
+    if (text.empty()) continue;
+    last = text;
+    if (!text.starts_with("fatal:") && !text.starts_with("error:") &&
+        !text.starts_with("remote:") && !text.starts_with("ERROR:")) {
+      continue;
+    }
+    reason += (reason.empty() ? "" : "; ") + text;
+  }
+  constexpr size_t kLongEnough = 1000;
+  reason = (reason.empty() ? last : reason).substr(0, kLongEnough);
+  const std::string shown = redact_url(remote_);
+  for (size_t at = reason.find(remote_); shown != remote_ && at != std::string::npos;
+       at = reason.find(remote_)) {
+    reason.replace(at, remote_.size(), shown);
+  }
+  return quoted(reason);
+}
+
+std::string GitCommand::run(GitReach reach, const std::vector<std::string>& args) const {
+  ProcessSpec spec;
+  spec.args = {"git"};
+  spec.args.insert(spec.args.end(), args.begin(), args.end());
+  spec.env = environment(reach);
+  spec.directory = working_directory();
+  spec.keep_fd = lock_fd;
+  spec.max_output = kMaxOutput;
+  const ProcessResult result = run_process(spec, *cancellation_);
+  if (result.exit_code == 0) return result.output;
+  throw GitError(fmt::format("git {} failed: {}", args.front(), describe_failure(result.errors)),
+                 result.errors);
+}
+
+std::optional<std::string> GitCommand::try_run(GitReach reach,
+                                               const std::vector<std::string>& args) const {
+  try {
+    return run(reach, args);
+  } catch (const GitError&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace lade

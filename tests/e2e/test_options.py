@@ -1,0 +1,157 @@
+"""Options of `lade build` that shape steps and what is written about the result."""
+
+import json
+import os
+
+from support import LadeTest
+
+
+class StepLimits(LadeTest):
+    def test_ulimits_and_shm_size_reach_the_step(self):
+        result = self.build("FROM busybox\nRUN ulimit -n; ulimit -Hn; df -k /dev/shm | tail -1\n",
+                            "--ulimit", "nofile=100:200", "--shm-size", "32m")
+        self.assertEqual(result.log()[:2], ["100", "200"])
+        self.assertRegex(result.log()[2], r"^shm +32768 ")
+
+    def test_ulimits_are_part_of_the_key(self):
+        steps = "FROM busybox\nRUN ulimit -n\n"
+        self.build(steps, "--ulimit", "nofile=100")
+        self.assertEqual(len(self.build(steps, "--ulimit", "nofile=100").cached), 1)
+        self.assertEqual(self.build(steps, "--ulimit", "nofile=101").log(), ["101"])
+
+    def test_bad_limits_are_usage_errors(self):
+        self.write({"Dockerfile": "FROM busybox\n"})
+        for options, message in ((("--ulimit", "nofil=1"), "did you mean nofile"),
+                                 (("--ulimit", "nofile=2:1"), "the soft limit is above the hard one"),
+                                 (("--shm-size", "lots"), "'lots' is not a size"),
+                                 (("--timeout", "soon"), "'soon' is not a duration"),
+                                 (("--retry", "-1"), "'-1' is not a number of attempts")):
+            self.assertIn(message, self.build(None, *options, code=2).stderr)
+
+    def test_the_hostname_is_that_of_the_build_arg(self):
+        result = self.build("FROM busybox\nRUN hostname; grep -c box1 /etc/hosts\n",
+                            "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=box1")
+        self.assertEqual(result.log(), ["box1", "1"])
+
+    def test_a_failing_run_is_tried_again(self):
+        steps = ("FROM busybox\n"
+                 "RUN --mount=type=cache,target=/c echo x >> /c/n; echo try >> /tries; [ $(wc -l < /c/n) = 3 ]\n")
+        self.assertIn("exit code: 1", self.build(steps, "--retry", "1", code=1).stderr)
+        tree = self.tree(steps, "--retry", "1")
+        # Each attempt starts afresh: only the cache mount remembers.
+        self.assertEqual(tree["tries"].data, b"try\n")
+
+    def test_retries_of_another_stage_do_not_count(self):
+        result = self.build("FROM busybox AS one\nRUN false\n", "--retry", "two=5", code=1)
+        self.assertNotIn("attempt", result.stderr)
+
+    def test_a_run_that_takes_too_long_is_ended(self):
+        result = self.build("FROM busybox AS slow\nRUN echo started; sleep 60\n", "--timeout", "slow=1s", code=1)
+        self.assertIn("ran for longer than 1 s", result.stderr)
+        self.assertIn("Dockerfile:2", result.stderr)
+        self.assertLess(result.seconds, 20)
+
+
+class CacheFilter(LadeTest):
+    STEPS = ("FROM busybox AS one\nRUN cat /proc/sys/kernel/random/uuid > /one\n"
+             "FROM one AS two\nRUN cat /one > /two\nRUN echo same > /three\n")
+
+    def setUp(self):
+        super().setUp()
+        self.build(self.STEPS)
+
+    def ran(self, *args):
+        return [name.partition("] ")[2] for name in self.build(None, *args).ran]
+
+    def test_without_it_nothing_runs(self):
+        self.assertEqual(self.ran(), [])
+
+    def test_a_stage_runs_again_and_what_sees_a_difference(self):
+        ran = self.ran("--no-cache-filter", "one")
+        self.assertEqual(len(ran), 3, ran)
+        self.assertTrue(ran[0].startswith("RUN cat /proc/"))
+
+    def test_a_stage_that_makes_the_same_again_reruns_itself_only(self):
+        ran = self.ran("--no-cache-filter", "TWO")
+        self.assertEqual(ran, ["RUN cat /one > /two", "RUN echo same > /three"])
+
+    def test_a_line_names_one_instruction(self):
+        self.assertEqual(self.ran("--no-cache-filter", "4"), ["RUN cat /one > /two"])
+
+
+class Reports(LadeTest):
+    STEPS = "FROM busybox\nRUN echo hi > /hi\n"
+
+    def test_iidfile_and_quiet_give_the_configs_digest(self):
+        iid = self.ws.dir / "iid"
+        result = self.build(self.STEPS, "-q", "-t", "app", "--iidfile", iid)
+        self.assertEqual(iid.read_text(), result.stdout.strip())
+        image = self.image(self.STEPS)
+        self.assertEqual(iid.read_text(), image.manifest["config"]["digest"])
+
+    def test_the_metadata_file_describes_the_image(self):
+        path = self.ws.dir / "metadata.json"
+        image = self.image(self.STEPS, "-t", "app:1", "--metadata-file", path)
+        metadata = json.loads(path.read_text())
+        self.assertEqual(metadata["image.name"], "docker.io/library/app:1")
+        self.assertEqual(metadata["containerimage.config.digest"], image.manifest["config"]["digest"])
+        self.assertEqual(metadata["containerimage.digest"], metadata["containerimage.descriptor"]["digest"])
+
+    def test_annotations_are_the_manifests(self):
+        image = self.image(self.STEPS, "--annotation", "a=b=c", "--annotation", "manifest[linux/s390x]:no=1",
+                           "--annotation", "manifest-descriptor:d=e")
+        self.assertEqual(image.manifest["annotations"], {"a": "b=c"})
+        index = json.loads(self.ws.run("tar", "xOf", self.ws.out / "image.tar", "index.json"))
+        self.assertEqual(index["manifests"][0]["annotations"]["d"], "e")
+
+    def test_index_annotations_need_an_index(self):
+        self.write({"Dockerfile": self.STEPS})
+        result = self.build(None, "-t", "x", "--annotation", "index:a=b", code=2)
+        self.assertIn("several platforms", result.stderr)
+
+
+class SshKeys(LadeTest):
+    """What a step gets of an agent is tested in tests/solver; here: that a key file becomes one."""
+
+    base = "debian"
+
+    def key(self):
+        path = self.ws.dir / "key"
+        self.ws.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the-comment", "-f", path)
+        return path
+
+    # The request for identities, by hand, with what Debian's perl-base has.
+    ASK = r"""perl -MIO::Socket::UNIX -e '
+  my $agent = IO::Socket::UNIX->new(Peer => $ENV{SSH_AUTH_SOCK}) or die "no agent: $!\n";
+  syswrite $agent, "\0\0\0\x01\x0b"; sysread $agent, my $answer, 4096;
+  print $answer =~ /(the-comment)/, "\n"; my @s = stat $ENV{SSH_AUTH_SOCK}; printf "%o %d\n", $s[2], $s[4];'
+"""
+
+    def test_a_key_file_is_lent_and_leaves_nothing(self):
+        key = self.key()
+        steps = f"FROM debian:12\nRUN --mount=type=ssh,uid=7,mode=0660 <<\"EOF\"\n{self.ASK}EOF\n"
+        result = self.build(steps, "--ssh", f"default={key}")
+        self.assertEqual(result.log(), ["the-comment", "140660 7"])
+        secret = "".join(key.read_text().splitlines()[1:-1])[80:140].encode()
+        for directory, _, names in os.walk(self.ws.state):
+            for name in names:
+                path = os.path.join(directory, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    with open(path, "rb") as file:
+                        self.assertNotIn(secret, file.read(), path)
+
+
+class Ssh(LadeTest):
+    def test_a_required_agent_that_is_missing_says_how_to_lend_it(self):
+        result = self.build("FROM busybox\nRUN --mount=type=ssh,required true\n", code=1)
+        self.assertIn("lend it with --ssh default", result.stderr)
+        self.assertIn("Dockerfile:2", result.stderr)
+
+    def test_without_an_agent_the_variable_is_set_all_the_same(self):
+        result = self.build("FROM busybox\nRUN --mount=type=ssh echo $SSH_AUTH_SOCK\n")
+        self.assertEqual(result.log(), ["/run/buildkit/ssh_agent.0"])
+
+    def test_no_running_agent_to_lend_is_a_usage_error(self):
+        self.write({"Dockerfile": "FROM busybox\n"})
+        result = self.build(None, "--ssh", "default", code=2, env={"SSH_AUTH_SOCK": ""})
+        self.assertIn("SSH_AUTH_SOCK is not set", result.stderr)
