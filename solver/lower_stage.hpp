@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "parser/ast.hpp"
 #include "parser/expansion.hpp"
@@ -117,6 +118,28 @@ struct LowerState {
   bool ignores_cache(const StageState& stage, const StageCommand& command) const;
   parser::ExpansionOptions expansion() const { return {.escape = file.directives.escape}; }
 };
+
+inline constexpr std::string_view kScratch = "scratch";
+inline constexpr std::string_view kDefaultPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs `body`; an Error passing through gets `range`.
+template <class Body>
+decltype(auto) at_range(const SourceRange& range, Body&& body) {
+  try {
+    return body();
+  } catch (Error& error) {
+    error.add_range(range);
+    throw;
+  }
+}
+
+/// The value of the named context called `name`, in any of the spellings of an image's name; empty
+/// if there is none.
+std::string named_context(const LowerState& state, const std::string& name);
+
+/// Sets the root and the image of a stage that is FROM no other stage. Once.
+void resolve_base(LowerState& state, StageState& stage);
 
 /// Goes through one instruction: changes the stage's config, adds vertices. Throws Error without
 /// range.

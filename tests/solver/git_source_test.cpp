@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ class GitDaemon {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::setpgid(0, 0);
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
       ::execl(program.c_str(), program.c_str(), base.c_str(), port.c_str(), "--listen=127.0.0.1",
               "--export-all", "--reuseaddr", "--log-destination=none", directory.c_str(), nullptr);
       ::_exit(127);

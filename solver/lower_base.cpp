@@ -1,0 +1,126 @@
+// What lies below a stage that is FROM no other stage: an image, a named context, or nothing.
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "snapshotter/content/reference.hpp"
+#include "solver/lower_lint.hpp"
+#include "solver/lower_stage.hpp"
+
+namespace lade::lowering {
+namespace {
+
+ImageConfig empty_image(const Platform& platform) {
+  ImageConfig image;
+  image.platform = platform;
+  image.config.working_dir = "/";
+  image.config.env = {"PATH=" + std::string(kDefaultPath)};
+  return image;
+}
+
+bool is_image_context(const std::string& value) {
+  return value.starts_with("docker-image://") || value.starts_with("oci-layout://");
+}
+
+void resolve_image(LowerState& state, StageState& stage, const std::string& source) {
+  const Platform platform = stage.platform.value_or(state.target_platform);
+  BaseImage base = state.resolver.resolve(source, platform);
+  stage.image = std::move(base.config);
+  stage.image.created.reset();
+  stage.platform = platform;
+  set_name_prefix(state, stage);
+  if (stage.image.diff_ids.empty()) {
+    stage.root = state.scratch_edge();
+    return;
+  }
+  ChainId chain;
+  for (const auto& diff_id : stage.image.diff_ids) chain = chain_id(chain, diff_id);
+  Vertex vertex;
+  vertex.op = SourceOp{base.identifier, {{"chain", chain.digest.str()}}};
+  vertex.platform = platform.str();
+  vertex.range = stage.range;
+  const std::string text = "FROM " + base.display;
+  StageCommand from;
+  vertex.name = stage.stage ? step_name(stage, from, text) : text;
+  // An image that several stages use is one vertex.
+  const std::pair key(base.identifier, vertex.platform);
+  const auto known = state.images.find(key);
+  stage.root = known != state.images.end() ? known->second
+                                           : state.images[key] = state.add(std::move(vertex));
+}
+
+/// An image that cannot be found may be a stage with a slip of the pen.
+void suggest_stage(const LowerState& state, const std::string& name, Error& error) {
+  std::vector<std::string> names;
+  for (const auto& stage : state.stages) {
+    if (!stage->name.empty()) names.push_back(stage->name);
+  }
+  const auto meant = nearest(name, names);
+  if (!meant.empty()) error.set_hint("did you mean the stage " + meant + "?");
+}
+
+}  // namespace
+
+std::string named_context(const LowerState& state, const std::string& name) {
+  if (name == kScratch || name == "context") return {};  // these two have a meaning of their own
+  const auto& contexts = state.options.contexts;
+  if (const auto exact = contexts.find(name); exact != contexts.end()) return exact->second;
+  for (const auto& [key, value] : contexts) {
+    try {
+      if (Reference::parse(key).str() == Reference::parse(name).str()) return value;
+    } catch (const Error&) {
+      // Not every stage's or context's name is an image's.
+    }
+  }
+  return {};
+}
+
+void resolve_base(LowerState& state, StageState& stage) {
+  if (stage.resolved || stage.base) return;
+  stage.resolved = true;
+  std::string context = stage.context_value;
+  const bool replaces_stage = !context.empty() && stage.stage;
+  if (context.empty() && stage.base_name != kScratch) {
+    context = named_context(state, stage.base_name);
+  }
+  if (!context.empty() && !is_image_context(context)) {
+    stage.image = empty_image(state.target_platform);
+    stage.platform = state.target_platform;
+    const std::string& name = stage.name.empty() ? stage.base_name : stage.name;
+    if (auto remote = at_range(stage.range, [&] { return remote_context(context); })) {
+      remote->name = fmt::format("[context {}] {}", name, redact_url(context));
+      stage.root = add_context(state.definition, *remote);
+      if (replaces_stage || !stage.stage) stage.dispatched = true;
+      return;
+    }
+    stage.local = state.local_edge(name, {});
+    // Whatever runs on it or mounts it sees a layer of its files.
+    Vertex copy;
+    copy.op = FileOp{{CopyAction{.source = "/", .destination = "/", .wildcard = false}}};
+    copy.inputs = {state.scratch_edge(), *stage.local};
+    copy.platform = platform_text(stage);
+    copy.range = stage.range;
+    copy.name = fmt::format("[context {}] copy as a layer", name);
+    stage.root = state.add(std::move(copy));
+  } else if (context.empty() && stage.base_name == kScratch) {
+    stage.image = empty_image(state.target_platform);
+    stage.platform = state.target_platform;
+    stage.root = state.scratch_edge();
+  } else {
+    const std::string source = context.empty() ? "docker-image://" + stage.base_name : context;
+    at_range(stage.range, [&] {
+      try {
+        resolve_image(state, stage, source);
+      } catch (Error& error) {
+        if (context.empty()) suggest_stage(state, stage.base_name, error);
+        throw;
+      }
+    });
+    if (context.empty()) lint_base_platform(state, stage, stage.image.platform);
+  }
+  // What replaces a stage as a whole, and what is only copied from, has no instructions to go
+  // through.
+  if (replaces_stage || !stage.stage) stage.dispatched = true;
+}
+
+}  // namespace lade::lowering
