@@ -24,9 +24,6 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kImageScheme = "docker-image://";
-constexpr std::string_view kLayoutScheme = "oci-layout://";
-
 /// One run of `lade build`.
 class Build {
  public:
@@ -60,8 +57,8 @@ class Build {
     // Solve: run what is not cached, all platforms side by side.
     Definition graph;
     std::vector<Edge> roots;
-    for (const auto& image : images) {
-      roots.push_back(append(graph, image.lowered.definition, image.lowered.root));
+    for (auto& image : images) {
+      roots.push_back(append(graph, std::move(image.lowered.definition), image.lowered.root));
     }
     std::vector<SolveResult> solved = solve(graph, roots, input);
 
@@ -185,8 +182,7 @@ class Build {
                                  .ignore_lines = input.ignore_lines,
                                  .cache_dir = input.spool ? input.context_cache : cache_dir};
     for (const auto& [name, value] : request_.lower.contexts) {
-      if (value.starts_with(kImageScheme) || value.starts_with(kLayoutScheme)) continue;
-      if (remote_context(value)) continue;
+      if (is_image_context(value) || remote_context(value)) continue;
       options.locals[to_lower(name)] = {.directory = join_path(sys::current_directory(), value),
                                         .name = "the context " + lade::quoted(name),
                                         .ignore_patterns = {},
@@ -212,13 +208,10 @@ class Build {
     // Ends, with all its sandboxes, before the loop that it reports to.
     const std::unique_ptr<Executor> executor = std::move(executor_);
     Solver solver(*state_, loop, executor.get(), *images_, *progress_, std::move(options));
-    interrupts_->set_cancel([&] { loop.post([&] { solver.cancel(); }); });
+    const CancelScope cancelable(&*interrupts_, [&] { loop.post([&] { solver.cancel(); }); });
     try {
-      std::vector<SolveResult> solved = solver.solve(graph, roots);
-      interrupts_->set_cancel(nullptr);
-      return solved;
+      return solver.solve(graph, roots);
     } catch (const Error&) {
-      interrupts_->set_cancel(nullptr);
       if (const auto* failure = solver.failure()) show_log_tail(*failure);
       throw;
     }

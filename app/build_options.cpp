@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "parser/grammar.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {
@@ -132,8 +133,8 @@ void read_platforms(const std::vector<std::string>& texts, BuildRequest& request
     }
   }
   const auto multi = request.lower.build_args.find("BUILDKIT_MULTI_PLATFORM");
-  request.force_index = multi != request.lower.build_args.end() &&
-                        (multi->second == "1" || to_lower(multi->second) == "true");
+  request.force_index =
+      multi != request.lower.build_args.end() && parser::boolean(multi->second).value_or(false);
 }
 
 /// Errors of `parse` are the command line's, and name the option.

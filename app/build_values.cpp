@@ -1,16 +1,19 @@
 #include "app/build_values.hpp"
 
 #include <charconv>
-#include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "parser/grammar.hpp"
 #include "solver/ulimit.hpp"
 
 namespace lade {
 namespace {
+
+constexpr int64_t kMost = 9'000'000'000'000'000'000;
 
 /// All of `text` as a number, or nothing.
 template <class Number>
@@ -25,23 +28,10 @@ std::optional<Number> whole_number(std::string_view text) {
 }  // namespace
 
 uint64_t parse_bytes(const std::string& text) {
-  const auto unit_at = text.find_first_not_of("0123456789.");
-  const auto number = whole_number<double>(text.substr(0, unit_at));
-  std::string unit =
-      unit_at == std::string::npos ? "" : to_lower(std::string(trim(text.substr(unit_at))));
-  if (unit.ends_with("ib")) {
-    unit.resize(unit.size() - 2);
-  } else if (unit.ends_with('b')) {
-    unit.pop_back();
-  }
-  constexpr std::string_view kUnits = "kmgtp";
-  const size_t power = unit.empty() ? 0 : kUnits.find(unit) + 1;
-  if (!number || unit.size() > 1 || (!unit.empty() && power == 0)) {
-    throw Error(lade::quoted(text) + " is not a size like 64m or 1g");
-  }
-  const double bytes = *number * std::pow(1024.0, static_cast<double>(power));
-  if (!(bytes < 9e18)) throw Error(lade::quoted(text) + " is too large");
-  return static_cast<uint64_t>(bytes);
+  const auto bytes = parser::byte_size(text);
+  if (!bytes) throw Error(lade::quoted(text) + " is not a size like 64m or 1g");
+  if (*bytes >= kMost) throw Error(lade::quoted(text) + " is too large");
+  return static_cast<uint64_t>(*bytes);
 }
 
 Ulimit parse_ulimit(const std::string& text) {
@@ -79,28 +69,16 @@ int parse_count(const std::string& text) {
 }
 
 std::chrono::nanoseconds parse_duration(const std::string& text) {
-  static constexpr std::pair<std::string_view, double> kUnits[] = {
-      {"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-  std::string_view rest = text;
-  double total = 0;
-  while (!rest.empty()) {
-    const auto unit_at = std::min(rest.find_first_not_of("0123456789."), rest.size());
-    const auto number = whole_number<double>(rest.substr(0, unit_at));
-    rest.remove_prefix(unit_at);
-    double factor = 0;
-    for (const auto& [unit, nanoseconds] : kUnits) {
-      if (factor != 0 || !rest.starts_with(unit)) continue;
-      factor = nanoseconds;
-      rest.remove_prefix(unit.size());
-    }
-    if (!number || factor == 0) total = -1;
-    if (total < 0) break;
-    total += *number * factor;
+  std::chrono::nanoseconds duration{};
+  try {
+    duration = parser::duration(text);
+  } catch (const Error&) {
+    // Said below.
   }
-  if (text.empty() || total <= 0 || total > 9e18) {
+  if (duration.count() <= 0 || duration.count() > kMost) {
     throw Error(lade::quoted(text) + " is not a duration like 90s or 10m");
   }
-  return std::chrono::nanoseconds(static_cast<int64_t>(total));
+  return duration;
 }
 
 }  // namespace lade

@@ -36,4 +36,20 @@ class Interrupts {
   std::thread thread_;
 };
 
+/// While it lives, the first signal calls `cancel`. `interrupts` may be null: then nothing does.
+class CancelScope {
+ public:
+  CancelScope(Interrupts* interrupts, std::function<void()> cancel) : interrupts_(interrupts) {
+    if (interrupts_) interrupts_->set_cancel(std::move(cancel));
+  }
+  ~CancelScope() {
+    if (interrupts_) interrupts_->set_cancel(nullptr);
+  }
+  CancelScope(const CancelScope&) = delete;
+  CancelScope& operator=(const CancelScope&) = delete;
+
+ private:
+  Interrupts* interrupts_;
+};
+
 }  // namespace lade

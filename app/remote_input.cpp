@@ -11,6 +11,7 @@
 #include "base/stream.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "parser/grammar.hpp"
 #include "parser/parse.hpp"
 #include "snapshotter/content/decompress.hpp"
 #include "solver/file_op.hpp"
@@ -27,10 +28,6 @@ constexpr VertexNumber kNumbersPerRun = 1000;
 bool is_directory(const std::string& path) {
   struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-bool is_true(const std::string& text) {
-  return text == "1" || text == "t" || text == "T" || to_lower(text) == "true";
 }
 
 bool is_archive(std::string_view head) {
@@ -90,8 +87,7 @@ class Loader {
       throw Error("standard input cannot be both the context and the Dockerfile", ErrorKind::usage);
     }
     FdSource stdin_source(STDIN_FILENO);
-    std::string head(kHeadSize, '\0');
-    head.resize(read_up_to(stdin_source, head));
+    const std::string head = read_start(stdin_source, kHeadSize);
     if (!is_archive(head)) {
       if (!request_.file.empty()) {
         throw Error("standard input is a Dockerfile, and -f names another one", ErrorKind::usage);
@@ -166,7 +162,8 @@ class Loader {
     if (!op.identifier.starts_with("git://")) return;
     const auto& args = request_.lower.build_args;
     const auto keep = args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-    if (keep != args.end() && is_true(keep->second)) op.attrs["keep-git-dir"] = "true";
+    if (keep != args.end() && parser::boolean(keep->second).value_or(false))
+      op.attrs["keep-git-dir"] = "true";
     // With an epoch the same commit must give the same image.
     const auto epoch = args.find("SOURCE_DATE_EPOCH");
     if (epoch != args.end() && !epoch->second.empty()) op.attrs["mtime"] = "commit";
@@ -224,19 +221,7 @@ class Loader {
     }
     FdSource bytes(layers.open_file(stack, *found));
     if (!head) return read_all(bytes, limit, lade::quoted(path));
-    std::string text(limit, '\0');
-    text.resize(read_up_to(bytes, text));
-    return text;
-  }
-
-  static size_t read_up_to(ByteSource& source, std::string& buffer) {
-    size_t size = 0;
-    while (size < buffer.size()) {
-      const size_t count = source.read(buffer.data() + size, buffer.size() - size);
-      if (count == 0) break;
-      size += count;
-    }
-    return size;
+    return read_start(bytes, limit);
   }
 
   /// Keeps what is on standard input for the time of the build.
@@ -269,18 +254,8 @@ class Loader {
     RenumberedProgress progress(around_.progress, numbers_);
     EventLoop loop;
     Solver solver(around_.state, loop, nullptr, around_.images, progress, std::move(options));
-    const auto set_cancel = [&](std::function<void()> cancel) {
-      if (around_.interrupts) around_.interrupts->set_cancel(std::move(cancel));
-    };
-    set_cancel([&] { loop.post([&] { solver.cancel(); }); });
-    try {
-      SolveResult solved = solver.solve(definition, root);
-      set_cancel(nullptr);
-      return solved.layers;
-    } catch (const Error&) {
-      set_cancel(nullptr);
-      throw;
-    }
+    const CancelScope cancelable(around_.interrupts, [&] { loop.post([&] { solver.cancel(); }); });
+    return solver.solve(definition, root).layers;
   }
 
   const BuildRequest& request_;
@@ -301,7 +276,6 @@ bool has_remote_input(const BuildRequest& request) {
 std::shared_ptr<RemoteSources> make_remote_sources(StateDir& state, const BuildRequest& request) {
   RemoteSourceOptions options;
   options.secrets = request.secrets;
-  options.ssh_agents = request.ssh_sockets;
   options.ssh_agents = request.ssh_sockets;
   return std::make_shared<RemoteSources>(state, std::move(options));
 }

@@ -21,17 +21,6 @@ namespace {
 // The agent goes when this shell does, and the shell when its standard input ends: with us.
 constexpr const char* kKeeper = R"(echo "$SSH_AGENT_PID"; cat >/dev/null; kill "$SSH_AGENT_PID")";
 
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-
-  static Pipe make() {
-    int fds[2];
-    if (::pipe2(fds, O_CLOEXEC) != 0) throw_errno("could not make a pipe");
-    return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-  }
-};
-
 /// Starts `args` with `input` and `output` in place of its own; -1 keeps ours.
 pid_t spawn(const std::vector<std::string>& args, int input, int output,
             const std::vector<std::string>& env) {
@@ -100,8 +89,8 @@ class SshAgents::Agent {
  private:
   /// Returns once the agent listens.
   void start() {
-    Pipe input = Pipe::make();
-    Pipe output = Pipe::make();
+    sys::Pipe input = sys::pipe();
+    sys::Pipe output = sys::pipe();
     keeper_ = spawn({"ssh-agent", "-a", socket(), "sh", "-c", kKeeper}, input.read.get(),
                     output.write.get(), environment());
     life_ = std::move(input.write);

@@ -49,6 +49,18 @@ uint64_t copy_stream(ByteSource& source, ByteSink& sink) {
   return total;
 }
 
+std::string read_start(ByteSource& source, size_t size) {
+  std::string bytes(size, '\0');
+  size_t have = 0;
+  while (have < size) {
+    const size_t count = source.read(bytes.data() + have, size - have);
+    if (count == 0) break;
+    have += count;
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
 std::string read_all(ByteSource& source, uint64_t limit, std::string_view what) {
   std::string out;
   std::vector<char> buffer(64 * 1024);

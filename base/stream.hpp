@@ -105,6 +105,9 @@ class HashSource : public ByteSource {
 /// Copies all of `source` into `sink` (without finish()); returns the count.
 uint64_t copy_stream(ByteSource& source, ByteSink& sink);
 
+/// The first `size` bytes of `source`, or all that it has.
+std::string read_start(ByteSource& source, size_t size);
+
 /// Reads all of `source`; more than `limit` bytes is an Error naming `what`.
 std::string read_all(ByteSource& source, uint64_t limit, std::string_view what);
 

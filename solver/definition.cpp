@@ -97,14 +97,24 @@ Components op_components(const Vertex& vertex) {
   return out;
 }
 
-Edge append(Definition& into, const Definition& from, Edge root) {
+std::string SourceOp::attr(const std::string& name) const {
+  const auto found = attrs.find(name);
+  return found == attrs.end() ? std::string() : found->second;
+}
+
+Edge append(Definition& into, Definition from, Edge root) {
+  // The usual build has one platform, whose graph is taken as it is: nothing is hashed or copied.
+  if (into.vertices.empty()) {
+    into = std::move(from);
+    return root;
+  }
   const auto identity = [](const Vertex& vertex) {
     return std::tuple(op_digest(vertex), vertex.inputs, vertex.ignore_cache);
   };
   std::map<decltype(identity(Vertex{})), uint32_t> known;
   for (uint32_t i = 0; i < into.vertices.size(); ++i) known.emplace(identity(into.vertices[i]), i);
   std::vector<uint32_t> renumbered;
-  for (Vertex vertex : from.vertices) {
+  for (Vertex& vertex : from.vertices) {
     for (Edge& input : vertex.inputs) input.vertex = renumbered[input.vertex];
     const auto next = static_cast<uint32_t>(into.vertices.size());
     const auto [at, is_new] = known.emplace(identity(vertex), next);

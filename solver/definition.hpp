@@ -32,6 +32,9 @@ struct Edge {
 struct SourceOp {
   std::string identifier;
   std::map<std::string, std::string> attrs;
+
+  std::string attr(const std::string& name) const;  ///< empty if there is none
+  auto operator<=>(const SourceOp&) const = default;
 };
 
 enum class ExecMountType { bind, cache, tmpfs, secret, ssh };
@@ -155,7 +158,7 @@ struct Definition {
 
 /// Appends `from` to `into`; vertices that are there already (the same op on the same inputs) are
 /// used again. Returns where `root` is now.
-Edge append(Definition& into, const Definition& from, Edge root);
+Edge append(Definition& into, Definition from, Edge root);
 
 /// Digest of what an op does, without its inputs: part of every cache key. Names, ranges and what
 /// must not count (proxies, hosts' addresses, secrets' values) are left out.

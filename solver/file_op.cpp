@@ -293,14 +293,7 @@ class FileOpRun {
   static bool holds_tar(const Tree& tree, const Found& file) {
     try {
       const auto bytes = decompress(std::make_unique<FdSource>(tree.open(file)));
-      std::string block(512, '\0');
-      size_t size = 0;
-      while (size < block.size()) {
-        const size_t count = bytes->read(block.data() + size, block.size() - size);
-        if (count == 0) return false;
-        size += count;
-      }
-      return is_tar_header(block);
+      return is_tar_header(read_start(*bytes, 512));
     } catch (const Error& error) {
       // Bytes that only look compressed are copied as they are.
       if (error.kind() == ErrorKind::corrupt) return false;

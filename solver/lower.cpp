@@ -120,10 +120,10 @@ void make_stage(LowerState& state, const parser::Stage& stage, size_t index) {
     base_name.used.merge(platform.used);
   }
   for (const auto& command : stage.commands) made->commands.push_back({command, {}, false});
-  if (!made->name.empty()) made->context_value = named_context(state, made->name);
+  if (!made->name.empty()) made->context = named_context(state, made->name);
   // A stage before this one of that name is what it is FROM; names of earlier stages beat images'.
-  if (made->context_value.empty()) made->base = state.find(made->base_name);
-  if (state.options.outline && made->context_value.empty()) {
+  if (made->context.value.empty()) made->base = state.find(made->base_name);
+  if (state.options.outline && made->context.value.empty()) {
     made->outline.known_args = made->base ? made->base->outline.known_args : state.known_args;
     made->outline.used_args = std::move(base_name.used);
   }
@@ -146,7 +146,7 @@ StageState* add_unnamed_source(LowerState& state, const std::string& name,
   auto made = std::make_unique<StageState>();
   made->range = range;
   made->base_name = name;
-  made->context_value = named_context(state, name);
+  made->context = named_context(state, name);
   state.stages.push_back(std::move(made));
   return state.stages.back().get();
 }
@@ -162,8 +162,7 @@ StageState* source_of(LowerState& state, const std::string& from, const SourceRa
     }
     return state.stages[index].get();
   }
-  const std::string context = named_context(state, from);
-  if (context.empty()) {
+  if (named_context(state, from).value.empty()) {
     if (StageState* stage = state.find(from)) return stage;
   }
   return add_unnamed_source(state, from, range);

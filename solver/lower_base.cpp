@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "solver/lower_lint.hpp"
+#include "solver/lower_remote.hpp"
 #include "solver/lower_stage.hpp"
 
 namespace lade::lowering {
@@ -16,10 +17,6 @@ ImageConfig empty_image(const Platform& platform) {
   image.config.working_dir = "/";
   image.config.env = {"PATH=" + std::string(kDefaultPath)};
   return image;
-}
-
-bool is_image_context(const std::string& value) {
-  return value.starts_with("docker-image://") || value.starts_with("oci-layout://");
 }
 
 void resolve_image(LowerState& state, StageState& stage, const std::string& source) {
@@ -61,13 +58,14 @@ void suggest_stage(const LowerState& state, const std::string& name, Error& erro
 
 }  // namespace
 
-std::string named_context(const LowerState& state, const std::string& name) {
+NamedContext named_context(const LowerState& state, const std::string& name) {
   if (name == kScratch || name == "context") return {};  // these two have a meaning of their own
   const auto& contexts = state.options.contexts;
-  if (const auto exact = contexts.find(name); exact != contexts.end()) return exact->second;
+  if (const auto exact = contexts.find(name); exact != contexts.end())
+    return {exact->first, exact->second};
   for (const auto& [key, value] : contexts) {
     try {
-      if (Reference::parse(key).str() == Reference::parse(name).str()) return value;
+      if (Reference::parse(key).str() == Reference::parse(name).str()) return {key, value};
     } catch (const Error&) {
       // Not every stage's or context's name is an image's.
     }
@@ -78,29 +76,29 @@ std::string named_context(const LowerState& state, const std::string& name) {
 void resolve_base(LowerState& state, StageState& stage) {
   if (stage.resolved || stage.base) return;
   stage.resolved = true;
-  std::string context = stage.context_value;
-  const bool replaces_stage = !context.empty() && stage.stage;
-  if (context.empty() && stage.base_name != kScratch) {
-    context = named_context(state, stage.base_name);
+  NamedContext named = stage.context;
+  const bool replaces_stage = !named.value.empty() && stage.stage;
+  if (named.value.empty() && stage.base_name != kScratch) {
+    named = named_context(state, stage.base_name);
   }
+  const std::string& context = named.value;
   if (!context.empty() && !is_image_context(context)) {
     stage.image = empty_image(state.target_platform);
     stage.platform = state.target_platform;
-    const std::string& name = stage.name.empty() ? stage.base_name : stage.name;
     if (auto remote = at_range(stage.range, [&] { return remote_context(context); })) {
-      remote->name = fmt::format("[context {}] {}", name, redact_url(context));
+      remote->name = fmt::format("[context {}] {}", named.name, redact_url(context));
       stage.root = add_context(state.definition, *remote);
       if (replaces_stage || !stage.stage) stage.dispatched = true;
       return;
     }
-    stage.local = state.local_edge(name, {});
+    stage.local = state.local_edge(to_lower(named.name), {});
     // Whatever runs on it or mounts it sees a layer of its files.
     Vertex copy;
     copy.op = FileOp{{CopyAction{.source = "/", .destination = "/", .wildcard = false}}};
     copy.inputs = {state.scratch_edge(), *stage.local};
     copy.platform = platform_text(stage);
     copy.range = stage.range;
-    copy.name = fmt::format("[context {}] copy as a layer", name);
+    copy.name = fmt::format("[context {}] copy as a layer", named.name);
     stage.root = state.add(std::move(copy));
   } else if (context.empty() && stage.base_name == kScratch) {
     stage.image = empty_image(state.target_platform);

@@ -1,7 +1,6 @@
 #include "solver/lower_remote.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <utility>
 #include <vector>
@@ -10,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "parser/grammar.hpp"
 
 namespace lade {
 namespace {
@@ -90,11 +90,10 @@ std::optional<Query> parse_query(std::string_view text, bool lenient) {
 }
 
 bool parse_flag(const std::string& key, const std::string& value) {
-  static constexpr std::array kTrue = {"1", "t", "T", "TRUE", "true", "True"};
-  static constexpr std::array kFalse = {"0", "f", "F", "FALSE", "false", "False"};
-  if (value.empty() || std::find(kTrue.begin(), kTrue.end(), value) != kTrue.end()) return true;
-  if (std::find(kFalse.begin(), kFalse.end(), value) != kFalse.end()) return false;
-  throw Error(fmt::format("invalid {} value: \"{}\"", key, value));
+  if (value.empty()) return true;
+  const auto flag = parser::boolean(value);
+  if (!flag) throw Error(fmt::format("invalid {} value: \"{}\"", key, value));
+  return *flag;
 }
 
 void set_once(std::string& field, const char* what, const std::string& value) {
@@ -267,14 +266,10 @@ std::string redact_url(std::string_view url) {
 }
 
 std::string source_text(const SourceOp& op) {
-  const auto attribute = [&](const char* name) {
-    const auto found = op.attrs.find(name);
-    return found == op.attrs.end() ? std::string() : found->second;
-  };
   if (!op.attrs.contains("remote")) return redact_url(op.identifier);
   std::string text = redact_url(op.attrs.at("remote"));
-  const std::string subdir = attribute("subdir");
-  if (const auto ref = attribute("ref"); !ref.empty() || !subdir.empty()) text += "#" + ref;
+  const std::string subdir = op.attr("subdir");
+  if (const auto ref = op.attr("ref"); !ref.empty() || !subdir.empty()) text += "#" + ref;
   return subdir.empty() ? text : text + ":" + subdir;
 }
 
@@ -339,6 +334,10 @@ SourceOp http_source(const std::string& url, const std::string& name, const std:
   SourceOp op{url, {{"filename", name}}};
   if (!checksum.empty()) op.attrs["checksum"] = Digest::parse(checksum).str();
   return op;
+}
+
+bool is_image_context(const std::string& value) {
+  return value.starts_with("docker-image://") || value.starts_with("oci-layout://");
 }
 
 std::optional<ContextSource> remote_context(const std::string& value) {

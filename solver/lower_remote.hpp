@@ -69,6 +69,9 @@ struct ContextSource {
                         ///< context is the source as it is
 };
 
+/// "docker-image://..." or "oci-layout://...".
+bool is_image_context(const std::string& value);
+
 /// What `value` (a main context, or the value of a named one) names, if that is remote. An HTTP
 /// context is one file called "context". Throws as parse_git_reference().
 std::optional<ContextSource> remote_context(const std::string& value);

@@ -48,14 +48,20 @@ struct StageCommand {
   bool from_onbuild = false;
 };
 
+/// A named context as the command line has it; both empty: none.
+struct NamedContext {
+  std::string name;
+  std::string value;
+};
+
 /// A stage of the Dockerfile, or an image or context that is only copied from.
 struct StageState {
   const parser::Stage* stage = nullptr;  ///< null for what is only copied from
   SourceRange range;
-  std::string name;           ///< lower case; empty if it has none
-  std::string label;          ///< in progress: the name, "stage-2", or empty
-  std::string base_name;      ///< expanded
-  std::string context_value;  ///< the named context that takes its place; empty if none
+  std::string name;       ///< lower case; empty if it has none
+  std::string label;      ///< in progress: the name, "stage-2", or empty
+  std::string base_name;  ///< expanded
+  NamedContext context;   ///< what takes its place
   std::optional<Platform> platform;
   std::string name_prefix;     ///< of steps' names: "linux/amd64->arm64 " if platforms are named
   StageState* base = nullptr;  ///< the stage it is FROM
@@ -134,9 +140,8 @@ decltype(auto) at_range(const SourceRange& range, Body&& body) {
   }
 }
 
-/// The value of the named context called `name`, in any of the spellings of an image's name; empty
-/// if there is none.
-std::string named_context(const LowerState& state, const std::string& name);
+/// The named context called `name`, in any of the spellings of an image's name.
+NamedContext named_context(const LowerState& state, const std::string& name);
 
 /// Sets the root and the image of a stage that is FROM no other stage. Once.
 void resolve_base(LowerState& state, StageState& stage);

@@ -17,6 +17,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "solver/executor/signals.hpp"
 
 namespace lade {
 namespace {
@@ -59,17 +60,6 @@ struct Start {
   pid_t parent;
 };
 
-void reset_signals() {
-  for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action{};
-    action.sa_handler = SIG_DFL;
-    ::sigaction(number, &action, nullptr);  // fails for those that cannot be changed
-  }
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
 /// dup2 that also clears O_CLOEXEC where nothing has to be moved.
 bool place(int fd, int target) {
   return fd == target ? ::fcntl(fd, F_SETFD, 0) == 0 : ::dup2(fd, target) >= 0;
@@ -79,7 +69,7 @@ bool place(int fd, int target) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::umask(0022);
-  reset_signals();
+  sandbox::reset_signals();
   // The descriptors are above the targets (see above_targets), so none is overwritten.
   const bool ready = place(start.input, 0) && place(start.output, 1) && place(start.errors, 2) &&
                      (start.keep < 0 || place(start.keep, kKeptFd)) &&

@@ -26,18 +26,14 @@ std::string without(std::string_view prefix, std::string_view text) {
 /// A source as its op's attributes have it.
 struct Wanted {
   explicit Wanted(const SourceOp& op) {
-    const auto text = [&](const char* name) {
-      const auto found = op.attrs.find(name);
-      return found == op.attrs.end() ? std::string() : found->second;
-    };
     remote = op.attrs.at("remote");
-    ref = text("ref");
-    checksum = text("checksum");
-    fetch_by_commit = text("fetch-by-commit") == "true";
-    checkout.subdir = clean_path("/" + text("subdir")).substr(1);
-    checkout.keep_git_dir = text("keep-git-dir") == "true";
-    checkout.submodules = text("submodules") != "false";
-    checkout.commit_times = text("mtime") == "commit";
+    ref = op.attr("ref");
+    checksum = op.attr("checksum");
+    fetch_by_commit = op.attr("fetch-by-commit") == "true";
+    checkout.subdir = clean_path("/" + op.attr("subdir")).substr(1);
+    checkout.keep_git_dir = op.attr("keep-git-dir") == "true";
+    checkout.submodules = op.attr("submodules") != "false";
+    checkout.commit_times = op.attr("mtime") == "commit";
     checkout.origin = redact_url(remote);
     if (ref.starts_with('-')) throw Error(fmt::format("invalid git ref \"{}\"", ref));
     if (checksum.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
@@ -110,8 +106,8 @@ class GitSource : public RemoteSource {
   const RemoteSourceOptions& options_;
   const Cancellation& cancellation_;
   std::string root_;
-  std::mutex mutex_;                                                  // guards resolved_
-  std::map<std::map<std::string, std::string>, GitCommit> resolved_;  // by attributes
+  std::mutex mutex_;  // guards resolved_
+  std::map<SourceOp, GitCommit> resolved_;
 };
 
 GitCommand GitSource::command(const Wanted& wanted) const {
@@ -175,7 +171,7 @@ Digest GitSource::resolve(const SourceOp& op, const TransferProgress&) {
   const GitCommit commit = ask(wanted);
   {
     const std::lock_guard lock(mutex_);
-    resolved_[op.attrs] = commit;
+    resolved_[op] = commit;
   }
   // Where .git is kept, the tag's object and the ref's name are in it; else only the tree counts.
   const bool keep = wanted.checkout.keep_git_dir && wanted.checkout.subdir.empty();
@@ -203,7 +199,7 @@ LayerId GitSource::fetch(const SourceOp& op, const TransferProgress&) {
   std::optional<GitCommit> commit;
   {
     const std::lock_guard lock(mutex_);
-    const auto resolved = resolved_.find(op.attrs);
+    const auto resolved = resolved_.find(op);
     if (resolved != resolved_.end()) commit = resolved->second;
   }
   if (!commit) commit = ask(wanted);

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "registry/http.hpp"
 #include "snapshotter/dir_scan.hpp"
 
 namespace lade {
@@ -46,13 +47,9 @@ bool exists(const std::string& path) {
 
 /// A file:// URL of an absolute path.
 std::string file_url(const std::string& path) {
-  std::string url = "file://";
-  for (const char c : path) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("/-._~").find(c) != std::string_view::npos;
-    url += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return url;
+  auto parts = split(path, '/');
+  for (auto& part : parts) part = url_encode(part);
+  return "file://" + join(parts, "/");
 }
 
 /// Appends a remote to a repository's configuration. Not by `git config`, whose command line

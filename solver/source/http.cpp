@@ -22,13 +22,8 @@ namespace {
 constexpr size_t kBuffer = 256 * 1024;
 constexpr uint32_t kDefaultMode = 0600;
 
-std::string attribute(const SourceOp& op, const char* name) {
-  const auto found = op.attrs.find(name);
-  return found == op.attrs.end() ? "" : found->second;
-}
-
 uint32_t number_attribute(const SourceOp& op, const char* name, int base, uint32_t fallback) {
-  const std::string text = attribute(op, name);
+  const std::string text = op.attr(name);
   if (text.empty()) return fallback;
   uint32_t value = 0;
   const auto end = text.data() + text.size();
@@ -61,11 +56,11 @@ std::string status_text(int status) {
 struct Wanted {
   explicit Wanted(const SourceOp& op)
       : url(op.identifier),
-        file_name(attribute(op, "filename")),
+        file_name(op.attr("filename")),
         mode(number_attribute(op, "perm", 8, kDefaultMode)),
         uid(number_attribute(op, "uid", 10, 0)),
         gid(number_attribute(op, "gid", 10, 0)) {
-    if (const auto text = attribute(op, "checksum"); !text.empty()) checksum = Digest::parse(text);
+    if (const auto text = op.attr("checksum"); !text.empty()) checksum = Digest::parse(text);
     const auto parts = parse_url(url);
     if (!parts || parts->host_name().empty()) throw Error("not a URL");
     host = parts->host_name();
@@ -137,16 +132,9 @@ class HttpSource : public RemoteSource {
   const Cancellation& cancellation_;
   HttpValidators validators_;
   std::unique_ptr<HttpClient> client_;
-  std::mutex mutex_;                                                 // guards resolved_
-  std::map<std::map<std::string, std::string>, Resolved> resolved_;  // by identity_of()
+  std::mutex mutex_;  // guards resolved_
+  std::map<SourceOp, Resolved> resolved_;
 };
-
-/// All of an op, comparable.
-std::map<std::string, std::string> identity_of(const SourceOp& op) {
-  auto identity = op.attrs;
-  identity["url"] = op.identifier;
-  return identity;
-}
 
 HttpRequest HttpSource::request(const Wanted& wanted) const {
   HttpRequest request;
@@ -205,7 +193,7 @@ Digest HttpSource::resolve(const SourceOp& op, const TransferProgress& progress)
   const Digest key = wanted.key(version.content, wanted.name(version.file_name),
                                 parse_http_date(version.last_modified));
   const std::lock_guard lock(mutex_);
-  resolved_.insert_or_assign(identity_of(op), std::move(resolved));
+  resolved_.insert_or_assign(op, std::move(resolved));
   return key;
 }
 
@@ -270,7 +258,7 @@ LayerId HttpSource::fetch(const SourceOp& op, const TransferProgress& progress) 
   std::optional<Digest> expected = wanted.checksum;
   {
     const std::lock_guard lock(mutex_);
-    const auto resolved = resolved_.find(identity_of(op));
+    const auto resolved = resolved_.find(op);
     if (resolved != resolved_.end()) {
       expected = resolved->second.content;
       got = std::exchange(resolved->second.download, std::nullopt);

@@ -16,12 +16,6 @@ bool is_git(const SourceOp& op) {
   return op.identifier.starts_with(kGitScheme);
 }
 
-Digest digest_of(const SourceOp& op) {
-  Vertex vertex;
-  vertex.op = op;
-  return op_digest(vertex);
-}
-
 }  // namespace
 
 RemoteSources::RemoteSources(StateDir& state, RemoteSourceOptions options)
@@ -47,7 +41,7 @@ Digest RemoteSources::resolve(const SourceOp& op, const TransferProgress& progre
   std::shared_ptr<Resolution> resolution;
   {
     const std::lock_guard lock(mutex_);
-    auto& known = resolutions_[digest_of(op)];
+    auto& known = resolutions_[op];
     if (!known) known = std::make_shared<Resolution>();
     resolution = known;
   }

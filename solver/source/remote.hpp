@@ -75,7 +75,7 @@ class RemoteSources {
   std::mutex mutex_;  // guards what is below
   std::unique_ptr<RemoteSource> http_;
   std::unique_ptr<RemoteSource> git_;
-  std::map<Digest, std::shared_ptr<Resolution>> resolutions_;
+  std::map<SourceOp, std::shared_ptr<Resolution>> resolutions_;
 };
 
 }  // namespace lade

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "base/error.hpp"
 #include "parser/parse.hpp"
+#include "tests/support/error_of.hpp"
 
 namespace lade::parser {
 
@@ -20,20 +20,6 @@ template <class Body>
 Body parse_command(const std::string& line) {
   const auto file = parse_text("FROM scratch\n" + line + "\n");
   return std::get<Body>(file.stages.at(0).commands.at(0).body);
-}
-
-/// As a user reads it: place, message and hint; "" if nothing was thrown.
-template <class Body>
-std::string error_of(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    std::string text = error.message();
-    if (error.range()) text = to_string(*error.range()) + ": " + text;
-    if (!error.hint().empty()) text += "\nhint: " + error.hint();
-    return text;
-  }
-  return {};
 }
 
 }  // namespace lade::parser

@@ -18,7 +18,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-using testing_solver::error_of;
 
 ProcessSpec shell(const std::string& script) {
   ProcessSpec spec;

@@ -196,5 +196,31 @@ TEST(OpComponents, NameWhatADigestIsMadeOf) {
   EXPECT_THAT(components, Contains(Pair("extra host", "host")));
 }
 
+Vertex source(const std::string& identifier) {
+  Vertex vertex;
+  vertex.op = SourceOp{identifier, {}};
+  return vertex;
+}
+
+/// A source with one exec on it.
+Definition chain(const std::string& identifier) {
+  Definition definition;
+  definition.vertices.push_back(source(identifier));
+  Vertex step = vertex_with(exec());
+  step.inputs = {{0, 0}};
+  definition.vertices.push_back(std::move(step));
+  return definition;
+}
+
+TEST(Append, TheSameOpsOnTheSameInputsAreOneVertex) {
+  Definition all;
+  EXPECT_EQ(append(all, chain("a"), {1, 0}), (Edge{1, 0}));
+  EXPECT_EQ(append(all, chain("b"), {1, 0}), (Edge{3, 0}));
+  EXPECT_EQ(append(all, chain("a"), {1, 0}), (Edge{1, 0}));
+  EXPECT_EQ(append(all, chain("b"), {0, 0}), (Edge{2, 0}));
+  ASSERT_EQ(all.vertices.size(), 4U);
+  EXPECT_EQ(all.vertices[3].inputs.front(), (Edge{2, 0}));
+}
+
 }  // namespace
 }  // namespace lade

@@ -386,6 +386,12 @@ TEST(LowerContexts, ADirectoryIsCopiedToBecomeARoot) {
               ElementsAre("0 source local://dir", "1 source scratch", "2 file 1 0", "3 exec 2"));
 }
 
+TEST(LowerContexts, ADirectoryIsReadByItsContextsNameHoweverItIsSpelled) {
+  Lowering lowering("FROM x\nRUN x\n");
+  lowering.options.contexts = {{"docker.io/library/x", "/some/where"}};
+  EXPECT_THAT(graph(lowering.run()).front(), "0 source local://docker.io/library/x");
+}
+
 TEST(LowerContexts, ADirectoryInAStagesPlaceIsARootForItsChildren) {
   // A process never runs on the user's directory itself.
   Lowering lowering("FROM missing AS dir\nFROM dir\nRUN x\n");

@@ -84,7 +84,7 @@ TEST(ParsePort, GivesEveryPortWithItsProtocol) {
 TEST(ParsePort, RefusesWhatIsNoPort) {
   for (const char* text : {"", "a", "-1", "1-", "-", "1:", "65536", "1-65536", "8/tcp/udp", "1-2-3",
                            "80 ", "999999999999"}) {
-    EXPECT_NE(testing_solver::error_of([&] { parse_port(text); }), "") << text;
+    EXPECT_NE(error_of([&] { parse_port(text); }), "") << text;
   }
 }
 

@@ -17,7 +17,6 @@ namespace lade {
 namespace {
 
 using testing::HasSubstr;
-using testing_solver::error_of;
 
 /// One member of a tar, with its padding.
 std::string member(const std::string& name, const std::string& content, char type = '0') {

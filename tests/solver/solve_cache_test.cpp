@@ -87,42 +87,34 @@ TEST_F(SolveCacheTest, ARunAfterARunThatCameOutTheSameHits) {
   EXPECT_THAT(solve(third, graph_with("other", third)).started, ElementsAre("other", "after"));
 }
 
+/// A RUN that mounts what `command` made.
+uint32_t mounting(const std::string& command, Graph& graph) {
+  const auto base = graph.scratch();
+  ExecOp op;
+  op.args = {"user"};
+  ExecMount mount;
+  mount.target = "/m";
+  mount.input = 1;
+  op.mounts = {mount};
+  return graph.add(op, {base, graph.run(base, command)});
+}
+
 TEST_F(SolveCacheTest, ARunThatMountsWhatCameOutTheSameHits) {
   steps_["old"].files["f"] = "same";
   steps_["new"].files["f"] = "same";
-  const auto graph_with = [](const std::string& command, Graph& graph) {
-    const auto base = graph.scratch();
-    ExecOp op;
-    op.args = {"user"};
-    ExecMount mount;
-    mount.target = "/m";
-    mount.input = 1;
-    op.mounts = {mount};
-    return graph.add(op, {base, graph.run(base, command)});
-  };
   Graph first;
   Graph second;
-  EXPECT_EQ(solve(first, graph_with("old", first)).error, "");
-  EXPECT_THAT(solve(second, graph_with("new", second)).started, ElementsAre("new"));
+  EXPECT_EQ(solve(first, mounting("old", first)).error, "");
+  EXPECT_THAT(solve(second, mounting("new", second)).started, ElementsAre("new"));
 }
 
 TEST_F(SolveCacheTest, ARunThatMountsSomethingElseRuns) {
   steps_["old"].files["f"] = "one";
   steps_["new"].files["f"] = "two";
-  const auto graph_with = [](const std::string& command, Graph& graph) {
-    const auto base = graph.scratch();
-    ExecOp op;
-    op.args = {"user"};
-    ExecMount mount;
-    mount.target = "/m";
-    mount.input = 1;
-    op.mounts = {mount};
-    return graph.add(op, {base, graph.run(base, command)});
-  };
   Graph first;
   Graph second;
-  solve(first, graph_with("old", first));
-  EXPECT_THAT(solve(second, graph_with("new", second)).started, ElementsAre("new", "user"));
+  solve(first, mounting("old", first));
+  EXPECT_THAT(solve(second, mounting("new", second)).started, ElementsAre("new", "user"));
 }
 
 TEST_F(SolveCacheTest, IgnoringTheCacheRunsAgainAndRecordsAnew) {

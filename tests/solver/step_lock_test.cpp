@@ -18,7 +18,6 @@ namespace lade {
 namespace {
 
 using Attempt = StepLock::Attempt;
-using testing_solver::error_of;
 
 class StepLockTest : public testing::Test {
  protected:

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "base/error.hpp"
 #include "solver/lower.hpp"
+#include "tests/support/error_of.hpp"
 
 namespace lade::testing_solver {
 
@@ -55,19 +55,5 @@ const FileOp& last_file(const LoweredImage& image);
 const Vertex& root_vertex(const LoweredImage& image);
 /// One line per vertex: "0 source docker-image://debian", "2 exec 0 1", "3 merge 0 2".
 std::vector<std::string> graph(const LoweredImage& image);
-
-/// As a user reads it: place, message and hint; "" if `body` threw no Error.
-template <class Body>
-std::string error_of(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    std::string text = error.message();
-    if (error.range()) text = to_string(*error.range()) + ": " + text;
-    if (!error.hint().empty()) text += "\nhint: " + error.hint();
-    return text;
-  }
-  return {};
-}
 
 }  // namespace lade::testing_solver
