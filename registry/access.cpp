@@ -2,24 +2,29 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
+
 namespace lade {
 
 RegistryAccess::RegistryAccess(RegistryOptions options)
     : options_(std::move(options)), http_(HttpClient::create(options_.http)) {}
 
-std::string RegistryAccess::host(const Reference& reference) const {
+RegistryEndpoint RegistryAccess::endpoint(const Reference& reference) const {
+  RegistryEndpoint out{reference.registry, reference.registry, reference.repository};
   if (const auto mirror = options_.mirrors.find(reference.registry);
       mirror != options_.mirrors.end()) {
-    return mirror->second;
+    out.host = mirror->second;
+  } else if (reference.registry == "docker.io") {
+    // Docker Hub's name in references is not where its registry is.
+    out.host = "registry-1.docker.io";
   }
-  // Docker Hub's name in references is not where its registry is.
-  return reference.registry == "docker.io" ? "registry-1.docker.io" : reference.registry;
+  return out;
 }
 
 /// True if `url` speaks a registry's protocol; a TLS server answers 400 to a request in the clear.
 bool RegistryAccess::answers(const std::string& url) {
   try {
-    return http_->send({url + "/v2/", false, {}, ""})->status() != 400;
+    return http_->send({url + "/v2/", HttpMethod::get, {}, ""})->status() != 400;
   } catch (const Error&) {
     return false;
   }
@@ -27,7 +32,8 @@ bool RegistryAccess::answers(const std::string& url) {
 
 /// Registries of this machine mostly speak plain http. Trying that first spares them the loading of
 /// all certificate authorities, which takes longer than everything else.
-std::string RegistryAccess::base_url(const std::string& host) {
+std::string RegistryAccess::base_url(const RegistryEndpoint& endpoint) {
+  const std::string& host = endpoint.host;
   if (!is_loopback(host)) return "https://" + host;
   {
     const std::lock_guard lock(mutex_);
@@ -47,38 +53,50 @@ std::string RegistryAccess::base_url(const std::string& host) {
   return plain;
 }
 
-std::unique_ptr<HttpResponse> RegistryAccess::request(const Reference& reference,
-                                                      std::string_view path,
-                                                      std::vector<std::string> headers, bool head) {
-  const std::string registry = host(reference);
-  const std::string base = base_url(registry);
-  const std::string token_key = registry + "/" + reference.repository;
-  HttpRequest request;
-  request.url = fmt::format("{}/v2/{}/{}", base, reference.repository, path);
-  request.head = head;
-  request.headers = std::move(headers);
-  request.authorization = tokens_.find(token_key);
-  auto response = http_->send(request);
-  if (response->status() != 401) return response;
+std::string RegistryAccess::url(const RegistryEndpoint& endpoint, std::string_view path) {
+  if (path.find("://") != std::string_view::npos) return std::string(path);
+  return fmt::format("{}/v2/{}/{}", base_url(endpoint), endpoint.repository, path);
+}
+
+std::unique_ptr<HttpResponse> RegistryAccess::request(const RegistryEndpoint& endpoint,
+                                                      const RegistryRequest& request) {
+  const std::string base = base_url(endpoint);
+  std::vector<std::string> scopes = {
+      fmt::format("repository:{}:{}", endpoint.repository, request.push ? "pull,push" : "pull")};
+  for (const auto& other : request.pull_from) {
+    scopes.push_back(fmt::format("repository:{}:pull", other));
+  }
+  const std::string token_key = endpoint.host + " " + join(scopes, " ");
+  HttpRequest sent;
+  sent.url = url(endpoint, request.path);
+  sent.method = request.method;
+  sent.headers = request.headers;
+  sent.body = request.body;
+  // An upload's location may be on another host, which has no use for this one's token.
+  const bool own = url_origin(sent.url) == url_origin(base);
+  if (own) sent.authorization = tokens_.find(token_key);
+  auto response = http_->send(sent);
+  if (response->status() != 401 || !own) return response;
   // No token yet, or one that has expired.
   auto challenge = parse_challenge(response->header("www-authenticate"));
-  if (!challenge) fail(registry, *response);
-  if (challenge->scope.empty()) {
-    challenge->scope = fmt::format("repository:{}:pull", reference.repository);
-  }
-  request.authorization = tokens_.fetch(*http_, token_key, *challenge, base);
-  response = http_->send(request);
-  if (response->status() == 401) fail(registry, *response);
+  if (!challenge) fail(endpoint, *response);
+  challenge->scope = join(scopes, " ");
+  sent.authorization = tokens_.fetch(*http_, token_key, *challenge, base);
+  response = http_->send(sent);
+  if (response->status() == 401) fail(endpoint, *response);
   return response;
 }
 
-void RegistryAccess::fail(const std::string& host, HttpResponse& response) {
+void RegistryAccess::fail(const RegistryEndpoint& endpoint, HttpResponse& response) {
   const int status = response.status();
   const std::string text = error_text(response);
-  Error error(fmt::format("{} answered {}{}{}", host, status, text.empty() ? "" : ": ", text));
+  Error error(
+      fmt::format("{} answered {}{}{}", endpoint.host, status, text.empty() ? "" : ": ", text));
   if (status == 404) error.set_kind(ErrorKind::not_found);
   if (status == 401 || status == 403) {
-    error.set_hint("the repository does not exist, or reading it needs credentials");
+    error.set_hint(
+        fmt::format("the repository does not exist, or needs other credentials (lade login {})",
+                    endpoint.registry));
   }
   throw error;
 }

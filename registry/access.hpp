@@ -16,26 +16,47 @@
 
 namespace lade {
 
+/// A repository at one of the places that serve it.
+struct RegistryEndpoint {
+  std::string registry;    ///< its name in references and in credentials: "docker.io"
+  std::string host;        ///< host[:port] that is asked: "registry-1.docker.io"
+  std::string repository;  ///< the repository's name there
+
+  std::string name() const { return host + "/" + repository; }
+};
+
+/// One request about a repository.
+struct RegistryRequest {
+  HttpMethod method = HttpMethod::get;
+  std::string path;  ///< below "/v2/REPOSITORY/", or a whole URL that the registry gave
+  std::vector<std::string> headers{};
+  HttpBody body{};
+  bool push = false;                     ///< needs the right to push
+  std::vector<std::string> pull_from{};  ///< other repositories that it reads
+};
+
 /// Thread-safe.
 class RegistryAccess {
  public:
   explicit RegistryAccess(RegistryOptions options);
 
-  /// One request for "/v2/REPOSITORY/`path`", sent again with a token if the registry asks for one.
-  /// Any status but 429, 5xx and 401 comes back. Throws as HttpClient::send() does; the caller
-  /// retries.
-  std::unique_ptr<HttpResponse> request(const Reference& reference, std::string_view path,
-                                        std::vector<std::string> headers, bool head = false);
+  /// Where `reference`'s registry itself is.
+  RegistryEndpoint endpoint(const Reference& reference) const;
 
-  /// The host that is asked for `reference`'s registry.
-  std::string host(const Reference& reference) const;
+  /// One request, sent again with a token if the registry asks for one. Any status but 429, 5xx and
+  /// 401 comes back. Throws as HttpClient::send() does; the caller retries.
+  std::unique_ptr<HttpResponse> request(const RegistryEndpoint& endpoint,
+                                        const RegistryRequest& request);
+  /// The URL that `request` is sent to.
+  std::string url(const RegistryEndpoint& endpoint, std::string_view path);
+
   HttpClient& http() { return *http_; }
 
   /// Turns an answer that is no success into an Error with the registry's own words.
-  [[noreturn]] static void fail(const std::string& host, HttpResponse& response);
+  [[noreturn]] static void fail(const RegistryEndpoint& endpoint, HttpResponse& response);
 
  private:
-  std::string base_url(const std::string& host);
+  std::string base_url(const RegistryEndpoint& endpoint);
   bool answers(const std::string& url);
 
   RegistryOptions options_;

@@ -87,7 +87,7 @@ std::string token_url(const BearerChallenge& challenge) {
 }
 
 std::string request_token(HttpClient& http, const std::string& url) {
-  const auto response = http.send({url, false, {"Accept: application/json"}, ""});
+  const auto response = http.send({url, HttpMethod::get, {"Accept: application/json"}, ""});
   if (response->status() != 200) {
     const std::string text = error_text(*response);
     throw Error(fmt::format("{} gave no token: it answered {}{}{}", url_origin(url),

@@ -14,10 +14,10 @@ constexpr uint64_t kBytesPerCut = 1u << 20;
 
 }  // namespace
 
-RemoteBlobSource::RemoteBlobSource(std::shared_ptr<RegistryAccess> access, Reference repository,
-                                   Descriptor descriptor)
+RemoteBlobSource::RemoteBlobSource(std::shared_ptr<RegistryAccess> access,
+                                   RegistryEndpoint endpoint, Descriptor descriptor)
     : access_(std::move(access)),
-      repository_(std::move(repository)),
+      endpoint_(std::move(endpoint)),
       descriptor_(std::move(descriptor)) {
   access_->http().retry([&] { connect(); });
 }
@@ -31,7 +31,7 @@ size_t RemoteBlobSource::read(char* buffer, size_t size) {
   size_t count = 0;
   with_context(
       [&] {
-        return fmt::format("{}: blob {} after {} of {} bytes", repository_.name(),
+        return fmt::format("{}: blob {} after {} of {} bytes", endpoint_.name(),
                            descriptor_.digest.str(), offset_, descriptor_.size);
       },
       [&] { access_->http().retry([&] { count = read_once(buffer, size); }); });
@@ -45,7 +45,7 @@ size_t RemoteBlobSource::read_once(char* buffer, size_t size) {
     const size_t count = response_->read(buffer, std::min<uint64_t>(size, rest));
     if (count == 0) {
       // Without a Content-Length this is how a lost connection looks.
-      throw TransientError(access_->host(repository_) + " ended the blob too early");
+      throw TransientError(endpoint_.host + " ended the blob too early");
     }
     offset_ += count;
     return count;
@@ -60,7 +60,7 @@ void RemoteBlobSource::count_cut() {
   const uint64_t allowed =
       static_cast<uint64_t>(access_->http().options().attempts) + offset_ / kBytesPerCut;
   if (++cuts_ > allowed) {
-    throw Error(fmt::format("{} cut the connection {} times", access_->host(repository_), cuts_),
+    throw Error(fmt::format("{} cut the connection {} times", endpoint_.host, cuts_),
                 ErrorKind::unavailable);
   }
 }
@@ -74,7 +74,8 @@ void RemoteBlobSource::connect() {
                         media_type::is_index(descriptor_.media_type);
   if (manifest) headers.push_back("Accept: " + descriptor_.media_type);
   response_ = access_->request(
-      repository_, (manifest ? "manifests/" : "blobs/") + descriptor_.digest.str(), headers);
+      endpoint_, {.path = (manifest ? "manifests/" : "blobs/") + descriptor_.digest.str(),
+                  .headers = headers});
   const int status = response_->status();
   const auto length = response_->length();
   if (status == 200) {
@@ -85,12 +86,12 @@ void RemoteBlobSource::connect() {
     const std::string expected =
         fmt::format("bytes {}-{}/", offset_, std::max<uint64_t>(descriptor_.size, 1) - 1);
     if (!range.starts_with(expected)) {
-      throw Error(fmt::format("{} answered {} to a request for the bytes from {}",
-                              access_->host(repository_), quoted(range), offset_),
+      throw Error(fmt::format("{} answered {} to a request for the bytes from {}", endpoint_.host,
+                              quoted(range), offset_),
                   ErrorKind::corrupt);
     }
   } else {
-    RegistryAccess::fail(access_->host(repository_), *response_);
+    RegistryAccess::fail(endpoint_, *response_);
   }
 }
 
@@ -99,7 +100,7 @@ void RemoteBlobSource::skip_what_was_read() {
   std::vector<char> buffer(64 * 1024);
   for (uint64_t rest = offset_; rest > 0;) {
     const size_t count = response_->read(buffer.data(), std::min<uint64_t>(buffer.size(), rest));
-    if (count == 0) throw TransientError(access_->host(repository_) + " ended the blob too early");
+    if (count == 0) throw TransientError(endpoint_.host + " ended the blob too early");
     rest -= count;
   }
 }
@@ -119,8 +120,8 @@ void RemoteBlobSource::check_end() {
 }
 
 void RemoteBlobSource::wrong_size(uint64_t actual) const {
-  throw Error(fmt::format("{}: the blob {} has {} bytes{}, its descriptor says {}",
-                          access_->host(repository_), descriptor_.digest.str(), actual,
+  throw Error(fmt::format("{}: the blob {} has {} bytes{}, its descriptor says {}", endpoint_.host,
+                          descriptor_.digest.str(), actual,
                           actual == descriptor_.size + 1 ? " or more" : "", descriptor_.size),
               ErrorKind::corrupt);
 }

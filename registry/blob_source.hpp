@@ -17,7 +17,7 @@ namespace lade {
 class RemoteBlobSource : public ByteSource {
  public:
   /// Sends the request, so that a missing blob is known at once.
-  RemoteBlobSource(std::shared_ptr<RegistryAccess> access, Reference repository,
+  RemoteBlobSource(std::shared_ptr<RegistryAccess> access, RegistryEndpoint endpoint,
                    Descriptor descriptor);
 
   size_t read(char* buffer, size_t size) override;
@@ -31,7 +31,7 @@ class RemoteBlobSource : public ByteSource {
   [[noreturn]] void wrong_size(uint64_t actual) const;
 
   std::shared_ptr<RegistryAccess> access_;
-  Reference repository_;
+  RegistryEndpoint endpoint_;
   Descriptor descriptor_;
   std::unique_ptr<HttpResponse> response_;
   uint64_t offset_ = 0;

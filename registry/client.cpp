@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "registry/access.hpp"
+#include "registry/blob_push.hpp"
 #include "registry/blob_source.hpp"
 #include "snapshotter/content/json_reader.hpp"
 
@@ -63,7 +64,10 @@ class RemoteBlobs : public BlobProvider {
         [&] {
           return fmt::format("could not fetch the blob {} of {}", descriptor.digest.str(), where());
         },
-        [&] { return std::make_unique<RemoteBlobSource>(access_, repository_, descriptor); });
+        [&] {
+          return std::make_unique<RemoteBlobSource>(access_, access_->endpoint(repository_),
+                                                    descriptor);
+        });
   }
 
   std::string where() const override { return repository_.name(); }
@@ -97,6 +101,12 @@ class CurlRegistryClient : public RegistryClient {
     return std::make_unique<RemoteBlobs>(access_, repository);
   }
 
+  bool has_blob(const Reference& repository, const Descriptor& blob) override;
+  BlobPush push_blob(const Reference& repository, const Descriptor& blob, BlobProvider& source,
+                     const PushOptions& options) override;
+  void push_manifest(const Reference& reference, const Descriptor& descriptor,
+                     std::string_view bytes) override;
+
  private:
   std::optional<Descriptor> head(const Reference& reference);
   RemoteManifest get(const Reference& reference);
@@ -105,8 +115,10 @@ class CurlRegistryClient : public RegistryClient {
 };
 
 std::optional<Descriptor> CurlRegistryClient::head(const Reference& reference) {
-  const auto response =
-      access_->request(reference, manifest_path(reference), {accept_header()}, true);
+  const RegistryEndpoint endpoint = access_->endpoint(reference);
+  const auto response = access_->request(
+      endpoint,
+      {.method = HttpMethod::head, .path = manifest_path(reference), .headers = {accept_header()}});
   const auto digest = digest_header(*response);
   const auto size = response->length();
   Descriptor out;
@@ -115,9 +127,8 @@ std::optional<Descriptor> CurlRegistryClient::head(const Reference& reference) {
     return std::nullopt;
   }
   if (reference.digest && *reference.digest != *digest) {
-    throw Error(
-        fmt::format("{} answered with the digest {}", access_->host(reference), digest->str()),
-        ErrorKind::corrupt);
+    throw Error(fmt::format("{} answered with the digest {}", endpoint.host, digest->str()),
+                ErrorKind::corrupt);
   }
   out.digest = *digest;
   out.size = *size;
@@ -125,9 +136,11 @@ std::optional<Descriptor> CurlRegistryClient::head(const Reference& reference) {
 }
 
 RemoteManifest CurlRegistryClient::get(const Reference& reference) {
-  const auto response = access_->request(reference, manifest_path(reference), {accept_header()});
-  const std::string host = access_->host(reference);
-  if (response->status() != 200) RegistryAccess::fail(host, *response);
+  const RegistryEndpoint endpoint = access_->endpoint(reference);
+  const std::string& host = endpoint.host;
+  const auto response =
+      access_->request(endpoint, {.path = manifest_path(reference), .headers = {accept_header()}});
+  if (response->status() != 200) RegistryAccess::fail(endpoint, *response);
   RemoteManifest out;
   out.bytes = read_all(*response, kMaxManifestBytes, "the manifest from " + host);
   out.descriptor.digest = Digest::of(out.bytes);
@@ -143,7 +156,76 @@ RemoteManifest CurlRegistryClient::get(const Reference& reference) {
   return out;
 }
 
+bool CurlRegistryClient::has_blob(const Reference& repository, const Descriptor& blob) {
+  return with_context(
+      [&] {
+        return fmt::format("could not look for {} in {}", blob.digest.str(), repository.name());
+      },
+      [&] {
+        const RegistryEndpoint endpoint = access_->endpoint(repository);
+        bool present = false;
+        access_->http().retry([&] { present = BlobUpload::present(*access_, endpoint, blob); });
+        return present;
+      });
+}
+
+BlobPush CurlRegistryClient::push_blob(const Reference& repository, const Descriptor& blob,
+                                       BlobProvider& source, const PushOptions& options) {
+  return with_context(
+      [&] {
+        return fmt::format("could not push the blob {} to {}", blob.digest.str(),
+                           repository.name());
+      },
+      [&] {
+        const RegistryEndpoint endpoint = access_->endpoint(repository);
+        return BlobUpload(*access_, endpoint, blob, source, options).run();
+      });
+}
+
+void CurlRegistryClient::push_manifest(const Reference& reference, const Descriptor& descriptor,
+                                       std::string_view bytes) {
+  with_context([&] { return "could not push the manifest of " + reference.str(); },
+               [&] {
+                 if (Digest::of(bytes) != descriptor.digest || bytes.size() != descriptor.size) {
+                   throw Error("its bytes are not what its digest says", ErrorKind::corrupt);
+                 }
+                 const RegistryEndpoint endpoint = access_->endpoint(reference);
+                 const RegistryRequest request{
+                     .method = HttpMethod::put,
+                     .path = manifest_path(reference),
+                     .headers = {"Content-Type: " + descriptor.media_type},
+                     .body = HttpBody::of(std::string(bytes)),
+                     .push = true};
+                 access_->http().retry([&] {
+                   const auto response = access_->request(endpoint, request);
+                   const int status = response->status();
+                   if (status < 200 || status >= 300) RegistryAccess::fail(endpoint, *response);
+                   const auto stored = digest_header(*response);
+                   if (stored && *stored != descriptor.digest) {
+                     throw Error(fmt::format("{} stored {} as {}", endpoint.host,
+                                             descriptor.digest.str(), stored->str()),
+                                 ErrorKind::corrupt);
+                   }
+                 });
+               });
+}
+
 }  // namespace
+
+std::string RegistryClient::fetch_blob(const Reference& repository, const Descriptor& blob,
+                                       uint64_t limit) {
+  const std::string name = fmt::format("blob {} of {}", blob.digest.str(), repository.name());
+  if (blob.size > limit) {
+    throw Error(fmt::format("the {} is larger than {} bytes", name, limit), ErrorKind::corrupt);
+  }
+  const auto source = blobs(repository)->open(blob);
+  std::string bytes = read_all(*source, limit, name);
+  if (Digest::of(bytes) != blob.digest) {
+    throw Error(fmt::format("the {} has other bytes than its digest says", name),
+                ErrorKind::corrupt);
+  }
+  return bytes;
+}
 
 std::unique_ptr<RegistryClient> RegistryClient::create(RegistryOptions options) {
   return std::make_unique<CurlRegistryClient>(std::move(options));

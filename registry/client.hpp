@@ -1,11 +1,15 @@
-// The client of a registry (OCI distribution-spec 1.1): resolve a name, read manifests and blobs.
+// The client of a registry (OCI distribution-spec 1.1): resolve a name, read and write manifests
+// and blobs.
 // libcurl is loaded with dlopen on the first request, so that a build that needs no registry never
 // pays for it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "registry/http.hpp"
 #include "snapshotter/content/content_store.hpp"
@@ -18,6 +22,22 @@ namespace lade {
 struct RemoteManifest {
   Descriptor descriptor;
   std::string bytes;
+};
+
+struct PushOptions {
+  /// Repositories that may have the blob; those on the same registry are asked to share it (cross
+  /// repository mount), in this order.
+  std::vector<Reference> mount_from;
+  /// Told how many of the blob's bytes have been sent; falls back when they must be sent again. May
+  /// be null. Called on the thread that pushes.
+  std::function<void(uint64_t)> progress;
+};
+
+/// What pushing a blob took.
+enum class BlobPush {
+  present,   ///< the repository had it
+  mounted,   ///< another repository of the registry had it
+  uploaded,  ///< its bytes were sent
 };
 
 struct RegistryOptions {
@@ -49,6 +69,25 @@ class RegistryClient {
   /// connection stopped, and throws Error(corrupt) if the blob's size is not the descriptor's; its
   /// reader verifies the digest. Providers and sources may outlive the client.
   virtual std::unique_ptr<BlobProvider> blobs(const Reference& repository) = 0;
+  /// A small blob (or a manifest, if that is its media type) whole; digest and size are verified.
+  /// Error(corrupt) for more than `limit` bytes.
+  std::string fetch_blob(const Reference& repository, const Descriptor& blob,
+                         uint64_t limit = 16u << 20);
+
+  // -- pushing: to the registry itself, never to a mirror
+  virtual bool has_blob(const Reference& repository, const Descriptor& blob) = 0;
+  /// Makes sure that the repository has the blob, moving as little as it can: asks whether it is
+  /// there, then has it mounted, then uploads it from `source`, in one request; one that was cut
+  /// goes on where the registry says it stopped, or starts again. The bytes are verified on their
+  /// way: of a blob that is not what its descriptor says the last piece is not sent, and
+  /// Error(corrupt) thrown. `source` is opened once per attempt, and not at all if nothing has to
+  /// be sent.
+  virtual BlobPush push_blob(const Reference& repository, const Descriptor& blob,
+                             BlobProvider& source, const PushOptions& options = {}) = 0;
+  /// Puts a manifest or index under the reference's digest if it has one, else its tag. What it
+  /// refers to must be there. Error(corrupt) if the registry says that it stored something else.
+  virtual void push_manifest(const Reference& reference, const Descriptor& descriptor,
+                             std::string_view bytes) = 0;
 };
 
 }  // namespace lade

@@ -8,6 +8,8 @@
 namespace lade {
 namespace {
 
+constexpr const char* kSystemAuthorities = "/etc/ssl/certs";
+
 /// Debian has libcurl with OpenSSL and with GnuTLS; either will do.
 void* open_library() {
   for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"}) {
@@ -87,6 +89,20 @@ void CurlHandle::add_header(const std::string& line) {
   auto* const longer = library_.slist_append(headers_, line.c_str());
   if (!longer) throw std::bad_alloc();
   headers_ = longer;
+}
+
+void CurlHandle::trust(const std::string& bundle) {
+  struct curl_blob blob = {};
+  blob.data = const_cast<char*>(bundle.data());
+  blob.len = bundle.size();
+  blob.flags = CURL_BLOB_NOCOPY;
+  // The system's authorities come from the directory: the bundle takes the place of their file.
+  const CURLcode code = library_.easy_setopt(easy_, CURLOPT_CAINFO_BLOB, &blob);
+  if (code == CURLE_OK) return set(CURLOPT_CAPATH, kSystemAuthorities);
+  Error error(fmt::format("this libcurl cannot trust other authorities than the system's: {}",
+                          library_.easy_strerror(code)));
+  error.set_hint("install the package libcurl4");
+  throw error;
 }
 
 void CurlHandle::start() {

@@ -1,5 +1,4 @@
-// HTTP as registries need it: GET and HEAD with streamed bodies, redirects, time limits and
-// retries.
+// HTTP as registries need it: bodies streamed both ways, redirects, time limits and retries.
 #pragma once
 
 #include <chrono>
@@ -30,8 +29,11 @@ class TransientError : public Error {
 
 struct HttpOptions {
   std::chrono::milliseconds connect_timeout{30'000};
-  /// A transfer that gives less than 100 bytes/s over this time of waiting is cut.
+  /// A transfer that moves less than 100 bytes/s over this time of waiting is cut.
   std::chrono::milliseconds stall_timeout{60'000};
+  /// How long a server may think about a body that it has got whole: registries hash and move
+  /// large blobs then.
+  std::chrono::milliseconds answer_timeout{600'000};
   /// How often a request is sent in all before a TransientError is final.
   int attempts = 4;
   /// The mean delay before the second attempt; doubled each time, and randomised, so that many
@@ -41,12 +43,38 @@ struct HttpOptions {
   std::chrono::milliseconds max_retry_delay{60'000};
 };
 
+enum class HttpMethod { get, head, post, put, patch, delete_ };
+
+/// What is sent along with a request.
+struct HttpBody {
+  uint64_t size = 0;
+  /// A source of exactly `size` bytes from the first on; called again when a redirect or a lost
+  /// connection makes it necessary to send them again. May be null if `size` is 0. What the source
+  /// throws ends the request.
+  std::function<std::unique_ptr<ByteSource>()> open;
+
+  static HttpBody of(std::string bytes);
+};
+
+/// How the far side of a TLS connection is checked, and how lade shows who it is. Immutable.
+struct TlsOptions {
+  /// False: any certificate will do. Absent: checked, unless the host is loopback and has no `ca`.
+  std::optional<bool> verify;
+  std::string ca;  ///< certificates (PEM) that are trusted beside the system's; may be empty
+  std::string certificate;  ///< path of a client certificate (PEM); empty: none
+  std::string key;          ///< path of its key
+};
+
 struct HttpRequest {
   std::string url;
-  bool head = false;                 ///< HEAD instead of GET
+  HttpMethod method = HttpMethod::get;
   std::vector<std::string> headers;  ///< "Accept: text/plain"
   /// The value of Authorization; sent to the origin of `url` only, never to where it redirects.
   std::string authorization;
+  /// For all but GET and HEAD.
+  HttpBody body{};
+  /// Null: as TlsOptions{}. The client certificate is for the origin of `url` only, too.
+  std::shared_ptr<const TlsOptions> tls{};
   /// Asked now and then while waiting; true ends the request with Error(canceled). May be null.
   std::function<bool()> canceled{};
 };
@@ -68,16 +96,16 @@ class HttpResponse : public ByteSource {
 
 /// Thread-safe. Connections are kept open and used again. Proxies are taken from the environment as
 /// curl does (http_proxy, https_proxy, no_proxy), except for loopback hosts. TLS certificates are
-/// checked against the system's authorities, again except for loopback hosts, where self-signed
-/// ones are usual.
+/// checked against the system's authorities and those of the request's TlsOptions, again except for
+/// loopback hosts, where self-signed ones are usual.
 class HttpClient {
  public:
   static std::unique_ptr<HttpClient> create(HttpOptions options);
   virtual ~HttpClient() = default;
 
-  /// Sends one request, once, and follows redirects (at most 10, never from https to http). Throws
-  /// TransientError for lost connections, 429 and 5xx; Error(unavailable) for other connection
-  /// failures.
+  /// Sends one request, once, and follows redirects (at most 10, never from https to http; with a
+  /// body only 307 and 308, which ask for the same request again). Throws TransientError for lost
+  /// connections, 429 and 5xx; Error(unavailable) for other connection failures.
   virtual std::unique_ptr<HttpResponse> send(const HttpRequest& request) = 0;
 
   /// Runs `body` until it throws no TransientError, with delays between, at most options.attempts

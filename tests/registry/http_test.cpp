@@ -28,7 +28,7 @@ HttpOptions quick() {
 }
 
 std::string get(HttpClient& http, const std::string& url) {
-  const auto response = http.send({url, false, {}, ""});
+  const auto response = http.send({url, HttpMethod::get, {}, ""});
   return read_all(*response, 64 << 20, "body");
 }
 
@@ -53,7 +53,8 @@ TEST_F(HttpTest, GivesStatusHeadersAndBody) {
     return HttpServerReply{
         .status = 418, .headers = {{"X-Kind", "tea"}, {"x-kind", "pot"}}, .body = "short"};
   });
-  const auto response = http_->send({server.url() + "/a?b", false, {"Accept: x/y"}, "Bearer t"});
+  const auto response =
+      http_->send({server.url() + "/a?b", HttpMethod::get, {"Accept: x/y"}, "Bearer t"});
   EXPECT_EQ(response->status(), 418);
   EXPECT_EQ(response->header("x-kind"), "tea, pot");
   EXPECT_EQ(response->header("none"), "");
@@ -69,7 +70,7 @@ TEST_F(HttpTest, GivesStatusHeadersAndBody) {
 
 TEST_F(HttpTest, HeadHasALengthAndNoBody) {
   HttpServer server([](const HttpServerRequest&) { return HttpServerReply{.body = "12345"}; });
-  const auto response = http_->send({server.url(), true, {}, ""});
+  const auto response = http_->send({server.url(), HttpMethod::head, {}, ""});
   EXPECT_EQ(response->length(), 5u);
   EXPECT_EQ(read_all(*response, 100, "body"), "");
   EXPECT_EQ(server.requests().at(0).method, "HEAD");
@@ -88,7 +89,7 @@ TEST_F(HttpTest, SkipsInterimAnswers) {
         .raw_head =
             "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"};
   });
-  const auto response = http_->send({server.url(), false, {}, ""});
+  const auto response = http_->send({server.url(), HttpMethod::get, {}, ""});
   EXPECT_EQ(response->status(), 200);
   EXPECT_EQ(response->header("link"), "");
   EXPECT_EQ(read_all(*response, 10, "body"), "ok");
@@ -105,7 +106,7 @@ TEST_F(HttpTest, DoesNotBufferWhatIsNotRead) {
   HttpServer server([](const HttpServerRequest&) {
     return HttpServerReply{.body = std::string(1 << 20, 'x'), .endless = true};
   });
-  const auto response = http_->send({server.url(), false, {}, ""});
+  const auto response = http_->send({server.url(), HttpMethod::get, {}, ""});
   std::vector<char> buffer(1000);
   response->read(buffer.data(), buffer.size());
   std::this_thread::sleep_for(300ms);
@@ -117,7 +118,7 @@ TEST_F(HttpTest, DestroyingAResponseEndsItsTransfer) {
   HttpServer server([](const HttpServerRequest&) {
     return HttpServerReply{.body = std::string(1 << 20, 'x'), .endless = true};
   });
-  http_->send({server.url(), false, {}, ""}).reset();
+  http_->send({server.url(), HttpMethod::get, {}, ""}).reset();
   std::this_thread::sleep_for(100ms);
   const uint64_t sent = server.bytes_sent();
   std::this_thread::sleep_for(200ms);
@@ -126,7 +127,7 @@ TEST_F(HttpTest, DestroyingAResponseEndsItsTransfer) {
 
 TEST_F(HttpTest, ResponsesMayOutliveTheClient) {
   HttpServer server([](const HttpServerRequest&) { return HttpServerReply{.body = "ok"}; });
-  const auto response = http_->send({server.url(), false, {}, ""});
+  const auto response = http_->send({server.url(), HttpMethod::get, {}, ""});
   http_.reset();
   EXPECT_EQ(read_all(*response, 10, "body"), "ok");
 }
@@ -139,7 +140,8 @@ TEST_F(HttpTest, SendsCredentialsToTheirOriginOnly) {
       return HttpServerReply{.status = 307, .headers = {{"Location", "b"}}};
     return HttpServerReply{.status = 302, .headers = {{"Location", other.url() + "/c"}}};
   });
-  const auto response = http_->send({server.url() + "/a", false, {"Accept: x/y"}, "Bearer secret"});
+  const auto response =
+      http_->send({server.url() + "/a", HttpMethod::get, {"Accept: x/y"}, "Bearer secret"});
   EXPECT_EQ(read_all(*response, 10, "body"), "ok");
   ASSERT_EQ(server.requests().size(), 2u);
   EXPECT_EQ(server.requests()[1].target, "/b");
@@ -184,7 +186,7 @@ TEST_F(HttpTest, TellsTransientAnswersFromFinalOnes) {
     EXPECT_EQ(error.message(), fmt::format("{} answered {}: 'too busy'", server.host(), status));
   }
   status = 404;
-  EXPECT_EQ(http_->send({server.url(), false, {}, ""})->status(), 404);
+  EXPECT_EQ(http_->send({server.url(), HttpMethod::get, {}, ""})->status(), 404);
 }
 
 TEST_F(HttpTest, TellsLostConnectionsFromRefusedOnes) {
@@ -207,7 +209,7 @@ TEST_F(HttpTest, TellsLostConnectionsFromRefusedOnes) {
 TEST_F(HttpTest, GivesTheBytesBeforeACut) {
   HttpServer server(
       [](const HttpServerRequest&) { return HttpServerReply{.body = "hello", .cut_after = 2}; });
-  const auto response = http_->send({server.url(), false, {}, ""});
+  const auto response = http_->send({server.url(), HttpMethod::get, {}, ""});
   char buffer[10];
   EXPECT_EQ(response->read(buffer, sizeof buffer), 2u);
   EXPECT_THROW(response->read(buffer, sizeof buffer), TransientError);
@@ -225,7 +227,7 @@ TEST_F(HttpTest, CutsStalledTransfers) {
 TEST_F(HttpTest, DoesNotBlameTheServerForASlowReader) {
   HttpServer server(
       [](const HttpServerRequest&) { return HttpServerReply{.body = std::string(20 << 20, 'x')}; });
-  const auto response = http_->send({server.url(), false, {}, ""});
+  const auto response = http_->send({server.url(), HttpMethod::get, {}, ""});
   std::vector<char> buffer(4 << 20);
   uint64_t total = response->read(buffer.data(), buffer.size());
   std::this_thread::sleep_for(500ms);
@@ -336,7 +338,7 @@ TEST_F(HttpTest, ReadsErrorTextsOfRegistriesOnly) {
       [&](const HttpServerRequest&) { return HttpServerReply{.status = 400, .body = body}; });
   const auto text = [&](std::string json) {
     body = std::move(json);
-    return error_text(*http_->send({server.url(), false, {}, ""}));
+    return error_text(*http_->send({server.url(), HttpMethod::get, {}, ""}));
   };
   EXPECT_EQ(text(R"({"errors":[{"code":"A","message":"b"},{"code":"C"}]})"), "'b, C'");
   EXPECT_EQ(text(R"({"errors":[{"message":"\u001b[31m"}]})"), "'\\x1b[31m'");

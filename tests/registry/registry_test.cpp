@@ -174,12 +174,12 @@ TEST_F(RegistryTest, ResumesFromARealRegistry) {
   const std::string url =
       fmt::format("http://{}/v2/app/manifests/{}", registry.host(), arm.digest.str());
   // The registry's own answer to a range is the shape that the client expects.
-  const auto whole = http->send({url, false, {"Accept: " + arm.media_type}, ""});
+  const auto whole = http->send({url, HttpMethod::get, {"Accept: " + arm.media_type}, ""});
   const Manifest manifest = Manifest::parse(read_all(*whole, 1 << 20, "manifest"), "");
   const Descriptor& layer = manifest.layers.at(0);
   const auto part =
       http->send({fmt::format("http://{}/v2/app/blobs/{}", registry.host(), layer.digest.str()),
-                  false,
+                  HttpMethod::get,
                   {"Range: bytes=10-"},
                   ""});
   EXPECT_EQ(part->status(), 206);
