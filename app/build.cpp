@@ -1,10 +1,12 @@
 // `lade build`: parse, lower, solve, export.
+#include <algorithm>
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/build_cache.hpp"
 #include "app/build_export.hpp"
 #include "app/build_input.hpp"
 #include "app/build_options.hpp"
@@ -54,23 +56,40 @@ class Build {
     std::vector<BuiltImage> images = lower_all(dockerfile, linter);
     prepare_outputs(images.front().lowered);
 
-    // Solve: run what is not cached, all platforms side by side.
+    // Solve: run what is not cached, all platforms side by side. Export.
     Definition graph;
     std::vector<Edge> roots;
     for (auto& image : images) {
       roots.push_back(append(graph, std::move(image.lowered.definition), image.lowered.root));
     }
-    std::vector<SolveResult> solved = solve(graph, roots, input);
-
-    // Export.
-    for (size_t i = 0; i < images.size(); ++i) images[i].solved = std::move(solved[i]);
-    export_build(*state_, *progress_, request_, std::move(images), provider(),
-                 static_cast<VertexNumber>(graph.vertices.size() + 1));
+    open_caches();
+    for (bool done = false; !done;) done = solve_and_export(graph, roots, images, input);
     state_->database().checkpoint_if_large();
     return 0;
   }
 
  private:
+  /// False if a layer that another machine's cache promised is not to be had: what made it is run
+  /// in the next round.
+  bool solve_and_export(const Definition& graph, const std::vector<Edge>& roots,
+                        std::vector<BuiltImage>& images, const BuildInput& input) {
+    try {
+      std::vector<SolveResult> solved = solve(graph, roots, input);
+      for (size_t i = 0; i < images.size(); ++i) images[i].solved = std::move(solved[i]);
+      const auto first = static_cast<VertexNumber>(graph.vertices.size() + 1);
+      const VertexNumber next =
+          export_build(*state_, *progress_, request_, images, caches_->provider(), first);
+      caches_->export_all(records_, *progress_, next);
+      return true;
+    } catch (const LostLayer& lost) {
+      if (!caches_->imports() || !caches_->imports()->distrust(lost.layer())) throw;
+      progress_->warning(
+          "what another machine's cache promised is not there, its step runs again: " +
+          lost.message());
+      return false;
+    }
+  }
+
   /// --call: looks at the Dockerfile only, and at configs of base images where they matter.
   int call() {
     const BuildInput input = read_input();
@@ -167,8 +186,17 @@ class Build {
     }
   }
 
+  void open_caches() {
+    CompressionOptions compression;
+    for (const auto& output : request_.outputs) {
+      if (needs_blobs(output)) compression = output.image.compression;
+    }
+    caches_.emplace(*state_, *images_, request_, compression);
+  }
+
   SolveOptions solve_options(const BuildInput& input) {
     SolveOptions options;
+    options.imports = caches_->imports();
     options.max_parallelism = request_.max_parallelism;
     options.secrets = request_.secrets;
     options.ssh = request_.ssh_sockets;
@@ -196,25 +224,40 @@ class Build {
   std::vector<SolveResult> solve(const Definition& graph, const std::vector<Edge>& roots,
                                  const BuildInput& input) {
     SolveOptions options = solve_options(input);
-    for (const auto& output : request_.outputs) {
-      if (!needs_blobs(output)) continue;
-      // Layers are compressed while later steps run.
-      options.on_layer = [this, made = output.image](LayerId layer) {
-        make_layer_blob(*state_, layer, made, provider());
+    // Layers are compressed, and sent to caches, while later steps run.
+    const auto output = std::find_if(request_.outputs.begin(), request_.outputs.end(), needs_blobs);
+    if (output != request_.outputs.end() || caches_->has_exports()) {
+      options.on_layer = [this, output](LayerId layer, bool of_result) {
+        if (of_result && output != request_.outputs.end()) {
+          make_layer_blob(*state_, layer, output->image, caches_->provider());
+        }
+        caches_->layer_made(layer, of_result);
       };
-      break;
     }
-    EventLoop loop;
-    // Ends, with all its sandboxes, before the loop that it reports to.
-    const std::unique_ptr<Executor> executor = std::move(executor_);
-    Solver solver(*state_, loop, executor.get(), *images_, *progress_, std::move(options));
-    const CancelScope cancelable(&*interrupts_, [&] { loop.post([&] { solver.cancel(); }); });
+    if (!loop_) loop_.emplace();
+    Solver solver(*state_, *loop_, executor_.get(), *images_, *progress_, std::move(options));
+    const CancelScope cancelable(&*interrupts_, [&] { loop_->post([&] { solver.cancel(); }); });
     try {
-      return solver.solve(graph, roots);
+      std::vector<SolveResult> solved = solver.solve(graph, roots);
+      keep_log(input, solver.steps());
+      if (caches_->has_exports()) records_ = solver.shared_records();
+      return solved;
     } catch (const Error&) {
+      keep_log(input, solver.steps());
       if (const auto* failure = solver.failure()) show_log_tail(*failure);
       throw;
     }
+  }
+
+  /// For `lade explain`, which compares builds of the same thing.
+  void keep_log(const BuildInput& input, std::vector<StepLog> steps) {
+    const bool is_local = !input.spool && !input.context.empty();
+    const std::string context = is_local ? input.context : redact_url(request_.context);
+    const std::string dockerfile = input.dockerfile->name;
+    std::string identity = fmt::format("{}\n{}\n{}", context, dockerfile, request_.lower.target);
+    for (const Platform& platform : request_.platforms) identity += "\n" + platform.str();
+    keep_build_log(state_->root(), identity,
+                   {fmt::format("{}, context {}", dockerfile, context), std::move(steps)});
   }
 
   /// What the failed step said last; with --quiet nobody has seen it yet, else it may be far up.
@@ -230,19 +273,18 @@ class Build {
     std::fwrite(out.data(), 1, out.size(), stderr);
   }
 
-  LayerProvider provider() {
-    return [this](LayerId layer) { return images_->provider_of(layer); };
-  }
-
   std::string root_;
   BuildRequest request_;
-  std::unique_ptr<Executor> executor_;
+  std::optional<EventLoop> loop_;
+  std::unique_ptr<Executor> executor_;  // ends, with all its sandboxes, before its loop
   std::optional<SshAgents> agents_;
   std::optional<Interrupts> interrupts_;
   std::unique_ptr<ProgressSink> progress_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<ImageSources> images_;
   std::shared_ptr<RemoteSources> remotes_;
+  std::optional<BuildCache> caches_;
+  std::vector<SharedRecord> records_;  // for caches_
 };
 
 }  // namespace

@@ -68,13 +68,16 @@ class Export {
          const LayerProvider& provider, VertexNumber first)
       : state_(state), progress_(progress), request_(request), provider_(provider), at_(first) {}
 
-  void run(std::vector<BuiltImage> images) {
+  VertexNumber run(std::vector<BuiltImage> images) {
     for (auto& image : images) sources_.push_back(image_source(std::move(image), provider_));
     for (const auto& output : request_.outputs) {
       progress_.declared(at_, export_name(output));
       progress_.started(at_);
       try {
         export_one(output);
+      } catch (const LostLayer&) {
+        progress_.canceled(at_);  // the caller tries again
+        throw;
       } catch (const Error& error) {
         progress_.failed(at_, error.message());
         throw;
@@ -82,6 +85,7 @@ class Export {
       progress_.completed(at_++);
     }
     if (written_) report();
+    return at_;
   }
 
  private:
@@ -234,10 +238,10 @@ void check_destinations(const std::vector<Output>& outputs) {
   }
 }
 
-void export_build(StateDir& state, ProgressSink& progress, const BuildRequest& request,
-                  std::vector<BuiltImage> images, const LayerProvider& provider,
-                  VertexNumber first) {
-  Export(state, progress, request, provider, first).run(std::move(images));
+VertexNumber export_build(StateDir& state, ProgressSink& progress, const BuildRequest& request,
+                          std::vector<BuiltImage> images, const LayerProvider& provider,
+                          VertexNumber first) {
+  return Export(state, progress, request, provider, first).run(std::move(images));
 }
 
 }  // namespace lade

@@ -26,9 +26,9 @@ bool needs_blobs(const Output& output);
 
 /// Writes all outputs of `request`, each as a progress item numbered from `first`; then the files
 /// of --iidfile and --metadata-file. With several images (or BUILDKIT_MULTI_PLATFORM) outputs hold
-/// an index, or a directory per platform.
-void export_build(StateDir& state, ProgressSink& progress, const BuildRequest& request,
-                  std::vector<BuiltImage> images, const LayerProvider& provider,
-                  VertexNumber first);
+/// an index, or a directory per platform. Returns the next free number.
+VertexNumber export_build(StateDir& state, ProgressSink& progress, const BuildRequest& request,
+                          std::vector<BuiltImage> images, const LayerProvider& provider,
+                          VertexNumber first);
 
 }  // namespace lade

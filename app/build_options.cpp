@@ -256,6 +256,16 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                      "steps running at once (default: no limit)");
   command.add_flag("--no-cache", flags.no_cache, "run every step");
   command
+      .add_option("--cache-from", flags.cache_from,
+                  "caches of other machines to use: type=registry,ref=NAME or type=local,src=DIR, "
+                  "or a bare NAME")
+      ->allow_extra_args(false);
+  command
+      .add_option("--cache-to", flags.cache_to,
+                  "where to keep this build's cache for others: type=registry,ref=NAME or "
+                  "type=local,dest=DIR [,mode=min|max]")
+      ->allow_extra_args(false);
+  command
       .add_option("--no-cache-filter", flags.no_cache_filters,
                   "run these again whatever is cached: STAGE or line of the Dockerfile [,...]")
       ->allow_extra_args(false);
@@ -288,6 +298,12 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   }
   for (const auto& output : flags.outputs) {
     request.outputs.push_back(of_option("--output", [&] { return parse_output(output); }));
+  }
+  for (const auto& from : flags.cache_from) {
+    request.cache_from.push_back(of_option("--cache-from", [&] { return parse_cache_from(from); }));
+  }
+  for (const auto& to : flags.cache_to) {
+    request.cache_to.push_back(of_option("--cache-to", [&] { return parse_cache_to(to); }));
   }
   for (const auto& secret : flags.secrets) {
     request.secrets.insert(of_option("--secret", [&] { return read_secret(secret); }));

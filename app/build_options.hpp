@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/cache_options.hpp"
 #include "app/call.hpp"
 #include "app/output.hpp"
 #include "app/ssh_agents.hpp"
@@ -33,6 +34,8 @@ struct BuildFlags {
   std::vector<std::string> add_hosts;
   std::vector<std::string> allow;
   std::vector<std::string> annotations;
+  std::vector<std::string> cache_from;
+  std::vector<std::string> cache_to;
   std::vector<std::string> no_cache_filters;
   std::vector<std::string> platforms;
   std::vector<std::string> retries;
@@ -60,6 +63,8 @@ struct BuildRequest {
   std::string file;                ///< empty: CONTEXT/Dockerfile; "-": standard input
   std::vector<std::string> names;  ///< normalised: "docker.io/library/app:latest"
   std::vector<Output> outputs;
+  std::vector<CachePlace> cache_from;
+  std::vector<CacheTarget> cache_to;
   std::map<std::string, std::string> secrets;
   std::vector<SshOption> ssh;
   std::map<std::string, std::string> ssh_sockets;  ///< by id, once the agents of `ssh` are there

@@ -23,6 +23,7 @@ using CommandAction = std::function<int()>;
 
 /// Each adds its subcommand to `app`; when that is chosen, `action` is set to what it does.
 void add_build_command(CLI::App& app, const Globals& globals, CommandAction& action);
+void add_explain_command(CLI::App& app, const Globals& globals, CommandAction& action);
 void add_import_command(CLI::App& app, const Globals& globals, CommandAction& action);
 
 /// Prints an Error as people should see it: excerpt of the file, message, hint.

@@ -22,6 +22,7 @@ int run(int argc, char** argv) {
                  "state directory (default: $LADE_ROOT, /var/lib/lade, or $XDG_DATA_HOME/lade)");
   lade::CommandAction action;
   lade::add_build_command(app, globals, action);
+  lade::add_explain_command(app, globals, action);
   lade::add_import_command(app, globals, action);
   try {
     app.parse(argc, argv);

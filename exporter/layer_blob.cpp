@@ -232,8 +232,12 @@ std::shared_ptr<BlobProvider> blob_provider(StateDir& state, LayerId layer,
 
 void fetch_for(StateDir& state, const LayerPlan& plan, const LayerProvider& provider) {
   const auto blobs = blob_provider(state, plan.layer, provider);
-  if (plan.fetch_directory) state.layers().ensure_directory(plan.layer, *blobs);
-  if (plan.fetch_blob) state.layers().ensure_blob(*plan.source, *blobs);
+  try {
+    if (plan.fetch_directory) state.layers().ensure_directory(plan.layer, *blobs);
+    if (plan.fetch_blob) state.layers().ensure_blob(*plan.source, *blobs);
+  } catch (const Error& error) {
+    throw LostLayer(plan.layer, error);
+  }
 }
 
 MadeBlob carry_out(StateDir& state, const LayerPlan& plan) {

@@ -126,6 +126,12 @@ std::string merge_index(const std::string& path, const std::optional<std::string
   return document.dump();
 }
 
+void update_index(const std::string& path, const std::vector<Descriptor>& entries) {
+  const IndexLock lock(path + ".lock");
+  const auto old = sys::read_file(path, kMaxIndex);
+  sys::write_file_atomically(path, merge_index(path, old, entries));
+}
+
 void add_blob(StateDir& state, const Descriptor& blob, const std::string& dir, Undo& undo) {
   const std::string path = dir + "/" + blob.digest.hex();
   const auto present = sys::lstatat(AT_FDCWD, path);
@@ -178,10 +184,19 @@ void add_to_layout(StateDir& state, const WrittenSet& image,
     sys::write_file_atomically(layout_path, kLayoutDocument);
     undo.made(layout_path);
   }
-  const IndexLock lock(index_path + ".lock");
-  const auto old = sys::read_file(index_path, kMaxIndex);
-  sys::write_file_atomically(index_path, merge_index(index_path, old, entries));
+  update_index(index_path, entries);
   undo.keep();
+}
+
+void check_layout(const std::string& dir) {
+  const std::string path = dir + "/oci-layout";
+  if (const auto layout = sys::read_file(path, kMaxIndex)) check_layout_version(path, *layout);
+}
+
+void set_layout_entry(const std::string& dir, const Descriptor& entry) {
+  const std::string path = dir + "/oci-layout";
+  if (!sys::read_file(path, kMaxIndex)) sys::write_file_atomically(path, kLayoutDocument);
+  update_index(dir + "/index.json", {entry});
 }
 
 }  // namespace lade

@@ -16,6 +16,12 @@ namespace lade {
 void add_to_layout(StateDir& state, const WrittenSet& image,
                    const std::vector<std::string>& full_names, const std::string& dest);
 
+/// Throws Error if `dir` holds a layout of a version that lade does not know.
+void check_layout(const std::string& dir);
+/// Adds one entry to the layout's index.json, in the place of those of the same name; makes
+/// oci-layout and index.json if they are missing. The blob must be there.
+void set_layout_entry(const std::string& dir, const Descriptor& entry);
+
 /// Opens a blob of a written image in the content store and checks its size. Error(not_found) if it
 /// is gone.
 UniqueFd open_image_blob(StateDir& state, const Descriptor& blob);

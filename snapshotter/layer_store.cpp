@@ -2,6 +2,7 @@
 
 #include "snapshotter/layer_store.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -275,36 +276,54 @@ LayerId LayerStore::commit_upper(PendingLayer layer, const LayerStack& lower) {
   return commit(std::move(layer), std::move(index));
 }
 
+std::optional<LayerId> LayerStore::find(const DiffId& diff_id) const {
+  auto row =
+      state_->database.prepare("SELECT id FROM layers WHERE diff_id = ? ORDER BY id LIMIT 1");
+  if (!row.bind(diff_id.digest).step()) return std::nullopt;
+  return row.integer(0);
+}
+
+LayerId LayerStore::insert_known(const DiffId& diff_id, const Digest& content) {
+  state_->database
+      .prepare(
+          "INSERT INTO layers(diff_id, content_digest, has_directory, of_image, boot_id, durable)"
+          " VALUES(?, ?, 0, 1, ?, 1)")
+      .bind(diff_id.digest)
+      .bind(content)
+      .bind(state_->boot_id)
+      .run();
+  return state_->database.last_id();
+}
+
 LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
-  Database& database = state_->database;
-  const auto find = [&]() -> std::optional<LayerId> {
-    auto row = database.prepare("SELECT id FROM layers WHERE diff_id = ? ORDER BY id LIMIT 1");
-    if (!row.bind(diff_id.digest).step()) return std::nullopt;
-    return row.integer(0);
-  };
   const auto has_blob = [&](LayerId layer) {
-    auto row = database.prepare("SELECT 1 FROM layer_blobs WHERE layer = ? AND digest = ?");
+    auto row = state_->database.prepare("SELECT 1 FROM layer_blobs WHERE layer = ? AND digest = ?");
     return row.bind(layer).bind(blob.digest).step();
   };
   // The usual case of a cached build writes nothing.
-  if (const auto known = find(); known && has_blob(*known)) return *known;
+  if (const auto known = find(diff_id); known && has_blob(*known)) return *known;
   LayerId id = 0;
-  database.transaction([&] {
-    if (const auto known = find()) {
+  state_->database.transaction([&] {
+    const auto known = find(diff_id);
+    id = known
+             ? *known
+             : insert_known(diff_id,
+                            Digest::of(WireWriter().text("diff-id").digest(diff_id.digest).str()));
+    record_blob(id, {"as-pulled", blob});
+  });
+  return id;
+}
+
+LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob,
+                              const Digest& content) {
+  if (const auto known = find(diff_id)) return *known;
+  LayerId id = 0;
+  state_->database.transaction([&] {
+    if (const auto known = find(diff_id)) {
       id = *known;
-    } else {
-      const Digest content = Digest::of(WireWriter().text("diff-id").digest(diff_id.digest).str());
-      database
-          .prepare(
-              "INSERT INTO layers(diff_id, content_digest, has_directory, of_image, boot_id, "
-              "durable)"
-              " VALUES(?, ?, 0, 1, ?, 1)")
-          .bind(diff_id.digest)
-          .bind(content)
-          .bind(state_->boot_id)
-          .run();
-      id = database.last_id();
+      return;
     }
+    id = insert_known(diff_id, content);
     record_blob(id, {"as-pulled", blob});
   });
   return id;

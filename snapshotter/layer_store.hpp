@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/database.hpp"
+#include "base/error.hpp"
 #include "base/mount.hpp"
 #include "base/temp_dir.hpp"
 #include "snapshotter/content/content_store.hpp"
@@ -29,6 +30,17 @@ namespace lade {
 
 using LayerId = int64_t;
 using LayerStack = std::vector<LayerId>;  ///< bottom first
+
+/// A layer's bytes could not be had from where they were said to be. If that was somebody's cache,
+/// the step that makes the layer can be run again.
+class LostLayer : public Error {
+ public:
+  LostLayer(LayerId layer, const Error& cause) : Error(cause), layer_(layer) {}
+  LayerId layer() const { return layer_; }
+
+ private:
+  LayerId layer_;
+};
 
 /// One compressed (or plain) tar of a layer.
 struct LayerBlob {
@@ -90,6 +102,12 @@ class LayerStore {
   /// A layer of an image: known by diff ID and the blob that holds it, not fetched. Returns the
   /// layer that is here already if the diff ID is known.
   LayerId add_known(const DiffId& diff_id, const Descriptor& blob);
+  /// The same for a layer that a step made elsewhere, with what content keys see of it. Of a layer
+  /// that is known already nothing changes: who wrote `blob` may be trusted less than who wrote
+  /// that.
+  LayerId add_known(const DiffId& diff_id, const Descriptor& blob, const Digest& content);
+  /// The layer with this diff ID, if one is known.
+  std::optional<LayerId> find(const DiffId& diff_id) const;
 
   // -- forms
   /// Makes the directory form (and the index) if it is missing: fetch, verify digest and size and
@@ -140,6 +158,7 @@ class LayerStore {
  private:
   struct State;
   explicit LayerStore(std::unique_ptr<State> state);
+  LayerId insert_known(const DiffId& diff_id, const Digest& content);
   std::shared_ptr<const LayerIndex> load_index(LayerId layer);
   bool extract_blob(LayerId layer, const LayerBlob& blob, const std::optional<DiffId>& diff_id,
                     BlobProvider* provider, const std::function<void(uint64_t, uint64_t)>& progress,

@@ -1,6 +1,6 @@
 #include "solver/cache_store.hpp"
 
-#include <chrono>
+#include <algorithm>
 
 #include "base/wire.hpp"
 
@@ -10,13 +10,13 @@ namespace {
 constexpr std::string_view kSchema = R"(
 CREATE TABLE IF NOT EXISTS records(
   key BLOB PRIMARY KEY, op BLOB NOT NULL, created_at INTEGER NOT NULL, layers BLOB NOT NULL,
-  inputs BLOB NOT NULL, components BLOB NOT NULL) WITHOUT ROWID;
+  inputs BLOB NOT NULL, components BLOB NOT NULL, origin TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS records_by_op ON records(op, created_at);
 CREATE TABLE IF NOT EXISTS aliases(key BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS aliases_by_target ON aliases(target);
 )";
 
-constexpr std::string_view kColumns = "key, op, created_at, layers, inputs, components";
+constexpr std::string_view kColumns = "key, op, created_at, layers, inputs, components, origin";
 
 std::string encode_layers(const std::vector<int64_t>& layers) {
   return WireWriter().list(layers, [](WireWriter& w, int64_t id) { w.number(id); }).take();
@@ -50,6 +50,7 @@ CacheRecord read_record(const Statement& row) {
     std::string name(component_reader.text());
     record.components.emplace_back(std::move(name), component_reader.text());
   }
+  record.origin = row.text(6);
   return record;
 }
 
@@ -58,8 +59,15 @@ CacheRecord read_record(const Statement& row) {
 CacheStore::CacheStore(Database& database) : database_(database) {
   // Asking costs less than the idempotent statements, and this is on every cached build's way.
   const auto lock = database_.lock();
-  const bool known = database_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'aliases'").step();
-  if (!known) database_.transaction([&] { database_.execute(std::string(kSchema)); });
+  const bool known =
+      database_.prepare("SELECT 1 FROM pragma_table_info('records') WHERE name = 'origin'").step();
+  if (known) return;
+  database_.transaction([&] {
+    // Records of the days before shared caches were all made here.
+    const bool old = database_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'records'").step();
+    if (old) database_.execute("ALTER TABLE records ADD COLUMN origin TEXT NOT NULL DEFAULT ''");
+    database_.execute(std::string(kSchema));
+  });
 }
 
 std::optional<CacheRecord> CacheStore::find(const Digest& key) {
@@ -98,9 +106,10 @@ void CacheStore::put(const CacheRecord& record) {
           .take();
   database_.transaction([&] {
     auto insert = database_.prepare("INSERT OR REPLACE INTO records(" + std::string(kColumns) +
-                                    ") VALUES(?, ?, ?, ?, ?, ?)");
+                                    ") VALUES(?, ?, ?, ?, ?, ?, ?)");
     insert.bind(record.key).bind(record.op).bind(record.created_at);
     insert.bind_blob(encode_layers(record.layers)).bind_blob(inputs).bind_blob(components);
+    insert.bind(record.origin);
     insert.run();
     database_.prepare("DELETE FROM aliases WHERE key = ?").bind(record.key).run();
   });
@@ -120,6 +129,24 @@ void CacheStore::remove(const Digest& key) {
   database_.transaction([&] {
     database_.prepare("DELETE FROM records WHERE key = ?").bind(key).run();
     database_.prepare("DELETE FROM aliases WHERE target = ?").bind(key).run();
+  });
+}
+
+void CacheStore::remove_with_layer(int64_t layer) {
+  database_.transaction([&] {
+    std::vector<Digest> gone;
+    {
+      auto query = database_.prepare("SELECT key, layers FROM records");
+      while (query.step()) {
+        const std::string bytes = query.blob(1);
+        WireReader reader(bytes);
+        const auto layers = decode_layers(reader);
+        if (std::find(layers.begin(), layers.end(), layer) != layers.end()) {
+          gone.push_back(query.digest(0));
+        }
+      }
+    }
+    for (const Digest& key : gone) remove(key);
   });
 }
 

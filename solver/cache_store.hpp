@@ -25,6 +25,8 @@ class CacheStore {
   void alias(const Digest& key, const Digest& target);
   /// Forgets a record whose layers are gone.
   void remove(const Digest& key);
+  /// Forgets all records whose results stand on `layer`.
+  void remove_with_layer(int64_t layer);
 
  private:
   Database& database_;

@@ -25,6 +25,18 @@ struct CacheRecord {
   /// Named parts of the key (op_components, then inputs), for `lade explain`.
   std::vector<std::pair<std::string, std::string>> components;
   int64_t created_at = 0;  ///< seconds since 1970
+  std::string origin;      ///< the shared cache that it came from; empty: made here
+};
+
+/// What a vertex of a solved graph is to other machines' caches.
+struct SharedRecord {
+  Digest key;  ///< definition key that needs nothing but the graph
+  Digest op;
+  std::vector<Digest> inputs;   ///< each input's content; empty() where it is not known
+  std::vector<int64_t> layers;  ///< the result
+  int64_t created_at = 0;
+  std::string origin;      ///< as CacheRecord's
+  bool of_result = false;  ///< its last layer is one of the build's result
 };
 
 }  // namespace lade

@@ -51,6 +51,10 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
     states_[i].key = compute_key(i);
     states_[i].result = compute_result(i);
   }
+  if (options_.imports) {
+    imports_ = load_imports();
+    imports_.start();
+  }
   // Keys are made one input after the other; remotes are asked all at once.
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* source = std::get_if<SourceOp>(&vertex_at(i).op);
@@ -61,7 +65,7 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
   for (const auto& task : wanted) task.start();
   // What a failed build started still has to end before its state may go.
   loop_.run_until([&] {
-    if (background_ > 0) return false;
+    if (background_ > 0 || imports_.running()) return false;
     for (const auto& task : wanted) {
       if (!task.done()) return false;
     }
@@ -116,12 +120,16 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
     check_canceled();
     // A remote source's key is of its content: there is nothing else to compare.
     if (remote) co_return co_await run_or_wait(vertex, std::move(key), std::move(inputs));
-    const auto same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
+    std::optional<CacheRecord> same;
+    if (!vertex_at(vertex).ignore_cache) {
+      same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
+      if (!same) same = co_await find_imported_content(vertex, key, inputs);
+    }
     if (same) {
       // What builds on this vertex had its key computed already, from the key that missed; it
       // compares contents in turn. The alias makes the next build hit at once.
       cache_.alias(key.key, same->key);
-      note_created(*same);
+      take_record(vertex, *same, StepOutcome::same_content);
       announce_cached(vertex);
       co_return Ref{same->layers, nullptr};
     }
@@ -177,7 +185,7 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
     check_canceled();
     // Whoever had the lock before us may have recorded what we want.
     VertexKey again = key;
-    if (attempt != StepLock::Attempt::busy && look_up(again)) {
+    if (attempt != StepLock::Attempt::busy && look_up(vertex, again)) {
       lock.succeed();
       announce_cached(vertex);
       co_return Ref{*again.hit, nullptr};
@@ -197,8 +205,11 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
     lock.succeed();
     co_return ref;
   } catch (const Error& error) {
-    // A canceled build leaves the step to whoever waits; a failed step fails for all.
-    if (error.kind() != ErrorKind::canceled && !canceled_) lock.fail(error.message());
+    // A build that is canceled, or that tries again without a layer, leaves the step to whoever
+    // waits; a failed step fails for all.
+    const bool failed = error.kind() != ErrorKind::canceled && !canceled_ &&
+                        dynamic_cast<const LostLayer*>(&error) == nullptr;
+    if (failed) lock.fail(error.message());
     throw;
   }
 }
@@ -210,13 +221,14 @@ Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Re
   record(vertex, key, std::move(record_inputs), layers);
   progress_.completed(number(vertex));
   const bool made_layer = !std::holds_alternative<MergeOp>(vertex_at(vertex).op) && !layers.empty();
-  if (options_.on_layer && root_chain_.contains(vertex) && made_layer) {
+  if (options_.on_layer && made_layer) {
     ++background_;
     const LayerId layer = layers.back();
-    cpu_enqueue([this, layer] {
+    const bool of_result = root_chain_.contains(vertex);
+    cpu_enqueue([this, layer, of_result] {
       // A failure here is found again, and reported, when the export asks for the layer's blob.
       try {
-        options_.on_layer(layer);
+        options_.on_layer(layer, of_result);
       } catch (const std::exception&) {
       }
       loop_.post([this] { --background_; });
@@ -320,6 +332,8 @@ Task<void> Solver::Run::ensure_directories(LayerStack layers) {
 
 Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
   auto provider = images_.provider_of(layer);
+  const bool imported = !provider && options_.imports;
+  if (imported) provider = options_.imports->provider_of(layer);
   if (!provider) provider = local_blobs(state_.content());
   const auto from = image_vertex_.find(layer);
   const bool shown = from != image_vertex_.end();
@@ -331,7 +345,12 @@ Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
     const auto progress = [&](uint64_t done, uint64_t total) {
       if (shown) progress_.status(number(from->second), item, done, total);
     };
-    state_.layers().ensure_directory(layer, *provider, progress, below);
+    try {
+      state_.layers().ensure_directory(layer, *provider, progress, below);
+    } catch (const Error& error) {
+      if (imported) throw LostLayer(layer, error);
+      throw;
+    }
   };
   co_await on_thread(loop_, work);
   if (!shown) co_return;
@@ -340,10 +359,6 @@ Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
     if (vertex == from->second && !state_.layers().has_directory(other)) co_return;
   }
   progress_.completed(number(from->second));
-}
-
-void Solver::Run::note_created(const CacheRecord& record) {
-  if (!record.layers.empty()) created_.emplace(record.layers.back(), record.created_at);
 }
 
 void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
@@ -355,7 +370,7 @@ void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<Reco
   record.layers = layers;
   record.components = op_components(vertex_at(vertex));
   record.created_at = now_seconds();
-  note_created(record);
+  take_record(vertex, record, StepOutcome::ran);
   cache_.put(record);
 }
 
@@ -374,11 +389,17 @@ void Solver::Run::check_canceled() const {
 }
 
 void Solver::Run::fail(uint32_t vertex, const Error& error) {
+  if (const auto* lost = dynamic_cast<const LostLayer*>(&error)) {
+    // No failure of the build, which is to be tried again without that layer.
+    if (!first_error_) first_error_ = std::make_exception_ptr(*lost);
+    return cancel();
+  }
   if (error.kind() == ErrorKind::canceled) {
     progress_.canceled(number(vertex));
     if (!first_error_) first_error_ = std::make_exception_ptr(error);
     return;
   }
+  states_[vertex].outcome = StepOutcome::failed;
   progress_.failed(number(vertex), error.message());
   if (!first_error_) {
     Error out = error;
@@ -411,6 +432,40 @@ std::vector<SolveResult> Solver::solve(const Definition& definition,
 
 void Solver::cancel() {
   run_->cancel();
+}
+
+std::vector<StepLog> Solver::Run::steps() const {
+  std::vector<StepLog> out;
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    const Vertex& v = vertex_at(i);
+    StepLog step;
+    step.name = v.name;
+    step.line = v.range.first_line;
+    step.outcome = states_[i].outcome;
+    step.record = states_[i].record;
+    const auto* source = std::get_if<SourceOp>(&v.op);
+    if (source && !RemoteSources::handles(*source)) {
+      step.source = source->identifier;
+      step.outcome = StepOutcome::source;
+    } else {
+      step.op = op_digest(v);
+      for (const Edge& input : v.inputs) {
+        step.inputs.push_back(input.vertex);
+        step.forced = step.forced || out[input.vertex].forced;
+      }
+      step.forced = step.forced || v.ignore_cache;
+    }
+    out.push_back(std::move(step));
+  }
+  return out;
+}
+
+std::vector<StepLog> Solver::steps() const {
+  return run_->steps();
+}
+
+std::vector<SharedRecord> Solver::shared_records() const {
+  return run_->shared_records();
 }
 
 const SolveFailure* Solver::failure() const {

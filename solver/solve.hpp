@@ -17,6 +17,8 @@
 #include "base/event_loop.hpp"
 #include "base/progress.hpp"
 #include "snapshotter/state.hpp"
+#include "solver/build_log.hpp"
+#include "solver/cache_import.hpp"
 #include "solver/definition.hpp"
 #include "solver/executor/executor.hpp"
 #include "solver/source/image.hpp"
@@ -33,8 +35,11 @@ struct SolveOptions {
   std::shared_ptr<RemoteSources> remotes;
   std::map<std::string, std::string> ssh;  ///< id -> path of an agent's socket
   int max_parallelism = 0;                 ///< running steps at once; 0: no limit
-  /// Called on a worker thread for each new layer on the way to the root, while later steps run.
-  std::function<void(LayerId)> on_layer;
+  /// Called on a worker thread for each new layer while later steps run; says whether it is one of
+  /// the result's.
+  std::function<void(LayerId, bool)> on_layer;
+  /// Caches of other machines, asked where the local one has nothing. May be null.
+  std::shared_ptr<CacheImports> imports;
 };
 
 /// What a solved root is made of.
@@ -59,13 +64,21 @@ class Solver {
   ~Solver();
 
   /// Runs the loop until `root` is there or the build failed, and everything it started has ended.
-  /// Throws the first Error, or Error(canceled).
+  /// Throws the first Error, or Error(canceled); LostLayer if an imported cache did not keep its
+  /// word (then `imports` are to be told, and the build tried again).
   SolveResult solve(const Definition& definition, Edge root);
   /// The same for several roots side by side: one result each, in their order.
   std::vector<SolveResult> solve(const Definition& definition, const std::vector<Edge>& roots);
 
   /// Ends the build soon: running steps are killed. From the loop's thread.
   void cancel();
+
+  /// After solve() returned: what its vertices are to other machines, in topological order. Hashes
+  /// contents that nobody asked for so far.
+  std::vector<SharedRecord> shared_records() const;
+
+  /// After solve() returned or threw: what happened to each vertex.
+  std::vector<StepLog> steps() const;
 
   /// After solve() threw: what failed, if it was a vertex.
   const SolveFailure* failure() const;

@@ -42,7 +42,7 @@ VertexKey Solver::Run::image_key(const SourceOp& op) const {
     // By what it holds, not by its manifest: a rebuilt config alone changes nothing for the steps.
     writer.text("lade image").text(op.attrs.at("chain"));
   }
-  key.key = Digest::of(writer.str());
+  key.key = key.definition = Digest::of(writer.str());
   return key;
 }
 
@@ -57,7 +57,8 @@ Task<VertexKey> Solver::Run::remote_key(uint32_t vertex) {
       return source.resolve(op, progress);
     };
     key.key = co_await on_thread(loop_, work);
-    if (look_up(key)) {
+    key.definition = key.key;
+    if (look_up(vertex, key) || co_await look_up_imports(vertex, key)) {
       // What had to be downloaded to find out that it is known was shown as started.
       if (states_[vertex].announced) progress_.completed(number(vertex));
       announce_cached(vertex);
@@ -69,7 +70,7 @@ Task<VertexKey> Solver::Run::remote_key(uint32_t vertex) {
   co_return key;
 }
 
-bool Solver::Run::look_up(VertexKey& key) {
+bool Solver::Run::look_up(uint32_t vertex, VertexKey& key) {
   if (key.forced) return false;
   const auto record = cache_.find(key.key);
   if (!record) return false;
@@ -77,10 +78,54 @@ bool Solver::Run::look_up(VertexKey& key) {
     cache_.remove(record->key);
     return false;
   }
+  if (!obtainable(record->layers)) return false;
   key.key = record->key;
   key.hit = record->layers;
-  note_created(*record);
+  take_record(vertex, *record, StepOutcome::cached);
   return true;
+}
+
+void Solver::Run::take_record(uint32_t vertex, const CacheRecord& record, StepOutcome outcome) {
+  states_[vertex].record = record.key;
+  states_[vertex].outcome = outcome;
+  if (!record.layers.empty()) created_.emplace(record.layers.back(), record.created_at);
+}
+
+/// Whether the bytes of all layers are here or promised by somebody whom this build asks: a record
+/// may have come from a cache that it does not.
+bool Solver::Run::obtainable(const LayerStack& layers) {
+  return std::all_of(layers.begin(), layers.end(), [&](LayerId layer) {
+    if (state_.layers().has_directory(layer) || images_.provider_of(layer)) return true;
+    const auto info = state_.layers().info(layer);
+    const bool here =
+        info && std::any_of(info->blobs.begin(), info->blobs.end(), [&](const LayerBlob& blob) {
+          return state_.content().has(blob.descriptor.digest);
+        });
+    return here || (options_.imports && options_.imports->provider_of(layer));
+  });
+}
+
+Task<void> Solver::Run::load_imports() {
+  auto work = [this] {
+    options_.imports->load(
+        [this](const std::string& text) { loop_.post([this, text] { progress_.warning(text); }); });
+  };
+  co_await on_thread(loop_, work);
+}
+
+Task<bool> Solver::Run::look_up_imports(uint32_t vertex, VertexKey& key) {
+  if (!options_.imports || key.forced) co_return false;
+  co_await imports_;
+  // With the caches at hand, the bytes of an imported record may be obtainable after all.
+  if (look_up(vertex, key)) co_return true;
+  auto record = options_.imports->find(key.definition);
+  if (!record || !obtainable(record->layers)) co_return false;
+  record->key = key.key;
+  record->components = op_components(vertex_at(vertex));
+  cache_.put(*record);
+  key.hit = record->layers;
+  take_record(vertex, *record, StepOutcome::imported);
+  co_return true;
 }
 
 Task<Digest> Solver::Run::select_locals(const Vertex& vertex, const InputTrees& trees) {
@@ -106,8 +151,11 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
   key.op = op_digest(v);
   key.forced = v.ignore_cache;
   key.inputs.resize(v.inputs.size());
+  // The key as this machine's records have it, and as any other machine's would.
   WireWriter writer;
+  WireWriter definition;
   writer.text("lade key 1").digest(key.op);
+  definition.text("lade key 1").digest(key.op);
   InputTrees trees(v.inputs.empty() ? 0 : v.inputs.size() - 1);
   bool own_failure = false;
   try {
@@ -120,11 +168,13 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
         const VertexKey input = co_await this->key(v.inputs[i].vertex);
         key.forced = key.forced || input.forced;
         writer.number(i).digest(input.key);
+        definition.number(i).digest(input.definition);
       }
     }
     own_failure = true;
     if (const Digest selection = co_await select_locals(v, trees); !selection.empty()) {
       writer.text("local").digest(selection);
+      definition.text("local").digest(selection);
       for (size_t i = 0; i < trees.size(); ++i) {
         if (trees[i]) key.inputs[i + 1].selection = selection;
       }
@@ -134,7 +184,8 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
     throw;
   }
   key.key = Digest::of(writer.str());
-  if (look_up(key)) {
+  key.definition = Digest::of(definition.str());
+  if (look_up(vertex, key) || co_await look_up_imports(vertex, key)) {
     announce_cached(vertex);
   } else if (const auto* exec = std::get_if<ExecOp>(&v.op);
              exec && exec->network == OpNetwork::sandbox && executor_) {
@@ -166,7 +217,6 @@ Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex,
                                                                 std::vector<RecordInput> inputs,
                                                                 std::vector<Ref> refs) {
   const Vertex& v = vertex_at(vertex);
-  if (v.ignore_cache) co_return std::nullopt;
   // Nothing is hashed unless there is something to compare with.
   const std::vector<CacheRecord> candidates = cache_.with_op(op, kCandidates);
   if (candidates.empty()) co_return std::nullopt;
@@ -198,6 +248,7 @@ Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex,
     };
     for (const auto& candidate : candidates) {
       if (candidate.inputs.size() != refs.size() || !layers.exists(candidate.layers)) continue;
+      if (!obtainable(candidate.layers)) continue;
       bool same = true;
       for (size_t i = 0; same && i < refs.size(); ++i) {
         if (!layers.exists(candidate.inputs[i].layers)) same = false;
@@ -208,6 +259,66 @@ Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex,
     return std::nullopt;
   };
   co_return co_await on_cpu(loop_, work);
+}
+
+/// What content keys see of an input that is read as a whole.
+Digest Solver::Run::chain_content(const LayerStack& layers) {
+  WireWriter writer;
+  writer.text("lade chain");
+  for (const LayerId layer : layers) writer.digest(state_.layers().content_digest(layer));
+  return Digest::of(writer.str());
+}
+
+Task<std::optional<CacheRecord>> Solver::Run::find_imported_content(uint32_t vertex, VertexKey key,
+                                                                    std::vector<Ref> refs) {
+  const Vertex& v = vertex_at(vertex);
+  if (!options_.imports) co_return std::nullopt;
+  co_await imports_;
+  if (!options_.imports->has_op(key.op)) co_return std::nullopt;
+  for (size_t i = 0; i < refs.size(); ++i) {
+    if (!reads_whole(v, i) && !refs[i].local) co_await ensure_directories(refs[i].layers);
+  }
+  auto work = [&] {
+    return options_.imports->find_content(key.op, refs.size(), [&](size_t i) {
+      if (reads_whole(v, i)) return chain_content(refs[i].layers);
+      if (refs[i].local) return key.inputs[i].selection;
+      return input_selection(v, i, stack_tree(state_.layers(), refs[i].layers));
+    });
+  };
+  auto record = co_await on_cpu(loop_, work);
+  if (!record || !obtainable(record->layers)) co_return std::nullopt;
+  record->key = key.key;
+  record->components = op_components(v);
+  record->inputs = key.inputs;
+  for (size_t i = 0; i < refs.size(); ++i) record->inputs[i].layers = refs[i].layers;
+  cache_.put(*record);
+  co_return record;
+}
+
+std::vector<SharedRecord> Solver::Run::shared_records() {
+  std::vector<SharedRecord> out;
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    if (states_[i].record.empty()) continue;
+    const auto found = cache_.find(states_[i].record);
+    if (!found || !state_.layers().exists(found->layers)) continue;
+    SharedRecord record;
+    record.key = states_[i].key.get().definition;
+    record.op = found->op;
+    record.layers = found->layers;
+    record.created_at = found->created_at;
+    record.origin = found->origin;
+    record.of_result = root_chain_.contains(i);
+    for (size_t n = 0; n < found->inputs.size(); ++n) {
+      const RecordInput& input = found->inputs[n];
+      const bool whole = reads_whole(vertex_at(i), n) && state_.layers().exists(input.layers);
+      record.inputs.push_back(whole ? chain_content(input.layers) : input.selection);
+    }
+    if (record.inputs.empty() && options_.imports) {
+      record.inputs = options_.imports->inputs_of(record.origin, record.key);
+    }
+    out.push_back(std::move(record));
+  }
+  return out;
 }
 
 }  // namespace lade

@@ -22,7 +22,8 @@ struct Ref {
 /// What is known of a vertex before it runs.
 struct VertexKey {
   Digest op;
-  Digest key;                     ///< definition key, or that of the record it led to
+  Digest key;         ///< definition key, or that of the record it led to
+  Digest definition;  ///< definition key, whatever records there are: for other machines
   std::optional<LayerStack> hit;  ///< the record's result
   /// The vertex, or one it is made from, runs whatever is cached (--no-cache-filter): only contents
   /// can say whether a record still holds.
@@ -38,6 +39,8 @@ class Solver::Run {
 
   std::vector<SolveResult> solve(const Definition& definition, const std::vector<Edge>& roots);
   void cancel();
+  std::vector<SharedRecord> shared_records();
+  std::vector<StepLog> steps() const;
   std::optional<SolveFailure> failure;
 
  private:
@@ -45,6 +48,8 @@ class Solver::Run {
     Task<VertexKey> key;
     Task<Ref> result;
     bool announced = false;  // progress was told cached/started
+    Digest record;           // the key of the record that holds the result
+    StepOutcome outcome = StepOutcome::unneeded;
   };
 
   // Keys (solve_key.cpp)
@@ -55,12 +60,19 @@ class Solver::Run {
   Task<Digest> select_locals(const Vertex& vertex, const InputTrees& trees);
   VertexKey image_key(const SourceOp& op) const;
   Task<VertexKey> remote_key(uint32_t vertex);
-  bool look_up(VertexKey& key);
+  bool look_up(uint32_t vertex, VertexKey& key);
+  Task<bool> look_up_imports(uint32_t vertex, VertexKey& key);
+  void take_record(uint32_t vertex, const CacheRecord& record, StepOutcome outcome);
+  bool obtainable(const LayerStack& layers);
+  Task<void> load_imports();
+  Digest chain_content(const LayerStack& layers);
 
   // Contents (solve_key.cpp)
   Task<std::optional<CacheRecord>> find_same_content(uint32_t vertex, Digest op,
                                                      std::vector<RecordInput> inputs,
                                                      std::vector<Ref> refs);
+  Task<std::optional<CacheRecord>> find_imported_content(uint32_t vertex, VertexKey key,
+                                                         std::vector<Ref> refs);
   static Digest input_selection(const Vertex& vertex, size_t input,
                                 std::shared_ptr<const Tree> tree);
 
@@ -80,7 +92,6 @@ class Solver::Run {
   RemoteSources& remotes();
   Task<void> ensure_directories(LayerStack layers);
   Task<void> fetch_layer(LayerId layer, LayerStack below);
-  void note_created(const CacheRecord& record);
   void record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
               const LayerStack& layers);
 
@@ -116,6 +127,7 @@ class Solver::Run {
   CacheStore cache_;
   const Definition* definition_ = nullptr;
   std::vector<VertexState> states_;
+  Task<void> imports_;             // done once the imported caches can be asked
   std::set<uint32_t> root_chain_;  // vertices whose new layers are the result's
   std::unordered_map<std::string, Task<std::shared_ptr<const Tree>>> locals_;
   std::unordered_map<LayerId, Task<void>> fetches_;

@@ -76,6 +76,7 @@ ZygoteExecutor::~ZygoteExecutor() {
 }
 
 void ZygoteExecutor::attach(EventLoop& loop) {
+  if (loop_ == &loop) return;
   loop_ = &loop;
   loop.watch(channel_.fd(), EPOLLIN, [this](uint32_t) { receive(); });
 }

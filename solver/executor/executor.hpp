@@ -123,7 +123,7 @@ class Executor {
   /// it before the event loop it is attached to, and not from one of its own callbacks.
   virtual ~Executor() = default;
 
-  /// Tells which loop the callbacks run on; once, before the first start().
+  /// Tells which loop the callbacks run on, before the first start(); again for the same is fine.
   virtual void attach(EventLoop& loop) = 0;
 
   /// Gets a network slot ready in the background, so that the first step with NetworkMode::sandbox

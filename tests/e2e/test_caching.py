@@ -1,5 +1,6 @@
 """What is run again and what is not."""
 
+import json
 import os
 
 from support import LadeTest
@@ -209,3 +210,45 @@ RUN cat /out
         (self.ws.context / "d/sub").rmdir()
         self.assertEqual(len(self.build().ran), 1)
         self.assertEqual(self.build().ran, [])
+
+
+class Explain(LadeTest):
+    """`lade explain`: what is said of the last build."""
+
+    def explain(self, *args, **run):
+        return self.ws.lade("explain", *args, **run).stdout
+
+    def test_each_step_says_why_it_ran(self):
+        self.build(STEPS, files=FILES)
+        self.assertIn("RAN        [2/5] RUN echo one > /one\n           no step like it has run before\n", self.explain())
+        self.build(None)
+        self.assertNotIn("RAN", self.explain())
+        self.write({"b.txt": "B\n"})
+        self.build(None)
+        said = self.explain()
+        self.assertIn("CACHED     [4/5] RUN cat /dst/a.txt > /two\n", said)
+        self.assertIn("RAN        [5/5] COPY b.txt /dst/\n           what it reads of the build context changed\n"
+                      "             changed: /dst/b.txt (content)\n", said)
+        self.build(STEPS.replace("echo one", "echo uno"))
+        said = self.explain("3")
+        self.assertIn("command changed: '/bin/sh -c echo one > /one' -> '/bin/sh -c echo uno > /one'", self.explain("2"))
+        self.assertEqual(said.count("COPY"), 1)
+        self.assertIn("COPY a.txt", said)
+
+    def test_changed_variables_are_named(self):
+        dockerfile = "FROM busybox\nARG A=1\nENV B=x\nRUN true\n"
+        self.build(dockerfile)
+        self.build(None, "--build-arg=A=2")
+        self.assertIn("env A changed: 'A=1' -> 'A=2'", self.explain("run true"))
+
+    def test_it_is_json_for_scripts(self):
+        self.build(STEPS, files=FILES)
+        steps = json.loads(self.explain("--format=json"))["steps"]
+        self.assertEqual([(step["line"], step["outcome"]) for step in steps],
+                         [(line, "ran") for line in (2, 3, 4, 5)])
+
+    def test_what_is_not_there_is_an_error(self):
+        self.assertIn("nothing has been built here yet", self.ws.lade("explain", code=1).stderr)
+        self.build(STEPS, files=FILES)
+        self.assertIn("has no step 'zzz'", self.ws.lade("explain", "zzz", code=1).stderr)
+        self.assertIn("--format", self.ws.lade("explain", "--format=xml", code=2).stderr)

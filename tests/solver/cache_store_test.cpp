@@ -35,6 +35,7 @@ TEST_F(CacheStoreTest, ARecordComesBackWhole) {
   CacheRecord put = record("key", "op", 42);
   put.inputs = {{{1, 2, 3}, Digest()}, {{}, d("selection")}};
   put.components = {{"env A", "A=1"}, {"command", std::string("a\0b", 3)}};
+  put.origin = "registry:host/cache:1";
   cache_.put(put);
   const auto found = cache_.find(d("key"));
   ASSERT_TRUE(found);
@@ -47,6 +48,33 @@ TEST_F(CacheStoreTest, ARecordComesBackWhole) {
   EXPECT_TRUE(found->inputs[0].selection.empty());
   EXPECT_EQ(found->inputs[1].selection, d("selection"));
   EXPECT_EQ(found->components, put.components);
+  EXPECT_EQ(found->origin, put.origin);
+}
+
+TEST_F(CacheStoreTest, RecordsOfTheDaysBeforeOriginsAreKept) {
+  const auto old = Database::open(dir_.path() + "/old.db", 1, "");
+  old->execute(
+      "CREATE TABLE records(key BLOB PRIMARY KEY, op BLOB NOT NULL, created_at INTEGER NOT NULL,"
+      " layers BLOB NOT NULL, inputs BLOB NOT NULL, components BLOB NOT NULL) WITHOUT ROWID;"
+      "INSERT INTO records VALUES(zeroblob(32), zeroblob(32), 7, zeroblob(8), zeroblob(8),"
+      " zeroblob(8));");
+  CacheStore(*old).put(record("new", "op"));
+  const auto found = CacheStore(*old).find(Digest());
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->created_at, 7);
+  EXPECT_EQ(found->origin, "");
+}
+
+TEST_F(CacheStoreTest, WhatStandsOnALayerIsForgottenWithItsAliases) {
+  cache_.put(record("both", "op"));
+  cache_.alias(d("alias"), d("both"));
+  CacheRecord other = record("other", "op");
+  other.layers = {1};
+  cache_.put(other);
+  cache_.remove_with_layer(2);
+  EXPECT_FALSE(cache_.find(d("both")));
+  EXPECT_FALSE(cache_.find(d("alias")));
+  EXPECT_TRUE(cache_.find(d("other")));
 }
 
 TEST_F(CacheStoreTest, AnUnknownKeyIsAMiss) {

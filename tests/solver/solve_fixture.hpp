@@ -82,6 +82,7 @@ struct Build {
   std::string error;  ///< empty if it succeeded
   ErrorKind kind = ErrorKind::general;
   std::optional<SolveFailure> failure;
+  std::vector<StepLog> steps;
   std::vector<std::string> started;
   std::vector<std::string> killed;
   std::vector<std::string> events;
@@ -114,6 +115,7 @@ class SolveTest : public StateTest {
         build.kind = error.kind();
       }
       if (solver.failure()) build.failure = *solver.failure();
+      build.steps = solver.steps();
       build.still_running = executor.running;
     }
     build.started = executor.started;

@@ -94,7 +94,7 @@ TEST_F(SolveTest, AChainOfThousandsOfVerticesNeedsNoStack) {
   EXPECT_EQ(solve(graph, top).result.layers, first.result.layers);
 }
 
-TEST_F(SolveTest, OnLayerIsCalledOnceForEachNewLayerOfTheResult) {
+TEST_F(SolveTest, OnLayerIsCalledOnceForEachNewLayerAndKnowsThoseOfTheResult) {
   Graph graph;
   const auto other = graph.file(graph.scratch(), "/other", "0");
   const auto base = graph.run(graph.scratch(), "base");
@@ -103,14 +103,16 @@ TEST_F(SolveTest, OnLayerIsCalledOnceForEachNewLayerOfTheResult) {
   const auto root = graph.merge({copied, linked});
   std::mutex mutex;
   std::vector<LayerId> seen;
+  std::vector<LayerId> others;
   SolveOptions options;
-  options.on_layer = [&](LayerId id) {
+  options.on_layer = [&](LayerId id, bool of_result) {
     const std::lock_guard lock(mutex);
-    seen.push_back(id);
+    (of_result ? seen : others).push_back(id);
   };
   const Build build = solve(graph, root, options);
   ASSERT_EQ(build.result.layers.size(), 3u);
   EXPECT_THAT(seen, testing::UnorderedElementsAreArray(build.result.layers));
+  EXPECT_THAT(others, testing::SizeIs(1));
   seen.clear();
   solve(graph, root, options);
   EXPECT_THAT(seen, IsEmpty());
@@ -119,7 +121,7 @@ TEST_F(SolveTest, OnLayerIsCalledOnceForEachNewLayerOfTheResult) {
 TEST_F(SolveTest, FailuresOfOnLayerDoNotEndTheBuild) {
   Graph graph;
   SolveOptions options;
-  options.on_layer = [](LayerId) { throw Error("no"); };
+  options.on_layer = [](LayerId, bool) { throw Error("no"); };
   EXPECT_EQ(solve(graph, graph.run(graph.scratch(), "x"), options).error, "");
 }
 

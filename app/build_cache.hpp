@@ -1,0 +1,45 @@
+// The caches that a build shares with other machines: --cache-from and --cache-to.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "app/build_options.hpp"
+#include "base/progress.hpp"
+#include "exporter/cache_export.hpp"
+#include "solver/cache_import.hpp"
+#include "solver/source/image.hpp"
+
+namespace lade {
+
+class BuildCache {
+ public:
+  /// All references outlive it. `compression` is that of the image's layers, which caches without
+  /// one of their own share.
+  BuildCache(StateDir& state, ImageSources& images, const BuildRequest& request,
+             const CompressionOptions& compression);
+
+  /// For the solver; null without --cache-from.
+  std::shared_ptr<CacheImports> imports() const { return imports_; }
+  /// Where a layer that is not here can be had: its image, or an imported cache.
+  LayerProvider provider() const;
+
+  bool has_exports() const { return !exports_.empty(); }
+  /// A step made this layer; whoever exports it begins to. Thread-safe.
+  void layer_made(LayerId layer, bool of_result);
+  /// Writes all caches, each as a progress item numbered from `first`; returns the next number.
+  VertexNumber export_all(const std::vector<SharedRecord>& records, ProgressSink& progress,
+                          VertexNumber first);
+
+ private:
+  struct Export {
+    CacheTarget target;
+    std::unique_ptr<CacheExport> run;
+  };
+
+  ImageSources& images_;
+  std::shared_ptr<CacheImports> imports_;
+  std::vector<Export> exports_;
+};
+
+}  // namespace lade

@@ -1,0 +1,166 @@
+#include "app/cache_options.hpp"
+
+#include <functional>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "app/build_values.hpp"
+#include "app/csv.hpp"
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
+#include "parser/grammar.hpp"
+#include "snapshotter/content/reference.hpp"
+
+namespace lade {
+namespace {
+
+[[noreturn]] void throw_usage(std::string message, std::string hint = "") {
+  Error error(std::move(message), ErrorKind::usage);
+  if (!hint.empty()) error.set_hint(std::move(hint));
+  throw error;
+}
+
+using Attributes = std::map<std::string, std::string>;
+
+Attributes read_attributes(const std::string& text) {
+  const auto fields = parse_csv(text);
+  if (fields.size() == 1 && fields[0].find('=') == std::string::npos) {
+    return {{"type", "registry"}, {"ref", fields[0]}};
+  }
+  Attributes out;
+  for (const auto& field : fields) {
+    const auto equals = field.find('=');
+    if (equals == std::string::npos) {
+      throw_usage(fmt::format("{} is not of the form key=value", lade::quoted(field)));
+    }
+    out[to_lower(trim(field.substr(0, equals)))] = field.substr(equals + 1);
+  }
+  return out;
+}
+
+/// Takes attributes one by one, so that what nobody took is known to be wrong.
+class Taker {
+ public:
+  explicit Taker(Attributes attributes) : attributes_(std::move(attributes)) {}
+
+  std::optional<std::string> take(const std::string& key) {
+    asked_.push_back(key);
+    const auto found = attributes_.extract(key);
+    return found ? std::optional(found.mapped()) : std::nullopt;
+  }
+  std::string need(const std::string& key, const std::string& type) {
+    const auto value = take(key);
+    if (!value || value->empty()) throw_usage(fmt::format("type={} needs {}=", type, key));
+    return *value;
+  }
+  bool flag(const std::string& key, bool fallback) {
+    const auto value = take(key);
+    if (!value) return fallback;
+    const auto parsed = parser::boolean(*value);
+    if (!parsed) throw_usage(fmt::format("{}={} is neither true nor false", key, *value));
+    return *parsed;
+  }
+  void done() const {
+    if (attributes_.empty()) return;
+    const std::string& key = attributes_.begin()->first;
+    const std::string meant = nearest(key, asked_);
+    throw_usage(fmt::format("there is no option {} for this type", lade::quoted(key)),
+                meant.empty() ? "" : "did you mean " + meant + "?");
+  }
+
+ private:
+  Attributes attributes_;
+  std::vector<std::string> asked_;
+};
+
+CacheType take_type(Taker& in, bool target) {
+  const std::string text = in.take("type").value_or("");
+  if (text == "registry") return CacheType::registry;
+  if (text == "local") return CacheType::local;
+  if (target && text == "inline") return CacheType::inlined;
+  const std::string known = target ? "registry, local, inline" : "registry, local";
+  throw_usage(text.empty() ? "type= is missing; there are: " + known
+                           : fmt::format("type={} is not one of: {}", text, known));
+}
+
+CachePlace take_place(Taker& in, CacheType type, const char* directory_key) {
+  CachePlace place;
+  place.type = type;
+  if (type == CacheType::registry) {
+    place.where = Reference::parse(in.need("ref", "registry")).str();
+  } else if (type == CacheType::local) {
+    place.where = join_path(sys::current_directory(), in.need(directory_key, "local"));
+    place.tag = in.take("tag").value_or("latest");
+  }
+  return place;
+}
+
+CompressionOptions take_compression(Taker& in, const std::string& type) {
+  CompressionOptions out;
+  if (type == "uncompressed") {
+    out.type = LayerCompression::uncompressed;
+  } else if (type == "gzip") {
+    out.type = LayerCompression::gzip;
+  } else if (type == "zstd") {
+    out.type = LayerCompression::zstd;
+  } else {
+    throw_usage(fmt::format("compression={} is not one of: uncompressed, gzip, zstd", type));
+  }
+  if (const auto level = in.take("compression-level")) {
+    out.level = parse_count(*level);
+  }
+  out.force = in.flag("force-compression", false);
+  return out;
+}
+
+}  // namespace
+
+std::string CachePlace::name() const {
+  switch (type) {
+    case CacheType::registry:
+      return "registry:" + where;
+    case CacheType::local:
+      return fmt::format("local:{}:{}", where, tag);
+    case CacheType::inlined:
+      return "inline";
+  }
+  return {};
+}
+
+CachePlace parse_cache_from(const std::string& text) {
+  Taker in(read_attributes(text));
+  CachePlace place = take_place(in, take_type(in, false), "src");
+  if (place.type == CacheType::local) {
+    if (const auto digest = in.take("digest")) place.digest = Digest::parse(*digest);
+  }
+  in.done();
+  return place;
+}
+
+CacheTarget parse_cache_to(const std::string& text) {
+  Taker in(read_attributes(text));
+  CacheTarget target;
+  target.place = take_place(in, take_type(in, true), "dest");
+  if (target.place.type == CacheType::inlined) {
+    in.done();
+    return target;
+  }
+  const std::string mode = in.take("mode").value_or("min");
+  if (mode != "min" && mode != "max") throw_usage("mode=" + mode + " is not one of: min, max");
+  target.all_steps = mode == "max";
+  target.ignore_error = in.flag("ignore-error", false);
+  target.reexport = in.flag("reexport", false);
+  if (const auto compression = in.take("compression")) {
+    target.compression = take_compression(in, *compression);
+  }
+  // Caches are always OCI manifests; the other choices of docker's would be another format.
+  for (const char* key : {"oci-mediatypes", "image-manifest"}) {
+    if (!in.flag(key, true)) throw_usage(fmt::format("{}=false is not supported", key));
+  }
+  in.done();
+  return target;
+}
+
+}  // namespace lade

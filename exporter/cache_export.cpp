@@ -1,0 +1,211 @@
+#include "exporter/cache_export.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "exporter/layer_blob.hpp"
+
+namespace lade {
+namespace {
+
+constexpr size_t kThreads = 4;
+
+/// Collects layers into a document; equal stacks share their entries.
+class StackTable {
+ public:
+  using Describe = std::function<CacheDocument::Layer(LayerId)>;
+  StackTable(CacheDocument& document, Describe describe)
+      : document_(document), describe_(std::move(describe)) {}
+
+  std::optional<uint32_t> add(const LayerStack& stack) {
+    std::optional<uint32_t> top;
+    for (const LayerId layer : stack) {
+      const auto [entry, is_new] = known_.try_emplace({top, layer}, 0);
+      if (is_new) {
+        CacheDocument::Layer described = describe_(layer);
+        described.parent = top;
+        entry->second = static_cast<uint32_t>(document_.layers.size());
+        document_.layers.push_back(std::move(described));
+      }
+      top = entry->second;
+    }
+    return top;
+  }
+
+ private:
+  CacheDocument& document_;
+  Describe describe_;
+  std::map<std::pair<std::optional<uint32_t>, LayerId>, uint32_t> known_;
+};
+
+/// The empty layer list of a cache of nothing is no manifest for some registries.
+Manifest manifest_of(const CacheDocument& document, const Descriptor& config) {
+  Manifest manifest;
+  manifest.media_type = media_type::kOciManifest;
+  manifest.config = config;
+  std::set<Digest> listed;
+  for (const auto& layer : document.layers) {
+    if (layer.blob && listed.insert(layer.blob->digest).second) {
+      manifest.layers.push_back(*layer.blob);
+    }
+  }
+  return manifest;
+}
+
+}  // namespace
+
+CacheExport::CacheExport(StateDir& state, CacheExportOptions options,
+                         std::shared_ptr<CacheStorage> storage, LayerProvider provider,
+                         std::function<bool(LayerId)> is_base)
+    : state_(state),
+      options_(std::move(options)),
+      storage_(std::move(storage)),
+      provider_(std::move(provider)),
+      is_base_(std::move(is_base)) {}
+
+CacheExport::~CacheExport() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    queue_.clear();
+  }
+  changed_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+void CacheExport::layer_made(LayerId layer) {
+  if (!storage_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!queued_.insert(layer).second) return;
+    queue_.push_back(layer);
+    if (threads_.size() < kThreads &&
+        threads_.size() < queue_.size() + static_cast<size_t>(busy_)) {
+      threads_.emplace_back([this] { work(); });
+    }
+  }
+  changed_.notify_one();
+}
+
+void CacheExport::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const LayerId layer = queue_.front();
+    queue_.pop_front();
+    ++busy_;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      send(layer);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    --busy_;
+    if (failure && !failure_) failure_ = failure;
+    changed_.notify_all();
+  }
+}
+
+/// The layer's blob as the cache has it; made, but not fetched: what is somebody else's is promised
+/// by its descriptor.
+Descriptor CacheExport::blob_of(LayerId layer) {
+  const LayerPlan plan =
+      plan_layer(state_, layer, BlobRequest{.compression = options_.compression, .clamp = {}});
+  if (plan.way == BlobWay::use) {
+    Descriptor blob = *plan.source;
+    blob.media_type = layer_media_type(blob.media_type, true);
+    blob.annotations.clear();
+    return blob;
+  }
+  fetch_for(state_, plan, provider_);
+  Descriptor blob = carry_out(state_, plan).descriptor;
+  blob.annotations.clear();
+  return blob;
+}
+
+Descriptor CacheExport::send(LayerId layer) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = sent_.find(layer); known != sent_.end()) return known->second;
+  }
+  const Descriptor blob = blob_of(layer);
+  if (storage_ && !storage_->has_blob(blob)) {
+    with_context([&] { return "cache " + options_.name; },
+                 [&] {
+                   const auto source = blob_provider(state_, layer, provider_);
+                   state_.layers().ensure_blob(blob, *source);
+                   storage_->write_blob(blob, *blob_provider(state_, layer, {}));
+                 });
+  }
+  const std::lock_guard lock(mutex_);
+  return sent_[layer] = blob;
+}
+
+/// Of what other caches gave, only what this very cache gave goes back: trust in one origin must
+/// not become trust in another.
+bool CacheExport::is_wanted(const SharedRecord& record) const {
+  const bool own = record.origin.empty() || record.origin == options_.name || options_.reexport;
+  return own && (options_.all_steps || record.of_result);
+}
+
+CacheDocument CacheExport::document(const std::vector<SharedRecord>& records) {
+  CacheDocument document;
+  StackTable stacks(document, [&](LayerId layer) {
+    CacheDocument::Layer described;
+    const bool base = is_base_(layer);
+    if (!base) described.blob = send(layer);
+    const auto info = state_.layers().info(layer);
+    if (!info || !info->diff_id) throw Error(fmt::format("layer {} is gone", layer));
+    described.diff_id = *info->diff_id;
+    described.content = state_.layers().content_digest(layer);
+    return described;
+  });
+  for (const SharedRecord& record : records) {
+    if (!is_wanted(record)) continue;
+    CacheDocument::Record out;
+    out.key = record.key;
+    out.op = record.op;
+    out.inputs = record.inputs;
+    out.created_at = record.created_at;
+    out.top = stacks.add(record.layers);
+    document.records.push_back(std::move(out));
+  }
+  return document;
+}
+
+void CacheExport::finish(const std::vector<SharedRecord>& records,
+                         const std::function<void(const std::string&)>& progress) {
+  for (const SharedRecord& record : records) {
+    if (!is_wanted(record)) continue;
+    for (const LayerId layer : record.layers) {
+      if (!is_base_(layer)) layer_made(layer);
+    }
+  }
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failure_ || (queue_.empty() && busy_ == 0); });
+    if (failure_) std::rethrow_exception(failure_);
+  }
+  const CacheDocument cache = document(records);
+  const std::string text = cache.serialize();
+  const Descriptor config = state_.content().put(text, media_type::kCacheDocument);
+  const auto here = blob_provider(state_, 0, {});
+  if (!storage_->has_blob(config)) storage_->write_blob(config, *here);
+  const Manifest manifest = manifest_of(cache, config);
+  for (const auto& layer : manifest.layers) progress("writing layer " + layer.digest.str());
+  const std::string bytes = manifest.serialize();
+  Descriptor descriptor;
+  descriptor.media_type = manifest.media_type;
+  descriptor.digest = Digest::of(bytes);
+  descriptor.size = bytes.size();
+  storage_->write_manifest(descriptor, bytes);
+  progress("writing cache manifest " + descriptor.digest.str());
+}
+
+}  // namespace lade

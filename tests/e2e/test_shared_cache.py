@@ -1,0 +1,182 @@
+"""Caches that machines share: --cache-to and --cache-from. A machine is a state directory."""
+
+import json
+import re
+import shutil
+
+from support import LadeTest
+
+STAGES = """FROM busybox AS tool
+RUN echo tool > /tool; echo noise
+FROM busybox
+COPY --from=tool /tool /bin/tool
+COPY a.txt /dst/
+RUN cat /dst/a.txt /bin/tool > /both
+"""
+TOOL, COPY_TOOL, COPY_A, RUN = ("RUN echo tool", "COPY --from=tool", "COPY a.txt", "RUN cat")
+
+
+class SharedCache(LadeTest):
+    def setUp(self):
+        super().setUp()
+        self.cache = self.ws.dir / "cache"
+        self.here = self.ws.state
+        self.there = self.ws.new_state(name="other-machine")
+        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
+
+    def export(self, options=",mode=max", state=None, *args):
+        return self.build(None, f"--cache-to=type=local,dest={self.cache}{options}", *args,
+                          state=state or self.here)
+
+    def image_with_cache(self, name="other.tar", state=None, *args, **run):
+        return self.ws.image(None, f"--cache-from=type=local,src={self.cache}", *args, name=name,
+                             state=state or self.there, **run)
+
+    def last(self):
+        return self.ws.transcript[-1]
+
+    def assert_ran(self, *expected):
+        ran = [name.partition("] ")[2] for name in self.last().ran]
+        self.assertEqual(len(ran), len(expected), str(self.last()))
+        for name, start in zip(sorted(ran), sorted(expected)):
+            self.assertTrue(name.startswith(start), str(self.last()))
+
+    def blobs(self):
+        """Digests of the cache's layers, and its document."""
+        index = json.loads((self.cache / "index.json").read_text())
+        manifest = json.loads(self.blob(index["manifests"][0]["digest"]).read_bytes())
+        document = json.loads(self.blob(manifest["config"]["digest"]).read_bytes())
+        return [layer["digest"] for layer in manifest["layers"]], document
+
+    def blob(self, digest):
+        return self.cache / "blobs" / digest.replace(":", "/")
+
+    def test_another_machine_runs_nothing_and_makes_the_same_image(self):
+        first = self.ws.image(None, f"--cache-to=type=local,dest={self.cache}", name="first.tar")
+        second = self.image_with_cache()
+        self.assert_ran()
+        self.assertEqual(first.digest, second.digest)
+
+    def test_by_default_only_what_the_image_is_made_of_is_shared(self):
+        self.export("")
+        small = len(self.blobs()[1]["records"])
+        self.export(",mode=max")
+        self.assertGreater(len(self.blobs()[1]["records"]), small)
+        # The stage whose files are copied was not shared: what is changed below it runs it again.
+        self.export("")
+        self.write({"Dockerfile": STAGES.replace("COPY a.txt", "COPY --from=tool /tool /second\nCOPY a.txt")})
+        self.image_with_cache()
+        self.assertIn("[tool 2/2] RUN echo tool > /tool; echo noise", self.last().ran)
+
+    def test_mode_max_shares_the_steps_of_all_stages(self):
+        self.export()
+        self.write({"Dockerfile": STAGES.replace("COPY a.txt", "COPY --from=tool /tool /second\nCOPY a.txt")})
+        self.image_with_cache()
+        self.assertIn("[tool 2/2] RUN echo tool > /tool; echo noise", self.last().cached)
+
+    def test_what_changed_runs_on_layers_of_the_cache(self):
+        self.export()
+        self.write({"Dockerfile": STAGES + "RUN cat /both > /again\n"})
+        image = self.image_with_cache()
+        self.assert_ran("RUN cat /both")
+        self.assertEqual(image.tree()["again"].data, b"a\ntool\n")
+
+    def test_a_step_that_came_out_the_same_makes_the_next_one_hit(self):
+        self.export()
+        self.write({"Dockerfile": STAGES.replace("echo noise", "echo other noise")})
+        self.image_with_cache()
+        self.assert_ran(TOOL)
+
+    def test_what_was_imported_is_kept(self):
+        self.export()
+        image = self.image_with_cache()
+        shutil.rmtree(self.cache)
+        again = self.ws.image(None, name="again.tar", state=self.there)
+        self.assert_ran()
+        self.assertEqual(image.digest, again.digest)
+
+    def test_records_whose_bytes_nobody_offers_any_more_are_misses(self):
+        self.export()
+        # Hits, but needs no bytes of the layers.
+        self.build(None, f"--cache-from=type=local,src={self.cache}", state=self.there)
+        self.assert_ran()
+        shutil.rmtree(self.cache)
+        self.ws.image(None, name="again.tar", state=self.there)
+        self.assert_ran(TOOL, COPY_TOOL, COPY_A, RUN)
+
+    def test_missing_and_damaged_blobs_are_misses(self):
+        first = self.ws.image(None, f"--cache-to=type=local,dest={self.cache},mode=max", name="first.tar")
+        damages = {"missing": lambda path: path.unlink(),
+                   "cut": lambda path: path.write_bytes(path.read_bytes()[:-5]),
+                   "other": lambda path: path.write_bytes(path.read_bytes()[:-9] + b"AAAAAAAAA")}
+        whole = self.ws.dir / "whole"
+        shutil.copytree(self.cache, whole)
+        for name, damage in damages.items():
+            with self.subTest(name):
+                shutil.rmtree(self.cache)
+                shutil.copytree(whole, self.cache)
+                for digest in self.blobs()[0]:
+                    damage(self.blob(digest))
+                state = self.ws.new_state(name=name)
+                image = self.image_with_cache(f"{name}.tar", state)
+                self.assertIn("runs again", self.last().stderr)
+                self.assertEqual({path: entry.data for path, entry in first.tree().items()},
+                                 {path: entry.data for path, entry in image.tree().items()})
+
+    def test_a_cache_that_cannot_be_read_is_a_warning(self):
+        self.export()
+        (self.cache / "index.json").write_text("{")
+        self.image_with_cache()
+        self.assertRegex(self.last().stderr, r"WARNING: the cache local:.* is not used: .*index.json")
+        self.assert_ran(TOOL, COPY_TOOL, COPY_A, RUN)
+
+    def test_a_cache_that_is_not_there_yet_is_nothing_to_tell(self):
+        self.image_with_cache()
+        self.assertNotIn("WARNING: the cache", self.last().stderr)
+
+    def test_what_one_cache_gave_goes_to_another_only_if_asked(self):
+        self.export()
+        other = self.ws.dir / "laundered"
+        for options, expected in (("", 0), (",reexport=true", 4)):
+            state = self.ws.new_state(name="third" + options[1:4])
+            self.build(None, f"--cache-from=type=local,src={self.cache}",
+                       f"--cache-to=type=local,dest={other},mode=max{options}", state=state)
+            cache, self.cache = self.cache, other
+            self.assertEqual(len(self.blobs()[1]["records"]), expected)
+            self.cache = cache
+
+    def test_what_a_cache_gave_stays_in_it(self):
+        self.export()
+        before = self.blobs()
+        self.export(",mode=max", self.there, f"--cache-from=type=local,src={self.cache}")
+        self.assert_ran()
+        self.assertEqual(self.blobs(), before)
+
+    def test_no_cache_runs_everything(self):
+        self.export()
+        self.image_with_cache("x.tar", None, "--no-cache")
+        self.assert_ran(TOOL, COPY_TOOL, COPY_A, RUN)
+
+    def test_compression_is_the_caches_own(self):
+        self.export(",mode=max,compression=zstd")
+        self.assertTrue(all(self.blob(digest).read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
+                            for digest in self.blobs()[0]))
+
+    def test_a_cache_that_cannot_be_written_fails_the_build_unless_ignored(self):
+        (self.ws.dir / "file").write_text("")
+        target = f"--cache-to=type=local,dest={self.ws.dir}/file/cache"
+        failed = self.build(None, target, code=1)
+        self.assertIn("file/cache", failed.stderr)
+        self.build(None, target + ",ignore-error=true")
+
+    def test_bad_options_are_usage_errors(self):
+        for option, text in (("--cache-to=type=gha", "type=gha is not one of: registry, local, inline"),
+                             ("--cache-to=type=local", "type=local needs dest="),
+                             ("--cache-from=type=local,dest=x", "type=local needs src="),
+                             ("--cache-to=type=local,dest=x,mode=all", "mode=all is not one of: min, max"),
+                             ("--cache-to=type=local,dest=x,mod=max", "did you mean mode?"),
+                             ("--cache-from=UPPER", "UPPER"),
+                             ("--cache-to=type=local,dest=x,image-manifest=false", "is not supported")):
+            with self.subTest(option):
+                self.assertIn(text, self.build(None, option, code=2).stderr)
+                self.assertIn(re.match(r"--[a-z-]+", option)[0], self.last().stderr)
