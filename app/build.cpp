@@ -66,6 +66,7 @@ class Build {
     for (size_t i = 0; i < images.size(); ++i) images[i].solved = std::move(solved[i]);
     export_build(*state_, *progress_, request_, std::move(images), provider(),
                  static_cast<VertexNumber>(graph.vertices.size() + 1));
+    state_->layers().write_use();
     state_->database().checkpoint_if_large();
     return 0;
   }
@@ -247,11 +248,10 @@ class Build {
 
 }  // namespace
 
-void add_build_command(CLI::App& app, const Globals& globals, CommandAction& action) {
-  auto* command = app.add_subcommand("build", "build an image from a Dockerfile");
+void add_build_command(CLI::App& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<BuildFlags>();
-  add_build_flags(*command, *flags);
-  command->callback([flags, &globals, &action] {
+  add_build_flags(command, *flags);
+  command.callback([flags, &globals, &action] {
     action = [flags, &globals] { return Build(globals, check_build_flags(*flags)).run(); };
   });
 }

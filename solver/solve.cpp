@@ -143,6 +143,7 @@ Task<Ref> Solver::Run::source_result(uint32_t vertex) {
       co_return Ref{{}, std::move(tree)};
     }
     Ref ref{images_.resolved(op.identifier).layers, nullptr};
+    state_.layers().note_used(ref.layers);
     bool here = true;
     for (const LayerId layer : ref.layers) {
       image_vertex_.emplace(layer, vertex);
@@ -343,6 +344,7 @@ Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
 }
 
 void Solver::Run::note_created(const CacheRecord& record) {
+  state_.layers().note_used(record.layers);
   if (!record.layers.empty()) created_.emplace(record.layers.back(), record.created_at);
 }
 
