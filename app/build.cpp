@@ -64,6 +64,7 @@ class Build {
     }
     open_caches();
     for (bool done = false; !done;) done = solve_and_export(graph, roots, images, input);
+    state_->layers().write_use();
     state_->database().checkpoint_if_large();
     return 0;
   }
@@ -289,11 +290,10 @@ class Build {
 
 }  // namespace
 
-void add_build_command(CLI::App& app, const Globals& globals, CommandAction& action) {
-  auto* command = app.add_subcommand("build", "build an image from a Dockerfile");
+void add_build_command(CLI::App& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<BuildFlags>();
-  add_build_flags(*command, *flags);
-  command->callback([flags, &globals, &action] {
+  add_build_flags(command, *flags);
+  command.callback([flags, &globals, &action] {
     action = [flags, &globals] { return Build(globals, check_build_flags(*flags)).run(); };
   });
 }

@@ -85,26 +85,6 @@ std::pair<std::string, std::string> read_secret(const std::string& text) {
   return {id, value};
 }
 
-std::pair<std::string, std::string> read_host(const std::string& text) {
-  // name:address or name=address; an IPv6 address may stand in brackets
-  const auto separator = text.find_first_of("=:");
-  if (separator == std::string::npos || separator == 0 || separator + 1 == text.size()) {
-    throw_usage(fmt::format("--add-host: {} is not of the form NAME:ADDRESS", lade::quoted(text)));
-  }
-  std::string address = text.substr(separator + 1);
-  if (address.starts_with('[') && address.ends_with(']')) {
-    address = address.substr(1, address.size() - 2);
-  }
-  return {text.substr(0, separator), address};
-}
-
-PullPolicy read_pull(const std::string& text) {
-  if (text == "missing" || text == "false") return PullPolicy::missing;
-  if (text == "always" || text == "true") return PullPolicy::always;
-  if (text == "never") return PullPolicy::never;
-  throw_usage(fmt::format("--pull={} is not one of: missing, always, never", text));
-}
-
 void read_allow(const std::vector<std::string>& texts, LowerOptions& lower) {
   for (const auto& text : texts) {
     if (text == "network.host") {
@@ -115,13 +95,6 @@ void read_allow(const std::vector<std::string>& texts, LowerOptions& lower) {
       throw_usage(fmt::format("--allow {} is not one of: network.host, security.insecure", text));
     }
   }
-}
-
-OpNetwork read_network(const std::string& text) {
-  if (text == "default" || text.empty()) return OpNetwork::sandbox;
-  if (text == "none") return OpNetwork::none;
-  if (text == "host") return OpNetwork::host;
-  throw_usage(fmt::format("--network {} is not one of: default, none, host", text));
 }
 
 void read_platforms(const std::vector<std::string>& texts, BuildRequest& request) {
@@ -322,9 +295,9 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
     lower.labels[label.substr(0, equals)] =
         equals == std::string::npos ? "" : label.substr(equals + 1);
   }
-  for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(read_host(host));
+  for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(parse_host(host));
   read_allow(flags.allow, lower);
-  lower.network = read_network(flags.network);
+  lower.network = parse_network(flags.network);
   of_option("--platform", [&] { read_platforms(flags.platforms, request); });
   lower.no_cache = flags.no_cache;
   for (const auto& filter : flags.no_cache_filters) {
@@ -334,7 +307,7 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   request.iidfile = flags.iidfile;
   request.metadata_file = flags.metadata_file;
   set_outputs(flags, request);
-  request.pull = read_pull(flags.pull);
+  request.pull = parse_pull(flags.pull);
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
   if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {

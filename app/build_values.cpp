@@ -68,6 +68,35 @@ int parse_count(const std::string& text) {
   return *count;
 }
 
+std::pair<std::string, std::string> parse_host(const std::string& text) {
+  const auto separator = text.find_first_of("=:");
+  if (separator == std::string::npos || separator == 0 || separator + 1 == text.size()) {
+    throw Error(fmt::format("--add-host: {} is not of the form NAME:ADDRESS", lade::quoted(text)),
+                ErrorKind::usage);
+  }
+  std::string address = text.substr(separator + 1);
+  if (address.starts_with('[') && address.ends_with(']')) {
+    address = address.substr(1, address.size() - 2);
+  }
+  return {text.substr(0, separator), address};
+}
+
+PullPolicy parse_pull(const std::string& text) {
+  if (text == "missing" || text == "false") return PullPolicy::missing;
+  if (text == "always" || text == "true") return PullPolicy::always;
+  if (text == "never") return PullPolicy::never;
+  throw Error(fmt::format("--pull={} is not one of: missing, always, never", text),
+              ErrorKind::usage);
+}
+
+OpNetwork parse_network(const std::string& text) {
+  if (text == "default" || text.empty()) return OpNetwork::sandbox;
+  if (text == "none") return OpNetwork::none;
+  if (text == "host") return OpNetwork::host;
+  throw Error(fmt::format("--network {} is not one of: default, none, host", text),
+              ErrorKind::usage);
+}
+
 std::chrono::nanoseconds parse_duration(const std::string& text) {
   std::chrono::nanoseconds duration{};
   try {

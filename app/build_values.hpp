@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "solver/definition.hpp"
+#include "solver/source/image.hpp"
 
 namespace lade {
 
@@ -20,5 +22,15 @@ int parse_count(const std::string& text);
 
 /// "90s", "1h30m", "500ms". Throws Error.
 std::chrono::nanoseconds parse_duration(const std::string& text);
+
+/// --add-host: "NAME:ADDRESS" or "NAME=ADDRESS", an IPv6 address maybe in brackets: name, address.
+/// Throws Error(usage).
+std::pair<std::string, std::string> parse_host(const std::string& text);
+
+/// --pull. Throws Error(usage).
+PullPolicy parse_pull(const std::string& text);
+
+/// --network. Throws Error(usage).
+OpNetwork parse_network(const std::string& text);
 
 }  // namespace lade

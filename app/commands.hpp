@@ -1,8 +1,9 @@
-// The commands of the command line, one file each.
+// The commands of the command line, one file each, and the table of them.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace CLI {
@@ -21,10 +22,41 @@ struct Globals {
 /// What a command does once its options are parsed; returns the exit code, throws Error.
 using CommandAction = std::function<int()>;
 
-/// Each adds its subcommand to `app`; when that is chosen, `action` is set to what it does.
-void add_build_command(CLI::App& app, const Globals& globals, CommandAction& action);
-void add_explain_command(CLI::App& app, const Globals& globals, CommandAction& action);
-void add_import_command(CLI::App& app, const Globals& globals, CommandAction& action);
+/// Where `lade --help` lists a command, as docker's does.
+enum class CommandGroup { common, management, other };
+
+struct Command {
+  const char* name;
+  const char* summary;
+  CommandGroup group;
+  /// Adds the options of `command`; when that is chosen, `action` is set to what it does. Called
+  /// for the one command that the command line names.
+  void (*add)(CLI::App& command, const Globals& globals, CommandAction& action);
+  /// Exit code of every error; 0: 1, and 2 where the command line is wrong.
+  int failure = 0;
+};
+
+/// All commands, in the order of the help.
+std::span<const Command> all_commands();
+
+/// Null if there is none of that name.
+const Command* find_command(const std::string& name);
+
+/// What `lade --help` prints between the usage line and the options.
+std::string commands_help();
+
+/// Throws the Error(usage) for a command that there is not.
+[[noreturn]] void throw_unknown_command(const std::string& name);
+
+void add_build_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_explain_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_history_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_images_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_import_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_inspect_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_rmi_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_run_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_tag_command(CLI::App& command, const Globals& globals, CommandAction& action);
 
 /// Prints an Error as people should see it: excerpt of the file, message, hint.
 void print_error(const Error& error);

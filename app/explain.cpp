@@ -93,13 +93,11 @@ int run_explain(const Globals& globals, const ExplainFlags& flags) {
 
 }  // namespace
 
-void add_explain_command(CLI::App& app, const Globals& globals, CommandAction& action) {
-  auto* command =
-      app.add_subcommand("explain", "say why each step of the last build was cached or ran");
+void add_explain_command(CLI::App& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ExplainFlags>();
-  command->add_option("STEP", flags->step, "a line of the Dockerfile, or part of a step's name");
-  command->add_option("--format", flags->format, "text (default) or json");
-  command->callback([flags, &globals, &action] {
+  command.add_option("STEP", flags->step, "A line of the Dockerfile, or part of a step's name");
+  command.add_option("--format", flags->format, "How to print it: text (default) or json");
+  command.callback([flags, &globals, &action] {
     action = [flags, &globals] { return run_explain(globals, *flags); };
   });
 }

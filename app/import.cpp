@@ -64,15 +64,14 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
 
 }  // namespace
 
-void add_import_command(CLI::App& app, const Globals& globals, CommandAction& action) {
-  auto* command = app.add_subcommand("import", "make a base image of a root filesystem tar");
+void add_import_command(CLI::App& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ImportFlags>();
-  command->add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
+  command.add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
       ->required();
-  command->add_option("NAME", flags->name, "name of the image, NAME[:TAG]")->required();
-  command->add_option("--platform", flags->platform,
-                      "platform of the image (default: this machine's)");
-  command->callback([flags, &globals, &action] {
+  command.add_option("NAME", flags->name, "name of the image, NAME[:TAG]")->required();
+  command.add_option("--platform", flags->platform,
+                     "platform of the image (default: this machine's)");
+  command.callback([flags, &globals, &action] {
     action = [flags, &globals] { return run_import(globals, *flags); };
   });
 }

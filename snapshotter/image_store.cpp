@@ -58,4 +58,12 @@ std::optional<Descriptor> ImageStore::resolution(const std::string& reference) c
   return parse_descriptor(row.text(0));
 }
 
+std::vector<ImageName> ImageStore::list_resolutions() const {
+  std::vector<ImageName> out;
+  auto row =
+      database_.prepare("SELECT reference, descriptor, resolved_at FROM resolutions ORDER BY 1");
+  while (row.step()) out.push_back({row.text(0), parse_descriptor(row.text(1)), row.integer(2)});
+  return out;
+}
+
 }  // namespace lade

@@ -38,6 +38,8 @@ class ImageStore {
   /// What `reference` meant when the registry was last asked.
   void record_resolution(const std::string& reference, const Descriptor& target);
   std::optional<Descriptor> resolution(const std::string& reference) const;
+  /// All of them, with the time of asking as created_at.
+  std::vector<ImageName> list_resolutions() const;
 
  private:
   Database& database_;

@@ -55,6 +55,7 @@ Mount LayerStore::overlay(const LayerStack& stack, const PendingLayer* upper,
     const LayerStack bottom(visible.rbegin(), visible.rend() - static_cast<ptrdiff_t>(room - 1));
     visible.resize(room - 1);
     visible.push_back(flatten(bottom));
+    note_used({visible.back()});
   }
 
   Mount mount;
@@ -88,9 +89,9 @@ LayerId LayerStore::flatten(const LayerStack& bottom) {
     if (!row.bind(key).step()) return std::nullopt;
     return row.integer(0);
   };
-  if (const auto known = find()) return *known;
+  if (const auto known = find(); known && exists({*known})) return *known;
   const UniqueFd lock = lock_number(state_->root, "flattened", std::hash<Digest>{}(key));
-  if (const auto known = find()) return *known;
+  if (const auto known = find(); known && exists({*known})) return *known;
 
   const MergedIndex view = merged(bottom);
   PendingLayer pending = prepare();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -83,10 +84,15 @@ CREATE TABLE IF NOT EXISTS layer_blobs(
   descriptor TEXT NOT NULL,
   PRIMARY KEY(layer, encoding, digest)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS layer_blobs_by_digest ON layer_blobs(digest);
 CREATE TABLE IF NOT EXISTS flattened_stacks(
   stack BLOB PRIMARY KEY,               -- digest of the ids of the layers it merges
   layer INTEGER NOT NULL REFERENCES layers(id) ON DELETE CASCADE
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS layer_use(
+  layer INTEGER PRIMARY KEY REFERENCES layers(id) ON DELETE CASCADE,
+  last_used INTEGER NOT NULL            -- within the hour; none: when it was made
+);
 )";
 }
 
@@ -108,8 +114,8 @@ LayerStore::State::State(std::string state_root, Database& state_database,
       tmp_dir(sys::open(root + "/tmp", O_RDONLY | O_DIRECTORY)),
       durability(
           sys::openat(layers_dir.get(), ".", O_RDONLY | O_DIRECTORY),
-          [&connection = state_database] { return connection.reopen(); },
-          options.durability_delay) {}
+          [&connection = state_database] { return connection.reopen(); }, options.durability_delay),
+      pins(root) {}
 
 std::string LayerStore::State::name(LayerId layer) const {
   return base36(layer);
@@ -260,6 +266,7 @@ LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
     }
     row.bind(state_->boot_id).run();
     id = database.last_id();
+    state_->pins.pin(id);  // nobody else knows it yet
     state_->place(layer, id);
   });
   state_->remember(id, shared);
@@ -296,6 +303,22 @@ LayerId LayerStore::insert_known(const DiffId& diff_id, const Digest& content) {
 }
 
 LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
+  for (;;) {
+    const LayerId layer = add_or_find(diff_id, blob);
+    // One that was there may have been removed before it was pinned.
+    if (exists({layer})) return layer;
+  }
+}
+
+LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob,
+                              const Digest& content) {
+  for (;;) {
+    const LayerId layer = add_or_find(diff_id, blob, content);
+    if (exists({layer})) return layer;
+  }
+}
+
+LayerId LayerStore::add_or_find(const DiffId& diff_id, const Descriptor& blob) {
   const auto has_blob = [&](LayerId layer) {
     auto row = state_->database.prepare("SELECT 1 FROM layer_blobs WHERE layer = ? AND digest = ?");
     return row.bind(layer).bind(blob.digest).step();
@@ -314,8 +337,8 @@ LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
   return id;
 }
 
-LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob,
-                              const Digest& content) {
+LayerId LayerStore::add_or_find(const DiffId& diff_id, const Descriptor& blob,
+                                const Digest& content) {
   if (const auto known = find(diff_id)) return *known;
   LayerId id = 0;
   state_->database.transaction([&] {
@@ -349,19 +372,59 @@ std::optional<LayerInfo> LayerStore::info(LayerId layer) const {
 
 bool LayerStore::exists(const LayerStack& stack) const {
   for (const LayerId layer : stack) {
+    state_->pins.pin(layer);
     {
       const std::lock_guard lock(state_->mutex);
       if (state_->with_directory.contains(layer)) continue;
     }
-    auto row = state_->database.prepare("SELECT has_directory FROM layers WHERE id = ?");
-    if (!row.bind(layer).step()) return false;
-    if (row.integer(0) == 0) continue;
+    bool has_directory = false;
+    {
+      auto row = state_->database.prepare(
+          "SELECT has_directory, coalesce(last_used, created_at) FROM layers LEFT JOIN layer_use "
+          "ON layer = id WHERE id = ?");
+      if (!row.bind(layer).step()) return false;
+      has_directory = row.integer(0) != 0;
+      const std::lock_guard lock(state_->mutex);
+      state_->used_before[layer] = row.integer(1);
+    }
+    if (!has_directory) continue;
     if (::faccessat(state_->layers_dir.get(), state_->name(layer).c_str(), F_OK, 0) != 0)
       return false;
     const std::lock_guard lock(state_->mutex);
     state_->with_directory.insert(layer);
   }
   return true;
+}
+
+void LayerStore::note_used(const LayerStack& stack) {
+  const std::lock_guard lock(state_->mutex);
+  state_->used.insert(stack.begin(), stack.end());
+}
+
+void LayerStore::write_use() {
+  constexpr int64_t kHour = 3600;
+  const int64_t now = ::time(nullptr);
+  std::vector<LayerId> stale;
+  {
+    const std::lock_guard lock(state_->mutex);
+    for (const LayerId layer : std::exchange(state_->used, {})) {
+      // Those that are not known were made just now.
+      const auto before = state_->used_before.find(layer);
+      if (before == state_->used_before.end() || before->second > now - kHour) continue;
+      before->second = now;
+      stale.push_back(layer);
+    }
+  }
+  if (stale.empty()) return;
+  state_->database.transaction([&] {
+    for (const LayerId layer : stale) {
+      state_->database
+          .prepare("INSERT OR REPLACE INTO layer_use SELECT id, ? FROM layers WHERE id = ?")
+          .bind(now)
+          .bind(layer)
+          .run();
+    }
+  });
 }
 
 void LayerStore::record_diff_id(LayerId layer, const DiffId& diff_id) {
@@ -378,6 +441,12 @@ void LayerStore::record_blob(LayerId layer, const LayerBlob& blob) {
       .bind(blob.descriptor.digest)
       .bind(descriptor_text(blob.descriptor))
       .run();
+}
+
+bool LayerStore::knows_blob(const Digest& digest) const {
+  return state_->database.prepare("SELECT 1 FROM layer_blobs WHERE digest = ? LIMIT 1")
+      .bind(digest)
+      .step();
 }
 
 }  // namespace lade

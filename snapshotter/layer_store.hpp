@@ -106,7 +106,7 @@ class LayerStore {
   /// that is known already nothing changes: who wrote `blob` may be trusted less than who wrote
   /// that.
   LayerId add_known(const DiffId& diff_id, const Descriptor& blob, const Digest& content);
-  /// The layer with this diff ID, if one is known.
+  /// The layer that add_known() would return, if there is one.
   std::optional<LayerId> find(const DiffId& diff_id) const;
 
   // -- forms
@@ -135,7 +135,17 @@ class LayerStore {
   /// What content keys use for this layer; hashes it if it must.
   Digest content_digest(LayerId layer);
   std::optional<LayerInfo> info(LayerId layer) const;
-  bool exists(const LayerStack& stack) const;  ///< all rows (and claimed directories) are there
+  /// Whether all rows (and claimed directories) are there. From then on, until this object goes,
+  /// no garbage collection of any process takes the layers away (snapshotter/pins.hpp); so it is
+  /// for layers that are made or added here.
+  bool exists(const LayerStack& stack) const;
+
+  // -- garbage collection (snapshotter/gc.hpp)
+  /// The layers serve a build now. Remembered in memory until write_use().
+  void note_used(const LayerStack& stack);
+  /// Records the time of what was noted, at most once an hour for each layer: a build that is all
+  /// cached seldom writes anything.
+  void write_use();
 
   /// Opens a regular file found in a merged view of `stack` for reading.
   UniqueFd open_file(const LayerStack& stack, const Found& found) const;
@@ -145,6 +155,8 @@ class LayerStore {
   // -- exports
   void record_diff_id(LayerId layer, const DiffId& diff_id);
   void record_blob(LayerId layer, const LayerBlob& blob);
+  /// Whether some layer has this blob among its forms.
+  bool knows_blob(const Digest& digest) const;
 
   // -- mounting
   /// The root mount of a step: `stack` below, `upper`'s directory on top (null: read-only). Extra
@@ -164,6 +176,8 @@ class LayerStore {
                     BlobProvider* provider, const std::function<void(uint64_t, uint64_t)>& progress,
                     const std::function<MergedIndex()>& below);
   LayerId flatten(const LayerStack& bottom);
+  LayerId add_or_find(const DiffId& diff_id, const Descriptor& blob);
+  LayerId add_or_find(const DiffId& diff_id, const Descriptor& blob, const Digest& content);
 
   std::unique_ptr<State> state_;
 };

@@ -10,6 +10,7 @@
 
 #include "snapshotter/durability.hpp"
 #include "snapshotter/layer_store.hpp"
+#include "snapshotter/pins.hpp"
 
 namespace lade {
 
@@ -50,12 +51,15 @@ struct LayerStore::State {
   UniqueFd layers_dir;
   UniqueFd tmp_dir;
   DurabilitySweep durability;
+  Pins pins;
 
   std::mutex mutex;
   bool swept = false;  // guarded by mutex, as the rest
   std::unordered_map<LayerId, std::shared_ptr<const LayerIndex>> indexes;
   std::unordered_map<LayerId, std::shared_ptr<std::mutex>> hashing;  // one hasher per layer
   std::unordered_set<LayerId> with_directory;
+  std::unordered_set<LayerId> used;                  // since the last write_use()
+  std::unordered_map<LayerId, int64_t> used_before;  // as the database had it
 };
 
 /// Locks byte `number` of STATE/locks/`file` (an open-file-description lock) until the descriptor

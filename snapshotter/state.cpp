@@ -16,7 +16,7 @@ namespace lade {
 namespace {
 
 constexpr std::string_view kFormat = "lade-state 1";
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 std::string absolute(const std::string& path) {
   if (path.starts_with('/')) return clean_path(path);

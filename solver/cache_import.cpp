@@ -109,6 +109,8 @@ std::optional<CacheRecord> CacheImports::take(Place place) {
     if (!layer) return std::nullopt;
     out.layers.insert(out.layers.begin(), *layer);
   }
+  // Holds them against a sweep, too.
+  if (!state_.layers().exists(out.layers)) return std::nullopt;
   return out;
 }
 

@@ -121,8 +121,14 @@ class StubDir {
 class Preparation {
  public:
   Preparation(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
-              const std::map<size_t, std::string>& cache_paths, const ExecSecrets& secrets)
-      : state_(state), op_(op), inputs_(inputs), cache_paths_(cache_paths), secrets_(secrets) {}
+              const std::map<size_t, std::string>& cache_paths, const ExecSecrets& secrets,
+              const std::vector<Mount>& host_mounts)
+      : state_(state),
+        op_(op),
+        inputs_(inputs),
+        cache_paths_(cache_paths),
+        secrets_(secrets),
+        host_mounts_(host_mounts) {}
 
   PreparedExec run() {
     lower_.emplace(state_.layers().merged(inputs_.at(0)));
@@ -132,6 +138,7 @@ class Preparation {
     out_.upper = state_.layers().prepare();
     for (const char* dir : {"proc", "sys", "dev"}) add_system_directory(dir);
     for (size_t i = 0; i < op_.mounts.size(); ++i) add_mount(i);
+    for (const auto& mount : host_mounts_) add_host_mount(mount);
     add_files();
     stubs_->finish();
     copy_root_look();
@@ -250,6 +257,16 @@ class Preparation {
     out_.spec.mounts.push_back(std::move(out));
   }
 
+  void add_host_mount(const Mount& mount) {
+    struct stat info{};
+    const bool bind = mount.kind == MountKind::bind;
+    if (bind && ::stat(mount.source.c_str(), &info) != 0) {
+      throw_errno("could not find " + quoted(mount.source) + ", which is to be mounted");
+    }
+    stubs_->need(mount.target, !bind || S_ISDIR(info.st_mode));
+    out_.spec.mounts.push_back(mount);
+  }
+
   void add_cache(const ExecMount& mount, const std::string& path) {
     stubs_->need(mount.target, true);
     Mount out;
@@ -321,6 +338,7 @@ class Preparation {
   const std::vector<LayerStack>& inputs_;
   const std::map<size_t, std::string>& cache_paths_;
   const ExecSecrets& secrets_;
+  const std::vector<Mount>& host_mounts_;
   PreparedExec out_;
   std::optional<MergedIndex> lower_;  // the root before the step
   std::optional<StubDir> stubs_;
@@ -348,8 +366,8 @@ std::optional<CacheMount> CacheMount::try_lease(const std::string& root, const E
 
 PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
                           const std::map<size_t, std::string>& cache_paths,
-                          const ExecSecrets& secrets) {
-  return Preparation(state, op, inputs, cache_paths, secrets).run();
+                          const ExecSecrets& secrets, const std::vector<Mount>& host_mounts) {
+  return Preparation(state, op, inputs, cache_paths, secrets, host_mounts).run();
 }
 
 }  // namespace lade

@@ -45,9 +45,10 @@ struct ExecSecrets {
 };
 
 /// `inputs[i]` is the stack of the vertex's input i; `caches[j]` belongs to mounts[j] (of type
-/// cache). All layers must have their directories. Throws Error.
+/// cache). All layers must have their directories. `host_mounts` are binds of the host's files and
+/// directories (which no op has) and tmpfs; they are mounted after those of the op. Throws Error.
 PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,
                           const std::map<size_t, std::string>& cache_paths,
-                          const ExecSecrets& secrets);
+                          const ExecSecrets& secrets, const std::vector<Mount>& host_mounts = {});
 
 }  // namespace lade

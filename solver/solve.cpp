@@ -151,6 +151,7 @@ Task<Ref> Solver::Run::source_result(uint32_t vertex) {
       co_return Ref{{}, std::move(tree)};
     }
     Ref ref{images_.resolved(op.identifier).layers, nullptr};
+    state_.layers().note_used(ref.layers);
     bool here = true;
     for (const LayerId layer : ref.layers) {
       image_vertex_.emplace(layer, vertex);

@@ -88,6 +88,7 @@ bool Solver::Run::look_up(uint32_t vertex, VertexKey& key) {
 void Solver::Run::take_record(uint32_t vertex, const CacheRecord& record, StepOutcome outcome) {
   states_[vertex].record = record.key;
   states_[vertex].outcome = outcome;
+  state_.layers().note_used(record.layers);
   if (!record.layers.empty()) created_.emplace(record.layers.back(), record.created_at);
 }
 

@@ -33,7 +33,8 @@ class ZygoteExecutor final : public Executor {
   void attach(EventLoop& loop) override;
   void prefetch_network() override;
   StepId start(const ExecSpec& spec, OnOutput on_output, OnExit on_exit) override;
-  void kill(StepId step) override;
+  void kill(StepId step) override { signal(step, SIGKILL); }
+  void signal(StepId step, int number) override;
 
  private:
   struct Step {
@@ -107,7 +108,7 @@ Executor::StepId ZygoteExecutor::start(const ExecSpec& spec, OnOutput on_output,
 
   const StepId id = ++last_id_;
   channel_.send(WireWriter().number(sandbox::Request::start).number(id).str(),
-                {details.get(), out.write.get(), err.write.get()});
+                {details.get(), out.write.get(), err.write.get(), spec.input_fd, spec.terminal_fd});
   Step& step = steps_[id];
   step.on_output = std::move(on_output);
   step.on_exit = std::move(on_exit);
@@ -119,10 +120,10 @@ Executor::StepId ZygoteExecutor::start(const ExecSpec& spec, OnOutput on_output,
   return id;
 }
 
-void ZygoteExecutor::kill(StepId step) {
+void ZygoteExecutor::signal(StepId step, int number) {
   if (!steps_.contains(step)) return;
   try {
-    channel_.send(WireWriter().number(sandbox::Request::kill).number(step).str());
+    channel_.send(WireWriter().number(sandbox::Request::signal).number(step).number(number).str());
   } catch (const Error&) {
     // A lost zygote has taken its sandboxes along; receive() reports that.
   }

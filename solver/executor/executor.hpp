@@ -87,6 +87,17 @@ struct ExecSpec {
   /// /proc/PID/cgroup), in every hierarchy the host has mounted. Without it the step stays in
   /// lade's own cgroups.
   std::optional<std::string> cgroup_parent;
+  /// A small init is PID 1 and the command its child: it reaps what the command leaves behind and
+  /// passes signals on, which the kernel keeps from a PID 1 that has no handlers for them.
+  bool init = false;
+  // Descriptors of the caller's, borrowed for the length of start(), for commands that somebody
+  // talks to:
+  int input_fd = -1;  ///< the command's standard input; -1: /dev/null
+  /// A socket of a sandbox::Channel pair. The command gets a terminal of the sandbox's own as its
+  /// three standard streams and as its controlling terminal; the terminal's other side comes
+  /// through this socket as the one descriptor of a packet. on_output gets nothing. -1: no
+  /// terminal.
+  int terminal_fd = -1;
 };
 
 /// How a step's process ended.
@@ -137,6 +148,10 @@ class Executor {
 
   /// SIGKILLs the step's PID 1; on_exit still comes. Unknown ids are ignored.
   virtual void kill(StepId step) = 0;
+
+  /// Sends a signal to the step's PID 1, for whom only those count that it has handlers for.
+  /// Unknown ids are ignored.
+  virtual void signal(StepId step, int number) = 0;
 };
 
 /// /etc/resolv.conf for sandboxes: the host's, without loopback servers that a sandbox could not

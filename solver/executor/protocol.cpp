@@ -14,7 +14,7 @@ namespace {
 
 // The longest message is an exit report with its error text, which the child cuts to a page.
 constexpr size_t max_packet = 16 << 10;
-constexpr size_t max_fds = 3;
+constexpr size_t max_fds = 5;
 
 void write_mount(WireWriter& out, const Mount& mount) {
   out.number(mount.kind)
@@ -90,7 +90,7 @@ void write_spec(WireWriter& out, const ExecSpec& spec) {
     to.number(limit.resource).number(limit.soft).number(limit.hard);
   });
   out.number(spec.shm_bytes).number(spec.cgroup_parent.has_value());
-  out.text(spec.cgroup_parent.value_or(""));
+  out.text(spec.cgroup_parent.value_or("")).number(spec.init);
 }
 
 ExecSpec read_spec(WireReader& in) {
@@ -118,6 +118,7 @@ ExecSpec read_spec(WireReader& in) {
   const bool has_cgroup = in.number<bool>();
   const auto cgroup = in.text();
   if (has_cgroup) spec.cgroup_parent = cgroup;
+  spec.init = in.number<bool>();
   return spec;
 }
 
@@ -126,7 +127,8 @@ ExecSpec read_spec(WireReader& in) {
 std::string encode(const StartRequest& request) {
   WireWriter out;
   write_spec(out, request.spec);
-  return out.text(request.network_helper).take();
+  out.text(request.network_helper);
+  return out.number(request.spec.input_fd >= 0).number(request.spec.terminal_fd >= 0).take();
 }
 
 StartRequest decode_start_request(std::string_view bytes) {
@@ -134,6 +136,8 @@ StartRequest decode_start_request(std::string_view bytes) {
   StartRequest request;
   request.spec = read_spec(in);
   request.network_helper = in.text();
+  request.has_input = in.number<bool>();
+  request.has_terminal = in.number<bool>();
   return request;
 }
 
@@ -200,17 +204,22 @@ void Channel::hang_up() {
 void Channel::send(std::string_view bytes, std::initializer_list<int> fds) {
   iovec data{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(max_fds * sizeof(int))> control{};
+  std::array<int, max_fds> sent{};
+  size_t count = 0;
+  for (const int fd : fds) {
+    if (fd >= 0) sent.at(count++) = fd;
+  }
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  if (fds.size() > 0) {
+  if (count > 0) {
     message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(header), fds.begin(), fds.size() * sizeof(int));
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    std::memcpy(CMSG_DATA(header), sent.data(), count * sizeof(int));
   }
   while (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) < 0) {
     if (errno != EINTR) throw_errno("could not reach the zygote");

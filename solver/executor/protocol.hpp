@@ -21,14 +21,18 @@ namespace lade::sandbox {
 
 /// First number of each message from lade to the zygote.
 enum class Request : uint8_t {
-  start,             ///< step id; descriptors: memory file with a StartRequest, stdout, stderr
-  kill,              ///< step id
+  start,             ///< step id; descriptors: memory file with a StartRequest, stdout, stderr, and
+                     ///< those of the spec that are there
+  signal,            ///< step id, number
   prefetch_network,  ///< path of the network helper
 };
 
 struct StartRequest {
   ExecSpec spec;
   std::string network_helper;  ///< slirp4netns's path; empty where the step needs none
+  // The spec's descriptors travel beside it; decoded they are -1.
+  bool has_input = false;
+  bool has_terminal = false;
 };
 
 std::string encode(const StartRequest& request);
@@ -81,7 +85,8 @@ class Channel {
   /// Ends the connection for both sides, whoever else still has a copy of the descriptor.
   void hang_up();
 
-  /// Waits for room if it has to. Throws Error when the other end is gone.
+  /// Waits for room if it has to; negative descriptors are left out. Throws Error when the other
+  /// end is gone.
   void send(std::string_view bytes, std::initializer_list<int> fds = {});
   /// False if it would have to wait. A missing other end is no error here: receive() reports it.
   bool try_send(std::string_view bytes);

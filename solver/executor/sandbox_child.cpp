@@ -28,6 +28,7 @@
 #include "base/text.hpp"
 #include "solver/executor/capabilities.hpp"
 #include "solver/executor/command.hpp"
+#include "solver/executor/init.hpp"
 #include "solver/executor/mounts.hpp"
 #include "solver/executor/protocol.hpp"
 #include "solver/executor/signals.hpp"
@@ -155,8 +156,33 @@ void enter_cwd(Child& child) {
                });
 }
 
+/// Makes a terminal of the sandbox's own devpts the session's, and sends its other side out.
+UniqueFd open_terminal(Child& child) {
+  return with_context("could not make a terminal", [&] {
+    const auto master =
+        sys::open_in_root(child.root.get(), "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (!master) throw Error("there is no /dev/pts/ptmx");
+    const int unlock = 0;
+    if (::ioctl(master->get(), TIOCSPTLCK, &unlock) != 0) throw_errno("unlock");
+    UniqueFd terminal(::ioctl(master->get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    if (!terminal) throw_errno("open");
+    if (::fchown(terminal.get(), child.spec.uid, static_cast<gid_t>(-1)) != 0) throw_errno("chown");
+    if (::ioctl(terminal.get(), TIOCSCTTY, 0) != 0) throw_errno("take over");
+    Channel(UniqueFd(::fcntl(child.plan.terminal_fd, F_DUPFD_CLOEXEC, 3)))
+        .send("terminal", {master->get()});
+    return terminal;
+  });
+}
+
 void connect_stdio(Child& child) {
-  const std::array<int, 3> sources = {child.null.get(), child.plan.stdout_fd, child.plan.stderr_fd};
+  const int null = child.null.get();
+  std::array<int, 3> sources = {child.plan.stdin_fd >= 0 ? child.plan.stdin_fd : null,
+                                child.plan.stdout_fd, child.plan.stderr_fd};
+  UniqueFd terminal;
+  if (child.plan.terminal_fd >= 0) {
+    terminal = open_terminal(child);
+    sources.fill(terminal.get());
+  }
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(sources[static_cast<size_t>(fd)], fd) < 0) throw_errno("could not connect output");
   }
@@ -212,6 +238,7 @@ void follow_zygote(Child& child) {
 void run_command(Child& child) {
   reset_signals();
   ::umask(0022);
+  if (child.spec.init) become_init(child.plan.failure_fd);
   execute_command(child.spec.args, child.spec.env);
 }
 

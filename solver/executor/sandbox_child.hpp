@@ -12,8 +12,10 @@ namespace lade::sandbox {
 /// memory.
 struct ChildPlan {
   const ExecSpec& spec;
+  int stdin_fd;  ///< -1: the sandbox's /dev/null
   int stdout_fd;
   int stderr_fd;
+  int terminal_fd;  ///< socket for the terminal's other side; -1: no terminal
   int failure_fd;  ///< write end of a close-on-exec pipe: takes one SetupFailure, or EOF on success
   int zygote_pidfd;
   int netns_fd;                 ///< network slot to join; -1 for none

@@ -40,6 +40,8 @@ struct Pending {
   StartRequest request;
   UniqueFd out;
   UniqueFd err;
+  UniqueFd input;     // empty: /dev/null
+  UniqueFd terminal;  // empty: none
 };
 
 struct Running {
@@ -66,7 +68,7 @@ class Zygote {
   void launch(Pending step, NetworkPool::Slot* slot);
   pid_t clone_child(const Pending& step, const ChildPlan& plan) const;
   void serve_waiting();
-  void kill_step(uint64_t id);
+  void signal_step(uint64_t id, int number);
   void reap();
   void ended(pid_t pid, int status, const rusage& usage);
   void fail(uint64_t id, std::string message);
@@ -131,11 +133,21 @@ void Zygote::handle(Channel::Packet packet) {
     return;
   }
   const auto id = in.number();
-  if (request == Request::kill) return kill_step(id);
+  if (request == Request::signal) return signal_step(id, in.number<int>());
   try {
-    if (packet.fds.size() != 3) throw Error("the zygote has no descriptors left");
-    Pending step{id, decode_start_request(read_memory_file(packet.fds[0].get())),
-                 std::move(packet.fds[1]), std::move(packet.fds[2])};
+    auto& fds = packet.fds;
+    if (fds.empty()) throw Error("the zygote has no descriptors left");
+    Pending step;
+    step.id = id;
+    step.request = decode_start_request(read_memory_file(fds[0].get()));
+    const bool input = step.request.has_input;
+    if (fds.size() != 3u + (input ? 1 : 0) + (step.request.has_terminal ? 1 : 0)) {
+      throw Error("the zygote has no descriptors left");
+    }
+    step.out = std::move(fds[1]);
+    step.err = std::move(fds[2]);
+    if (input) step.input = std::move(fds[3]);
+    if (step.request.has_terminal) step.terminal = std::move(fds.back());
     begin(std::move(step));
   } catch (const std::exception& error) {
     fail(id, error.what());
@@ -180,8 +192,10 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
     sys::Pipe failure = sys::pipe();
     const ChildPlan plan{
         .spec = spec,
+        .stdin_fd = step.input.get(),
         .stdout_fd = step.out.get(),
         .stderr_fd = step.err.get(),
+        .terminal_fd = step.terminal.get(),
         .failure_fd = failure.write.get(),
         .zygote_pidfd = own_pidfd_.get(),
         .netns_fd = slot != nullptr ? NetworkPool::netns(*slot) : -1,
@@ -209,18 +223,18 @@ pid_t Zygote::clone_child(const Pending& step, const ChildPlan& plan) const {
   return static_cast<pid_t>(pid);
 }
 
-void Zygote::kill_step(uint64_t id) {
+void Zygote::signal_step(uint64_t id, int number) {
   for (const auto& [pid, step] : running_) {
     // Not reaped yet, so the number is still its own.
-    if (step.id == id) ::kill(pid, SIGKILL);
+    if (step.id == id) ::kill(pid, number);
   }
   const auto found = std::find_if(waiting_.begin(), waiting_.end(),
                                   [&](const auto& step) { return step.id == id; });
   if (found == waiting_.end()) return;
   waiting_.erase(found);
   ExitReport killed{id, {}};
-  killed.result.signal = SIGKILL;
-  killed.result.exit_code = 128 + SIGKILL;
+  killed.result.signal = number;
+  killed.result.exit_code = 128 + number;
   report(killed);
 }
 

@@ -40,6 +40,7 @@ class FakeExecutor : public Executor {
 
   void attach(EventLoop& loop) override { loop_ = &loop; }
   void prefetch_network() override { ++prefetches; }
+  void signal(StepId, int) override {}
 
   StepId start(const ExecSpec& spec, OnOutput on_output, OnExit on_exit) override {
     const StepId id = ++last_id_;

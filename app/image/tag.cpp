@@ -1,0 +1,42 @@
+// `lade tag`: another name for an image.
+#include <CLI/CLI.hpp>
+
+#include "app/commands.hpp"
+#include "base/error.hpp"
+#include "snapshotter/content/reference.hpp"
+#include "snapshotter/stored_image.hpp"
+
+namespace lade {
+namespace {
+
+int run_tag(const Globals& globals, const std::string& source, const std::string& target) {
+  Reference name;
+  try {
+    name = Reference::parse(target);
+  } catch (Error& error) {
+    error.set_kind(ErrorKind::usage);
+    throw;
+  }
+  if (name.digest) throw Error("an image cannot be named by a digest", ErrorKind::usage);
+  const auto state = StateDir::open(StateDir::default_root(globals.root));
+  // One transaction, so that nothing removes the image between finding and naming it.
+  state->database().transaction([&] {
+    const StoredImage image = find_stored_image(*state, source);
+    state->images().put(name.str(), image.target);
+    state->images().remove(unnamed_image(image.target.digest));
+  });
+  return 0;
+}
+
+}  // namespace
+
+void add_tag_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+  auto names = std::make_shared<std::pair<std::string, std::string>>();
+  command.add_option("SOURCE", names->first, "Image: name, NAME@DIGEST or ID")->required();
+  command.add_option("TARGET", names->second, "Its new name, NAME[:TAG]")->required();
+  command.callback([names, &globals, &action] {
+    action = [names, &globals] { return run_tag(globals, names->first, names->second); };
+  });
+}
+
+}  // namespace lade

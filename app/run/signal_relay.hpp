@@ -1,0 +1,42 @@
+// Signals to `lade run`: they are the container's.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include <signal.h>
+
+#include "base/unique_fd.hpp"
+
+namespace lade {
+
+/// From its making on, signals that a program may want come to a thread of their own; make it
+/// before other threads start, which inherit the mask. While nobody takes them, those that end a
+/// process end lade. The third SIGINT or SIGTERM ends it whatever the container does with them.
+class SignalRelay {
+ public:
+  SignalRelay();
+  ~SignalRelay();
+  SignalRelay(const SignalRelay&) = delete;
+  SignalRelay& operator=(const SignalRelay&) = delete;
+
+  /// `take` is called with each signal, on the relay's thread; empty: nobody takes them.
+  /// `at_end` is called before lade is ended.
+  void set_receiver(std::function<void(int)> take, std::function<void()> at_end);
+
+ private:
+  void serve();
+  void deliver(int signal);
+
+  sigset_t before_{};
+  UniqueFd signals_;
+  UniqueFd stop_;
+  std::mutex mutex_;  // guards the rest
+  std::function<void(int)> take_;
+  std::function<void()> at_end_;
+  int endings_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace lade

@@ -1,0 +1,59 @@
+// What running processes hold on to, so that garbage collection leaves it alone.
+//
+// STATE/locks/pins is a file without content whose bytes are locked (open-file-description locks,
+// which end with their process however that dies, and cost a system call of some hundred
+// nanoseconds):
+//
+//   byte ID               shared: a process uses the layer ID; exclusive: it is being removed
+//   byte 2^61 + time      shared: a process is at work that started then (milliseconds since 1970)
+//
+// A process pins a layer first and then looks whether it is there. So a collector that gets the
+// exclusive lock may remove the layer: nobody has it, and whoever comes waits for the removal of
+// its rows and finds it gone. It must not wait for the database's write lock inside of a
+// transaction that others wait for; nor may pin() be called in one, but for an id that is new.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+
+namespace lade {
+
+/// The pins of this process. Thread-safe.
+class Pins {
+ public:
+  /// Says that this process has started its work now.
+  explicit Pins(const std::string& root);
+
+  /// Keeps the layer from being removed until this object goes. Waits while it is being removed.
+  void pin(int64_t layer);
+
+ private:
+  UniqueFd fd_;
+  std::mutex mutex_;
+  std::unordered_set<int64_t> pinned_;  // guarded by mutex_
+};
+
+/// A collector's view of the pins of all processes, its own included.
+class PinCheck {
+ public:
+  explicit PinCheck(const std::string& root);
+
+  /// True if nobody has pinned the layer, and from now on, until release(), nobody can.
+  bool try_claim(int64_t layer);
+  bool is_pinned(int64_t layer) const;
+  void release();
+
+  /// When the process began that is at work for the longest; now if there is none. Milliseconds
+  /// since 1970.
+  int64_t oldest_start() const;
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace lade

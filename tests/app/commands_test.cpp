@@ -1,0 +1,54 @@
+#include "app/commands.hpp"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+namespace lade {
+namespace {
+
+using testing::HasSubstr;
+
+std::string hint_for(const std::string& name) {
+  try {
+    throw_unknown_command(name);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_THAT(error.message(), HasSubstr(name));
+    return error.hint();
+  }
+}
+
+TEST(Commands, EachIsFoundByItsNameAndListedOnce) {
+  std::set<std::string> names;
+  const std::string help = commands_help();
+  for (const auto& command : all_commands()) {
+    EXPECT_TRUE(names.insert(command.name).second) << command.name;
+    EXPECT_EQ(find_command(command.name), &command);
+    EXPECT_THAT(help, HasSubstr("\n  " + std::string(command.name) + " "));
+    EXPECT_THAT(help, HasSubstr(command.summary));
+  }
+  EXPECT_EQ(find_command("no-such-command"), nullptr);
+}
+
+TEST(Commands, HelpGroupsThemAsDockerDoes) {
+  const std::string help = commands_help();
+  const auto common = help.find("Common Commands:");
+  const auto others = help.find("\nCommands:");
+  ASSERT_NE(common, std::string::npos);
+  ASSERT_NE(others, std::string::npos);
+  EXPECT_LT(common, help.find("  build "));
+  EXPECT_LT(help.find("  build "), others);
+  EXPECT_LT(others, help.find("  import "));
+}
+
+TEST(Commands, AnUnknownOneSuggestsTheNearest) {
+  EXPECT_EQ(hint_for("biuld"), "did you mean lade build?");
+  EXPECT_EQ(hint_for("frobnicate"), "lade --help lists the commands");
+}
+
+}  // namespace
+}  // namespace lade
