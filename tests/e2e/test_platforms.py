@@ -1,9 +1,14 @@
 """--platform: foreign platforms, several at once, and the indexes they make."""
 
 import json
+import pathlib
+import struct
+import unittest
 
 from image import Image
 from support import LadeTest
+
+EMULATOR = pathlib.Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 
 CROSS = """FROM --platform=$BUILDPLATFORM busybox AS build
 ARG TARGETPLATFORM
@@ -13,6 +18,19 @@ FROM scratch
 COPY --from=build /platform /once /
 """
 BOTH = "linux/amd64,linux/arm64"
+
+
+def arm64_program(text):
+    """A static executable for aarch64 that prints `text`: write(1, ...), then exit(0)."""
+    code = struct.pack("<8I", 0x10000101,                  # adr x1, the text behind the code
+                       0xd2800020,                         # mov x0, #1
+                       0xd2800002 | len(text) << 5,        # mov x2, #size
+                       0xd2800808, 0xd4000001,             # mov x8, #64; svc #0
+                       0xd2800000, 0xd2800ba8, 0xd4000001)  # mov x0, #0; mov x8, #93; svc #0
+    start, size = 0x400000, 64 + 56 + len(code) + len(text)
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 183, 1, start + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, start, start, size, size, 0x1000)
+    return header + segment + code + text
 
 
 class Platforms(LadeTest):
@@ -97,3 +115,10 @@ class Platforms(LadeTest):
                             "--platform", "linux/s390x", code=1)
         self.assertIn("qemu-user-static", result.stderr)
         self.assertIn("Dockerfile:3", result.stderr)
+
+    @unittest.skipUnless(EMULATOR.exists(), "no emulator of aarch64 is registered (qemu-user-static)")
+    def test_a_foreign_run_goes_through_the_emulator(self):
+        (self.ws.context / "hello").write_bytes(arm64_program(b"hello from afar\n"))
+        (self.ws.context / "hello").chmod(0o755)
+        result = self.build('FROM scratch\nCOPY hello /\nRUN ["/hello"]\n', "--platform=linux/arm64")
+        self.assertEqual(result.log("RUN"), ["hello from afar"])
