@@ -149,7 +149,9 @@ class Build {
   }
 
   ImageSourceOptions image_options() const {
-    return {.pull = request_.pull, .client_directory = sys::current_directory()};
+    return {.pull = request_.pull,
+            .offline = request_.offline,
+            .client_directory = sys::current_directory()};
   }
 
   /// Once per platform.

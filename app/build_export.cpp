@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,8 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "exporter/push.hpp"
+#include "snapshotter/content/reference.hpp"
 
 namespace lade {
 namespace {
@@ -16,7 +19,7 @@ namespace {
 std::string export_name(const Output& output) {
   switch (output.type) {
     case OutputType::image:
-      return "exporting to image";
+      return output.push && !output.keeps_names() ? "exporting to registry" : "exporting to image";
     case OutputType::oci:
       return "exporting to oci image format";
     case OutputType::docker:
@@ -131,6 +134,7 @@ class Export {
     for (const auto& source : sources_) {
       const std::string platform = source.config.platform.str();
       ImageOptions options = output.image;
+      options.leave_remote = output.push && !output.keeps_names();
       for (const auto& [key, value] : output.annotations.of(AnnotationPlace::manifest, platform)) {
         options.annotations[key] = value;
       }
@@ -152,15 +156,50 @@ class Export {
       export_oci(state_, set, {output.dest, output.as_tar, output.names});
     } else if (output.type == OutputType::docker) {
       export_docker(state_, set, {output.dest, output.names});
-    } else {
-      for (const auto& name : output.names) state_.images().put(name, set.target);
     }
     for (const auto& image : set.images) say_image(image);
     if (set.index) progress_.status(at_, "manifest list " + set.index->str(), 0, 0);
-    for (const auto& name : output.names) progress_.status(at_, "naming to " + name, 0, 0);
+    if (output.keeps_names()) {
+      for (const auto& name : output.names) {
+        state_.images().put(Reference::parse(name).str(), set.target);
+      }
+    }
+    if (!output.push || output.keeps_names()) {
+      for (const auto& name : output.names) progress_.status(at_, "naming to " + name, 0, 0);
+    }
+    if (output.push) push(output, set);
     names_ = output.names;
     to_stdout_ = to_stdout_ || output.dest == "-";
     written_ = std::move(set);
+  }
+
+  void push(const Output& output, const WrittenSet& set) {
+    std::map<Digest, LayerId> layers;
+    for (size_t i = 0; i < set.images.size(); ++i) {
+      const auto& blobs = set.images[i].layers;
+      for (size_t j = 0; j < blobs.size(); ++j) {
+        layers.emplace(blobs[j].digest, sources_[i].layers[j]);
+      }
+    }
+    const auto base_of = [&](const Descriptor& blob) -> std::shared_ptr<BlobProvider> {
+      const auto layer = layers.find(blob.digest);
+      return layer == layers.end() ? nullptr : provider_(layer->second);
+    };
+    PushRequest request;
+    request.names = output.names;
+    request.by_digest = output.push_by_digest;
+    request.provider = base_of;
+    request.sources = [&](const Descriptor& blob) {
+      const auto provider = base_of(blob);
+      const auto repository = provider ? repository_of(*provider) : std::nullopt;
+      return repository ? std::vector{*repository} : std::vector<Reference>{};
+    };
+    request.progress = [this](std::string_view item, uint64_t done, uint64_t total) {
+      progress_.status(at_, item, done, total);
+    };
+    const auto client = RegistryClient::create({.insecure = output.insecure});
+    const PushSummary summary = push_image(state_, *client, set.target, request);
+    progress_.status(at_, to_string(summary), 0, 0);
   }
 
   void say_image(const WrittenImage& image) {

@@ -143,7 +143,33 @@ void read_step_limits(const BuildFlags& flags, LowerOptions& lower) {
   of_option("--timeout", [&] { for_stages(flags.timeouts, parse_duration, lower.timeouts); });
 }
 
+/// --push: to the outputs that are images, or else to one more.
+void set_push(const BuildFlags& flags, BuildRequest& request) {
+  bool used = false;
+  for (auto& output : request.outputs) {
+    if (!flags.push || output.type != OutputType::image) continue;
+    output.push = used = true;
+  }
+  if (flags.push && !used) {
+    Output output;
+    output.push = true;
+    output.store = false;
+    request.outputs.push_back(std::move(output));
+  }
+  for (const auto& output : request.outputs) {
+    if (!output.push) continue;
+    if (output.names.empty() && request.names.empty()) {
+      throw_usage("what is pushed needs a name: --tag, or name= of --output");
+    }
+    const bool tagged = std::any_of(flags.tags.begin(), flags.tags.end(), has_tag);
+    if (output.push_by_digest && output.names.empty() && tagged) {
+      throw_usage("--output push-by-digest=true needs names without tags");
+    }
+  }
+}
+
 void set_outputs(const BuildFlags& flags, BuildRequest& request) {
+  set_push(flags, request);
   if (request.outputs.empty() && !request.names.empty()) request.outputs.emplace_back();
   Annotations annotations;
   for (const auto& text : flags.annotations) {
@@ -162,6 +188,13 @@ void set_outputs(const BuildFlags& flags, BuildRequest& request) {
     if (of_index && !index) {
       throw_usage("--annotation: index annotations need an image of several platforms");
     }
+  }
+}
+
+void check_offline(const BuildRequest& request) {
+  if (request.pull == PullPolicy::always) throw_usage("--offline: --pull=always asks registries");
+  for (const auto& output : request.outputs) {
+    if (output.push) throw_usage("--offline: pushing needs the network");
   }
 }
 
@@ -191,7 +224,8 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
   command
       .add_option(
           "-o,--output", flags.outputs,
-          "where the result goes: type=image|oci|docker|local|tar,dest=PATH[,...], or a directory")
+          "where the result goes: type=image|registry|oci|docker|local|tar,dest=PATH[,...], or a "
+          "directory")
       ->allow_extra_args(false);
   command
       .add_option(
@@ -224,7 +258,10 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                      "file that what was made is described in, as JSON");
   command.add_option("--progress", flags.progress, "how progress is shown: auto, plain, quiet");
   command.add_flag("--pull{always}", flags.pull,
-                   "ask registries: missing (default), always (--pull alone), never");
+                   "ask registries: missing (default), always (--pull alone), newer, never");
+  command.add_flag("--push", flags.push, "push the image to the registries of its names");
+  command.add_flag("--offline", flags.offline,
+                   "use what registries and servers said before, and ask nobody");
   command.add_option("--max-parallelism", flags.max_parallelism,
                      "steps running at once (default: no limit)");
   command.add_flag("--no-cache", flags.no_cache, "run every step");
@@ -308,6 +345,8 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   request.metadata_file = flags.metadata_file;
   set_outputs(flags, request);
   request.pull = parse_pull(flags.pull);
+  request.offline = flags.offline;
+  if (request.offline) check_offline(request);
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
   if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {

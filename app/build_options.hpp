@@ -54,6 +54,8 @@ struct BuildFlags {
   bool quiet = false;
   bool debug = false;
   bool check = false;
+  bool push = false;
+  bool offline = false;
   std::string call = "build";
 };
 
@@ -74,6 +76,7 @@ struct BuildRequest {
   std::string metadata_file;
   LowerOptions lower;  ///< without ignore patterns and platform
   PullPolicy pull = PullPolicy::missing;
+  bool offline = false;  ///< nothing is asked of any registry or server
   int max_parallelism = 0;
   bool quiet = false;
   bool debug = false;  ///< warnings are shown in full

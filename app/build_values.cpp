@@ -85,7 +85,8 @@ PullPolicy parse_pull(const std::string& text) {
   if (text == "missing" || text == "false") return PullPolicy::missing;
   if (text == "always" || text == "true") return PullPolicy::always;
   if (text == "never") return PullPolicy::never;
-  throw Error(fmt::format("--pull={} is not one of: missing, always, never", text),
+  if (text == "newer") return PullPolicy::newer;
+  throw Error(fmt::format("--pull={} is not one of: missing, always, never, newer", text),
               ErrorKind::usage);
 }
 

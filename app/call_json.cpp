@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/call_print.hpp"
-#include "solver/source/base64.hpp"
+#include "base/base64.hpp"
 
 namespace lade {
 namespace {

@@ -16,7 +16,11 @@ constexpr Command kCommands[] = {
     {"run", "Run a command in a container of an image", CommandGroup::common, add_run_command,
      kRunFailed},
     {"build", "Build an image from a Dockerfile", CommandGroup::common, add_build_command},
+    {"pull", "Bring an image here from a registry", CommandGroup::common, add_pull_command},
+    {"push", "Bring an image to a registry", CommandGroup::common, add_push_command},
     {"images", "List images", CommandGroup::common, add_images_command},
+    {"login", "Keep credentials for a registry", CommandGroup::common, add_login_command},
+    {"logout", "Forget the credentials for a registry", CommandGroup::common, add_logout_command},
 
     {"explain", "Say why the steps of the last build were cached or ran", CommandGroup::other,
      add_explain_command},

@@ -54,6 +54,10 @@ void add_history_command(CLI::App& command, const Globals& globals, CommandActio
 void add_images_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_import_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_inspect_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_login_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_logout_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_pull_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_push_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_rmi_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_run_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_tag_command(CLI::App& command, const Globals& globals, CommandAction& action);

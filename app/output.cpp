@@ -25,13 +25,13 @@ bool parse_bool(const std::string& key, const std::string& value) {
 }
 
 OutputType parse_type(const std::string& text) {
-  if (text == "image") return OutputType::image;
+  if (text == "image" || text == "registry") return OutputType::image;
   if (text == "oci") return OutputType::oci;
   if (text == "docker") return OutputType::docker;
   if (text == "local") return OutputType::local;
   if (text == "tar") return OutputType::tar;
   throw_usage(fmt::format("--output type={} is not supported", text),
-              "use one of: image, oci, docker, local, tar");
+              "use one of: image, registry, oci, docker, local, tar");
 }
 
 LayerCompression parse_compression(const std::string& text) {
@@ -54,6 +54,7 @@ int parse_level(const std::string& text) {
 void set_option(Output& output, const std::string& key, const std::string& value) {
   if (key == "type") {
     output.type = parse_type(value);
+    if (value == "registry") output.push = true;
   } else if (key == "dest") {
     output.dest = value;
   } else if (key == "name") {
@@ -72,6 +73,14 @@ void set_option(Output& output, const std::string& key, const std::string& value
     output.image.rewrite_timestamp = parse_bool(key, value);
   } else if (key == "platform-split") {
     output.platform_split = parse_bool(key, value);
+  } else if (key == "push") {
+    output.push = parse_bool(key, value);
+  } else if (key == "push-by-digest") {
+    output.push_by_digest = parse_bool(key, value);
+  } else if (key == "registry.insecure") {
+    output.insecure = parse_bool(key, value);
+  } else if (key == "store") {
+    output.store = parse_bool(key, value);
   } else if (key.starts_with("annotation-")) {
     output.annotations.add_attribute(key, value);
   } else if (key.starts_with("annotation.")) {
@@ -86,6 +95,10 @@ void set_option(Output& output, const std::string& key, const std::string& value
                                             "force-compression",
                                             "oci-mediatypes",
                                             "rewrite-timestamp",
+                                            "push",
+                                            "push-by-digest",
+                                            "registry.insecure",
+                                            "store",
                                             "platform-split"};
     const std::string meant = nearest(key, known);
     throw_usage(fmt::format("--output has no option {}", lade::quoted(key)),
@@ -93,7 +106,28 @@ void set_option(Output& output, const std::string& key, const std::string& value
   }
 }
 
+/// A name to be pushed by its digest must not have a tag, which would say another thing.
+void check_push(const Output& output) {
+  if (output.type != OutputType::image &&
+      (output.push || output.push_by_digest || output.insecure || output.store)) {
+    throw_usage("--output: push and store are for type=image and type=registry");
+  }
+  if (!output.push_by_digest) return;
+  if (!output.push) throw_usage("--output push-by-digest=true needs push=true");
+  for (const auto& name : output.names) {
+    if (has_tag(name)) {
+      throw_usage(fmt::format("--output push-by-digest=true cannot push {}, which has a tag",
+                              lade::quoted(name)));
+    }
+  }
+}
+
 }  // namespace
+
+bool has_tag(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  return name.find(':', slash == std::string::npos ? 0 : slash) != std::string::npos;
+}
 
 Output parse_output(const std::string& text) {
   Output output;
@@ -104,7 +138,9 @@ Output parse_output(const std::string& text) {
     output.dest = fields[0];
     return output;
   }
+  bool registry = false;
   for (const auto& field : fields) {
+    registry = registry || field == "type=registry";
     const auto equals = field.find('=');
     if (equals == std::string::npos) {
       throw_usage(fmt::format("--output: {} is not of the form key=value", lade::quoted(field)));
@@ -115,6 +151,8 @@ Output parse_output(const std::string& text) {
   }
   // As BuildKit: a docker tarball has Docker's media types unless asked otherwise.
   if (output.type == OutputType::docker && docker_types) output.image.oci_media_types = false;
+  if (registry && !output.store) output.store = false;
+  check_push(output);
   if (output.type != OutputType::image && output.dest.empty()) {
     throw_usage("--output needs dest=PATH for this type", "dest=- writes to standard output");
   }

@@ -17,6 +17,13 @@ struct Output {
   std::string dest;                ///< "-" is standard output (oci, docker, tar)
   std::vector<std::string> names;  ///< name=
   bool as_tar = true;              ///< oci: tar=false writes a layout directory
+  // image:
+  bool push = false;            ///< to the registries that the names say
+  bool push_by_digest = false;  ///< without tags
+  bool insecure = false;        ///< plain http and unverified certificates will do
+  /// Names on this machine are given it; by default unless it is pushed as type=registry.
+  std::optional<bool> store;
+  bool keeps_names() const { return type == OutputType::image && store.value_or(true); }
   /// local, tar: a directory per platform; by default if there is more than one.
   std::optional<bool> platform_split;
   ImageOptions image;
@@ -26,5 +33,8 @@ struct Output {
 /// Parses "type=oci,dest=x.tar,compression=zstd,...", or a bare path (type=local; "-" is type=tar).
 /// CSV with quotes, as docker's. Throws Error(usage) naming the unknown key or bad value.
 Output parse_output(const std::string& text);
+
+/// Whether an image's name has a tag (or, as in "host:5000/app:1@sha256:...", more).
+bool has_tag(const std::string& name);
 
 }  // namespace lade

@@ -277,6 +277,7 @@ std::shared_ptr<RemoteSources> make_remote_sources(StateDir& state, const BuildR
   RemoteSourceOptions options;
   options.secrets = request.secrets;
   options.ssh_agents = request.ssh_sockets;
+  options.http.offline = request.offline;
   return std::make_shared<RemoteSources>(state, std::move(options));
 }
 

@@ -10,6 +10,7 @@ find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 find_path(CURL_INCLUDE_DIR curl/curl.h REQUIRED)
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 
 # lade_static(NAME archive...): an imported target of static archives, in link order.
 function(lade_static name)

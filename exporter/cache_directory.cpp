@@ -17,10 +17,38 @@ namespace {
 
 constexpr uint64_t kMaxManifest = 4u << 20;
 
+std::string blob_path(const std::string& directory, const Digest& digest) {
+  return directory + "/blobs/sha256/" + digest.hex();
+}
+
+class DirectoryBlobs : public BlobProvider {
+ public:
+  explicit DirectoryBlobs(std::string directory) : directory_(std::move(directory)) {}
+
+  std::unique_ptr<ByteSource> open(const Descriptor& blob) override {
+    UniqueFd fd(::open(blob_path(directory_, blob.digest).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) {
+      if (errno != ENOENT) throw_errno("could not open " + quoted(blob_path(directory_, blob.digest)));
+      throw Error(fmt::format("{} has no blob {}", quoted(directory_), blob.digest.str()),
+                  ErrorKind::not_found);
+    }
+    return std::make_unique<FdSource>(std::move(fd));
+  }
+
+  std::string where() const override { return "the cache directory " + directory_; }
+
+ private:
+  const std::string directory_;
+};
+
 class DirectoryCache : public CacheStorage {
  public:
   DirectoryCache(std::string directory, std::string name, std::optional<Digest> digest)
       : directory_(std::move(directory)), name_(std::move(name)), digest_(digest) {}
+
+  std::shared_ptr<BlobProvider> blobs() override {
+    return std::make_shared<DirectoryBlobs>(directory_);
+  }
 
   std::optional<std::string> read_manifest() override {
     const auto digest = digest_ ? digest_ : find_entry();
@@ -68,22 +96,8 @@ class DirectoryCache : public CacheStorage {
     set_layout_entry(directory_, entry);
   }
 
-  std::unique_ptr<ByteSource> open(const Descriptor& blob) override {
-    UniqueFd fd(::open(path_of(blob.digest).c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) {
-      if (errno != ENOENT) throw_errno("could not open " + quoted(path_of(blob.digest)));
-      throw Error(fmt::format("{} has no blob {}", quoted(directory_), blob.digest.str()),
-                  ErrorKind::not_found);
-    }
-    return std::make_unique<FdSource>(std::move(fd));
-  }
-
-  std::string where() const override { return "the cache directory " + directory_; }
-
  private:
-  std::string path_of(const Digest& digest) const {
-    return directory_ + "/blobs/sha256/" + digest.hex();
-  }
+  std::string path_of(const Digest& digest) const { return blob_path(directory_, digest); }
 
   std::optional<Digest> find_entry() const {
     const std::string path = directory_ + "/index.json";

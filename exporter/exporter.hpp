@@ -57,9 +57,13 @@ struct ImageOptions {
   /// Clamp file times of this build's layers to the epoch (which must be given).
   bool rewrite_timestamp = false;
   std::map<std::string, std::string> annotations;  ///< of the manifest
+  /// Blobs of the base image that are used as they are need not be here: for outputs that may find
+  /// them where they go.
+  bool leave_remote = false;
 };
 
-/// The descriptors of an image whose blobs are all in the content store.
+/// The descriptors of an image whose blobs are all in the content store (but for those that
+/// ImageOptions::leave_remote left).
 struct WrittenImage {
   Descriptor manifest;  ///< with the image's platform
   Descriptor config;

@@ -47,7 +47,9 @@ std::vector<MadeBlob> make_blobs(StateDir& state, const ImageSource& source,
   for (size_t i = 0; i < source.layers.size(); ++i) {
     const auto key = key_of(i);
     if (!positions.try_emplace(key, jobs.size()).second) continue;
-    jobs.push_back({plan_layer(state, key.first, key.second ? base : own), {}});
+    LayerPlan plan = plan_layer(state, key.first, key.second ? base : own);
+    if (options.leave_remote && plan.way == BlobWay::use) plan.fetch_blob = false;
+    jobs.push_back({std::move(plan), {}});
   }
   make_all(state, jobs, source.provider);
 

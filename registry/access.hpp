@@ -1,29 +1,25 @@
-// How a repository is reached: which host, by which scheme, with which token. Shared by a client
-// and all that it handed out.
+// How a repository is reached: at which hosts, by which scheme, as whom. Shared by a client and all
+// that it handed out.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "registry/auth.hpp"
 #include "registry/client.hpp"
+#include "registry/config.hpp"
+#include "registry/credentials.hpp"
+#include "registry/endpoint.hpp"
 #include "registry/http.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {
-
-/// A repository at one of the places that serve it.
-struct RegistryEndpoint {
-  std::string registry;    ///< its name in references and in credentials: "docker.io"
-  std::string host;        ///< host[:port] that is asked: "registry-1.docker.io"
-  std::string repository;  ///< the repository's name there
-
-  std::string name() const { return host + "/" + repository; }
-};
 
 /// One request about a repository.
 struct RegistryRequest {
@@ -35,20 +31,29 @@ struct RegistryRequest {
   std::vector<std::string> pull_from{};  ///< other repositories that it reads
 };
 
-/// Thread-safe.
+/// Thread-safe. Reads configuration and credentials when they are first needed.
 class RegistryAccess {
  public:
   explicit RegistryAccess(RegistryOptions options);
 
-  /// Where `reference`'s registry itself is.
-  RegistryEndpoint endpoint(const Reference& reference) const;
+  /// Where to pull from, the places to be tried in this order: mirrors first, without those that
+  /// were found to be away. Never empty.
+  std::vector<RegistryEndpoint> pull_endpoints(const Reference& reference);
+  RegistryEndpoint push_endpoint(const Reference& reference);
+  /// Says that the endpoint could not be reached: it is not tried again as a mirror.
+  void note_away(const RegistryEndpoint& endpoint);
 
-  /// One request, sent again with a token if the registry asks for one. Any status but 429, 5xx and
-  /// 401 comes back. Throws as HttpClient::send() does; the caller retries.
+  /// One request, sent again with an authorization if the registry asks for one. Any status but
+  /// 429, 5xx and 401 comes back. Throws as HttpClient::send() does; the caller retries.
   std::unique_ptr<HttpResponse> request(const RegistryEndpoint& endpoint,
                                         const RegistryRequest& request);
-  /// The URL that `request` is sent to.
+  /// The URL that a request for `path` is sent to.
   std::string url(const RegistryEndpoint& endpoint, std::string_view path);
+
+  /// Whether `credentials` are good for the registry, by its own word at /v2/ (and that of the
+  /// realm it names). Returns what is to be kept: they themselves, or an identity token given for
+  /// them. Throws Error if the registry refuses them or cannot be asked.
+  Credentials login(const std::string& registry, const Credentials& credentials);
 
   HttpClient& http() { return *http_; }
 
@@ -56,14 +61,27 @@ class RegistryAccess {
   [[noreturn]] static void fail(const RegistryEndpoint& endpoint, HttpResponse& response);
 
  private:
+  const RegistryConfig& config();
+  std::unique_ptr<HttpResponse> send(const RegistryEndpoint& endpoint, const HttpRequest& request);
   std::string base_url(const RegistryEndpoint& endpoint);
-  bool answers(const std::string& url);
+  bool answers(const RegistryEndpoint& endpoint, const std::string& url);
+  std::shared_ptr<const TlsOptions> tls(const RegistryEndpoint& endpoint);
+  std::shared_ptr<const TlsOptions> tls_of_realm(const RegistryEndpoint& endpoint,
+                                                 const std::string& host);
 
   RegistryOptions options_;
+  RegistryFiles files_;
   std::unique_ptr<HttpClient> http_;
-  TokenCache tokens_;
-  std::mutex mutex_;
-  std::map<std::string, std::string> schemes_;  ///< of loopback hosts that were asked
+  CredentialStore credentials_;
+  Authenticator authenticator_;
+  std::mutex mutex_;  ///< guards what follows
+  std::optional<RegistryConfig> config_;
+  std::map<std::string, std::string> schemes_;  ///< of hosts where both are possible
+  std::map<std::pair<std::string, bool>, std::shared_ptr<const TlsOptions>> tls_;
+  std::set<std::string> away_;
 };
+
+/// `error` of the last endpoint that was asked, with what those before it said.
+Error with_failures(const Error& error, const std::string& failures);
 
 }  // namespace lade

@@ -1,72 +1,26 @@
 #include "registry/auth.hpp"
 
 #include <algorithm>
+#include <ctime>
 
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "registry/secret_json.hpp"
+#include "snapshotter/content/image_config.hpp"
 #include "snapshotter/content/json_reader.hpp"
 
 namespace lade {
 namespace {
 
+using std::chrono::seconds;
+
 constexpr uint64_t kMaxTokenBytes = 1u << 20;
-
-/// Reads the pieces of a WWW-Authenticate header (RFC 7235, appendix C).
-class ChallengeScanner {
- public:
-  explicit ChallengeScanner(std::string_view text) : text_(text) {}
-
-  bool at_end() {
-    skip(" \t,");
-    return text_.empty();
-  }
-
-  /// A scheme or a parameter's name; empty if something else stands here.
-  std::string token() {
-    const size_t end = std::min(text_.find_first_of(" \t,=\""), text_.size());
-    std::string out = to_lower(text_.substr(0, end));
-    text_.remove_prefix(end);
-    return out;
-  }
-
-  /// "=value" or "=\"value\""; nullopt if no '=' follows.
-  std::optional<std::string> value() {
-    skip(" \t");
-    if (!text_.starts_with('=')) return std::nullopt;
-    text_.remove_prefix(1);
-    skip(" \t");
-    if (!text_.starts_with('"')) {
-      const size_t end = std::min(text_.find_first_of(" \t,"), text_.size());
-      std::string out(text_.substr(0, end));
-      text_.remove_prefix(end);
-      return out;
-    }
-    return quoted_string();
-  }
-
-  /// Steps over a character that belongs to nothing, so that the loop over the header ends.
-  void skip_one() { text_.remove_prefix(std::min<size_t>(1, text_.size())); }
-
- private:
-  void skip(std::string_view characters) {
-    text_.remove_prefix(std::min(text_.find_first_not_of(characters), text_.size()));
-  }
-
-  std::string quoted_string() {
-    std::string out;
-    text_.remove_prefix(1);
-    while (!text_.empty() && !text_.starts_with('"')) {
-      if (text_.starts_with('\\') && text_.size() > 1) text_.remove_prefix(1);
-      out += text_[0];
-      text_.remove_prefix(1);
-    }
-    skip_one();
-    return out;
-  }
-
-  std::string_view text_;
-};
+constexpr const char* kClientId = "lade";
+/// The specification's value where a server does not say.
+constexpr seconds kDefaultLifetime{60};
+/// A token that is about to expire would do so under way.
+constexpr seconds kMargin{5};
 
 /// A token goes into a header line, so it may not end one.
 bool is_sound_token(std::string_view token) {
@@ -74,79 +28,181 @@ bool is_sound_token(std::string_view token) {
          std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-std::string token_url(const BearerChallenge& challenge) {
-  std::string url = challenge.realm;
-  char separator = url.find('?') == std::string::npos ? '?' : '&';
-  for (const auto& [name, value] :
-       {std::pair{"service", challenge.service}, std::pair{"scope", challenge.scope}}) {
+/// "a=b&c=d" of the pairs that have a value.
+std::string form(const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::string out;
+  for (const auto& [name, value] : fields) {
     if (value.empty()) continue;
-    url += fmt::format("{}{}={}", separator, name, url_encode(value));
-    separator = '&';
+    out += fmt::format("{}{}={}", out.empty() ? "" : "&", name, url_encode(value));
   }
-  return url;
+  return out;
 }
 
-std::string request_token(HttpClient& http, const std::string& url) {
-  const auto response = http.send({url, HttpMethod::get, {"Accept: application/json"}, ""});
-  if (response->status() != 200) {
-    const std::string text = error_text(*response);
-    throw Error(fmt::format("{} gave no token: it answered {}{}{}", url_origin(url),
-                            response->status(), text.empty() ? "" : ": ", text));
+HttpRequest get_request(const TokenRequest& request) {
+  std::vector<std::pair<std::string, std::string>> fields = {{"service", request.service}};
+  for (const auto& scope : request.scopes) fields.emplace_back("scope", scope);
+  HttpRequest out;
+  if (!request.credentials.user.empty()) {
+    out.authorization = request.credentials.basic();
+    fields.emplace_back("account", request.credentials.user);
+    if (request.offline) {
+      fields.emplace_back("offline_token", "true");
+      fields.emplace_back("client_id", kClientId);
+    }
   }
-  const JsonDocument document(read_all(*response, kMaxTokenBytes, "the token"), kMaxTokenBytes,
-                              "the token of " + url_origin(url));
-  const JsonValue root = document.root();
-  // Docker's name for it, and OAuth2's; they are the same if both are there.
-  const JsonValue token = root["token"].present() ? root["token"] : root["access_token"];
-  std::string out = token.string();
-  if (!is_sound_token(out)) token.fail("has characters that no token has");
+  out.url = request.realm;
+  if (const std::string query = form(fields); !query.empty()) {
+    out.url += (out.url.find('?') == std::string::npos ? "?" : "&") + query;
+  }
   return out;
+}
+
+/// RFC 6749, 6: refreshing an access token.
+HttpRequest post_request(const TokenRequest& request) {
+  HttpRequest out;
+  out.url = request.realm;
+  out.method = HttpMethod::post;
+  out.headers.emplace_back("Content-Type: application/x-www-form-urlencoded");
+  out.body = HttpBody::of(form({{"grant_type", "refresh_token"},
+                                {"service", request.service},
+                                {"client_id", kClientId},
+                                {"scope", join(request.scopes, " ")},
+                                {"refresh_token", request.credentials.identity_token}}));
+  out.secret_body = true;
+  return out;
+}
+
+/// How long a token is good for from now on.
+seconds lifetime_of(const JsonValue& root) {
+  seconds lifetime(std::clamp<int64_t>(root["expires_in"].integer_or_zero(), 0, 7 * 86400));
+  if (lifetime < kDefaultLifetime) lifetime = kDefaultLifetime;
+  const auto issued = Timestamp::parse(root["issued_at"].string_or_empty());
+  if (!issued) return lifetime;
+  const seconds age(std::time(nullptr) - issued->seconds);
+  // Nobody hands out a token that has expired: then the clocks differ.
+  return age > seconds(0) && age < lifetime ? lifetime - age : lifetime;
+}
+
+std::string key_of(const RegistryEndpoint& endpoint) {
+  return endpoint.host + "/" + endpoint.repository;
 }
 
 }  // namespace
 
-std::optional<BearerChallenge> parse_challenge(std::string_view header) {
-  ChallengeScanner in(header);
-  BearerChallenge out;
-  bool bearer = false;
-  while (!in.at_end()) {
-    const std::string name = in.token();
-    if (name.empty()) in.skip_one();
-    const auto value = in.value();
-    if (!value) {
-      // No "=": a scheme, which begins the next challenge.
-      if (bearer && !out.realm.empty()) break;
-      bearer = name == "bearer";
-      continue;
-    }
-    if (!bearer) continue;
-    if (name == "realm") out.realm = *value;
-    if (name == "service") out.service = *value;
-    if (name == "scope") out.scope = *value;
+Token request_token(HttpClient& http, const TokenRequest& request) {
+  HttpRequest asked =
+      request.credentials.identity_token.empty() ? get_request(request) : post_request(request);
+  asked.headers.emplace_back("Accept: application/json");
+  asked.tls = request.tls;
+  const auto response = http.send(asked);
+  if (response->status() != 200) {
+    const std::string text = error_text(*response);
+    Error error(fmt::format("{} gave no token: it answered {}{}{}", url_origin(request.realm),
+                            response->status(), text.empty() ? "" : ": ", text));
+    if (!request.credentials.empty()) error.set_hint("the credentials may be wrong or expired");
+    throw error;
   }
-  if (out.realm.empty()) return std::nullopt;
+  const std::string name = "the token of " + url_origin(request.realm);
+  const std::string bytes = read_all(*response, kMaxTokenBytes, name);
+  require_json(bytes, name);
+  const JsonDocument document(bytes, kMaxTokenBytes, name);
+  const JsonValue root = document.root();
+  // Docker's name for it, and OAuth2's; they are the same if both are there.
+  const JsonValue token = root["token"].present() ? root["token"] : root["access_token"];
+  Token out;
+  out.value = token.string();
+  if (!is_sound_token(out.value)) token.fail("has characters that no token has");
+  out.lifetime = lifetime_of(root);
+  if (request.offline) out.identity_token = root["refresh_token"].string_or_empty();
   return out;
 }
 
-std::string TokenCache::find(const std::string& key) const {
-  const std::lock_guard lock(mutex_);
-  const auto token = tokens_.find(key);
-  return token == tokens_.end() ? "" : token->second;
+void check_realm(const BearerChallenge& challenge, const std::string& base) {
+  if (challenge.realm.starts_with("https://")) return;
+  if (challenge.realm.starts_with("http://") && base.starts_with("http://")) return;
+  throw Error(fmt::format("{} asks for a token of {}, which is no https URL", base,
+                          quoted(challenge.realm)));
 }
 
-std::string TokenCache::fetch(HttpClient& http, const std::string& key,
-                              const BearerChallenge& challenge, std::string_view registry_url) {
-  const bool sound =
-      challenge.realm.starts_with("https://") ||
-      (challenge.realm.starts_with("http://") && registry_url.starts_with("http://"));
-  if (!sound) {
-    throw Error(fmt::format("{} asks for a token of {}, which is no https URL",
-                            url_origin(registry_url), quoted(challenge.realm)));
-  }
-  const std::string authorization = "Bearer " + request_token(http, token_url(challenge));
+std::string realm_host(const BearerChallenge& challenge) {
+  const std::string origin = url_origin(challenge.realm);
+  return origin.substr(origin.find("://") + 3);
+}
+
+Authenticator::Authenticator(HttpClient& http, CredentialStore& credentials, TlsOfRealm tls)
+    : http_(http), credentials_(credentials), tls_(std::move(tls)) {}
+
+std::shared_ptr<Authenticator::Slot> Authenticator::slot(const RegistryEndpoint& endpoint,
+                                                         const Scopes& scopes) {
+  auto& out = slots_[endpoint.host + " " + join(scopes, " ")];
+  if (!out) out = std::make_shared<Slot>();
+  return out;
+}
+
+/// With mutex_ held.
+std::string Authenticator::find(const Slot& slot) {
+  return Clock::now() < slot.expires ? slot.authorization : "";
+}
+
+std::string Authenticator::known(const RegistryEndpoint& endpoint, const Scopes& scopes) {
   const std::lock_guard lock(mutex_);
-  tokens_[key] = authorization;
-  return authorization;
+  if (const auto basic = basic_.find(key_of(endpoint)); basic != basic_.end()) return basic->second;
+  return find(*slot(endpoint, scopes));
+}
+
+void Authenticator::keep(Slot& slot, const std::string& authorization, Clock::time_point expires) {
+  const std::lock_guard lock(mutex_);
+  slot.authorization = authorization;
+  slot.expires = expires;
+}
+
+std::string Authenticator::answer(const RegistryEndpoint& endpoint, const Scopes& scopes,
+                                  std::string_view challenge, const std::string& refused,
+                                  const std::string& base) {
+  const Challenges asked = parse_challenges(challenge);
+  if (!asked.bearer && !asked.basic) return "";
+  const std::shared_ptr<Slot> mine = [&] {
+    const std::lock_guard lock(mutex_);
+    return slot(endpoint, scopes);
+  }();
+  const std::lock_guard asking(mine->asking);
+  {
+    // Another thread may have got a new one meanwhile.
+    const std::lock_guard lock(mutex_);
+    const std::string fresh = find(*mine);
+    if (!fresh.empty() && fresh != refused) return fresh;
+  }
+  const Credentials credentials = credentials_.find(endpoint.registry, endpoint.repository);
+  if (!credentials.registry_token.empty()) {
+    const std::string out = "Bearer " + credentials.registry_token;
+    keep(*mine, out, Clock::time_point::max());
+    return out == refused ? "" : out;
+  }
+  if (asked.bearer) return bearer(endpoint, scopes, *asked.bearer, credentials, base, *mine);
+  if (credentials.user.empty()) return "";
+  const std::string out = credentials.basic();
+  const std::lock_guard lock(mutex_);
+  basic_[key_of(endpoint)] = out;
+  return out == refused ? "" : out;
+}
+
+std::string Authenticator::bearer(const RegistryEndpoint& endpoint, const Scopes& scopes,
+                                  const BearerChallenge& challenge, const Credentials& credentials,
+                                  const std::string& base, Slot& slot) {
+  check_realm(challenge, base);
+  Scopes wanted;
+  // What the registry calls the repository may differ from what it is called in the URL.
+  if (!challenge.scope.empty()) wanted = split(challenge.scope, ' ');
+  wanted.insert(wanted.end(), scopes.begin(), scopes.end());
+  std::erase(wanted, "");
+  const Token token = request_token(http_, {.realm = challenge.realm,
+                                            .service = challenge.service,
+                                            .scopes = merge_scopes(wanted),
+                                            .credentials = credentials,
+                                            .tls = tls_(endpoint, realm_host(challenge))});
+  const std::string out = "Bearer " + token.value;
+  keep(slot, out, Clock::now() + std::max(token.lifetime - kMargin, seconds(1)));
+  return out;
 }
 
 }  // namespace lade

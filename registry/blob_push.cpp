@@ -85,12 +85,12 @@ BlobUpload::BlobUpload(RegistryAccess& access, const RegistryEndpoint& endpoint,
     : access_(access), endpoint_(endpoint), blob_(blob), source_(source), options_(options) {}
 
 bool BlobUpload::present(RegistryAccess& access, const RegistryEndpoint& endpoint,
-                         const Descriptor& blob) {
+                         const Descriptor& blob, bool push) {
   const bool manifest =
       media_type::is_manifest(blob.media_type) || media_type::is_index(blob.media_type);
   RegistryRequest request{.method = HttpMethod::head,
                           .path = (manifest ? "manifests/" : "blobs/") + blob.digest.str(),
-                          .push = true};
+                          .push = push};
   if (manifest) request.headers.push_back("Accept: " + blob.media_type);
   const auto response = access.request(endpoint, request);
   if (response->status() == 404) return false;
@@ -100,7 +100,7 @@ bool BlobUpload::present(RegistryAccess& access, const RegistryEndpoint& endpoin
 
 BlobPush BlobUpload::run() {
   bool is_there = false;
-  access_.http().retry([&] { is_there = present(access_, endpoint_, blob_); });
+  access_.http().retry([&] { is_there = present(access_, endpoint_, blob_, true); });
   if (is_there) return BlobPush::present;
   for (const auto& from : options_.mount_from) {
     bool mounted = false;
@@ -115,8 +115,20 @@ BlobPush BlobUpload::run() {
 
 /// False if the registry would rather have the bytes: location_ is where, if it said.
 bool BlobUpload::mount(const Reference& from) {
-  const RegistryEndpoint other = access_.endpoint(from);
+  const RegistryEndpoint other = access_.push_endpoint(from);
   if (other.host != endpoint_.host || other.repository == endpoint_.repository) return false;
+  try {
+    return mount_at(other);
+  } catch (const TransientError&) {
+    throw;
+  } catch (const Error& error) {
+    // No right to read there, or no token for it: uploading may still work.
+    if (error.kind() == ErrorKind::canceled) throw;
+    return false;
+  }
+}
+
+bool BlobUpload::mount_at(const RegistryEndpoint& other) {
   const auto response = access_.request(
       endpoint_, {.method = HttpMethod::post,
                   .path = fmt::format("blobs/uploads/?mount={}&from={}",
@@ -125,7 +137,6 @@ bool BlobUpload::mount(const Reference& from) {
                   .pull_from = {other.repository}});
   if (response->status() == 201) return true;
   if (response->status() == 202) location_ = location(*response);
-  // Whatever else it says (no right to read there, mounting unknown), uploading may still work.
   return false;
 }
 

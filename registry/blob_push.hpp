@@ -21,12 +21,14 @@ class BlobUpload {
   /// As RegistryClient::push_blob().
   BlobPush run();
 
-  /// HEAD: whether the repository has the blob.
+  /// HEAD: whether the repository has the blob. `push` asks for the right to push at once, which
+  /// what follows will need.
   static bool present(RegistryAccess& access, const RegistryEndpoint& endpoint,
-                      const Descriptor& blob);
+                      const Descriptor& blob, bool push);
 
  private:
   bool mount(const Reference& from);
+  bool mount_at(const RegistryEndpoint& other);
   void begin();
   void upload();
   void upload_once();

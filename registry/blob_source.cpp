@@ -15,11 +15,33 @@ constexpr uint64_t kBytesPerCut = 1u << 20;
 }  // namespace
 
 RemoteBlobSource::RemoteBlobSource(std::shared_ptr<RegistryAccess> access,
-                                   RegistryEndpoint endpoint, Descriptor descriptor)
+                                   std::vector<RegistryEndpoint> endpoints, Descriptor descriptor)
     : access_(std::move(access)),
-      endpoint_(std::move(endpoint)),
+      endpoints_(std::move(endpoints)),
       descriptor_(std::move(descriptor)) {
-  access_->http().retry([&] { connect(); });
+  at_an_endpoint([&] { connect(); });
+}
+
+/// Bytes that are wrong are not a mirror's absence: they end the blob, as its reader has some
+/// already.
+template <class Body>
+void RemoteBlobSource::at_an_endpoint(Body body) {
+  for (;;) {
+    try {
+      return access_->http().retry(body);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::canceled || at_ + 1 == endpoints_.size() ||
+          (error.kind() == ErrorKind::corrupt && offset_ > 0)) {
+        if (failures_.empty()) throw;
+        throw with_failures(error, failures_);
+      }
+      failures_ += (failures_.empty() ? "" : "; ") + error.message();
+      if (error.kind() == ErrorKind::unavailable) access_->note_away(endpoint());
+    }
+    ++at_;
+    cuts_ = 0;
+    response_.reset();
+  }
 }
 
 size_t RemoteBlobSource::read(char* buffer, size_t size) {
@@ -31,10 +53,10 @@ size_t RemoteBlobSource::read(char* buffer, size_t size) {
   size_t count = 0;
   with_context(
       [&] {
-        return fmt::format("{}: blob {} after {} of {} bytes", endpoint_.name(),
+        return fmt::format("{}: blob {} after {} of {} bytes", endpoint().name(),
                            descriptor_.digest.str(), offset_, descriptor_.size);
       },
-      [&] { access_->http().retry([&] { count = read_once(buffer, size); }); });
+      [&] { at_an_endpoint([&] { count = read_once(buffer, size); }); });
   return count;
 }
 
@@ -45,7 +67,7 @@ size_t RemoteBlobSource::read_once(char* buffer, size_t size) {
     const size_t count = response_->read(buffer, std::min<uint64_t>(size, rest));
     if (count == 0) {
       // Without a Content-Length this is how a lost connection looks.
-      throw TransientError(endpoint_.host + " ended the blob too early");
+      throw TransientError(endpoint().host + " ended the blob too early");
     }
     offset_ += count;
     return count;
@@ -60,7 +82,7 @@ void RemoteBlobSource::count_cut() {
   const uint64_t allowed =
       static_cast<uint64_t>(access_->http().options().attempts) + offset_ / kBytesPerCut;
   if (++cuts_ > allowed) {
-    throw Error(fmt::format("{} cut the connection {} times", endpoint_.host, cuts_),
+    throw Error(fmt::format("{} cut the connection {} times", endpoint().host, cuts_),
                 ErrorKind::unavailable);
   }
 }
@@ -74,8 +96,8 @@ void RemoteBlobSource::connect() {
                         media_type::is_index(descriptor_.media_type);
   if (manifest) headers.push_back("Accept: " + descriptor_.media_type);
   response_ = access_->request(
-      endpoint_, {.path = (manifest ? "manifests/" : "blobs/") + descriptor_.digest.str(),
-                  .headers = headers});
+      endpoint(), {.path = (manifest ? "manifests/" : "blobs/") + descriptor_.digest.str(),
+                   .headers = headers});
   const int status = response_->status();
   const auto length = response_->length();
   if (status == 200) {
@@ -86,12 +108,12 @@ void RemoteBlobSource::connect() {
     const std::string expected =
         fmt::format("bytes {}-{}/", offset_, std::max<uint64_t>(descriptor_.size, 1) - 1);
     if (!range.starts_with(expected)) {
-      throw Error(fmt::format("{} answered {} to a request for the bytes from {}", endpoint_.host,
+      throw Error(fmt::format("{} answered {} to a request for the bytes from {}", endpoint().host,
                               quoted(range), offset_),
                   ErrorKind::corrupt);
     }
   } else {
-    RegistryAccess::fail(endpoint_, *response_);
+    RegistryAccess::fail(endpoint(), *response_);
   }
 }
 
@@ -100,7 +122,7 @@ void RemoteBlobSource::skip_what_was_read() {
   std::vector<char> buffer(64 * 1024);
   for (uint64_t rest = offset_; rest > 0;) {
     const size_t count = response_->read(buffer.data(), std::min<uint64_t>(buffer.size(), rest));
-    if (count == 0) throw TransientError(endpoint_.host + " ended the blob too early");
+    if (count == 0) throw TransientError(endpoint().host + " ended the blob too early");
     rest -= count;
   }
 }
@@ -120,7 +142,7 @@ void RemoteBlobSource::check_end() {
 }
 
 void RemoteBlobSource::wrong_size(uint64_t actual) const {
-  throw Error(fmt::format("{}: the blob {} has {} bytes{}, its descriptor says {}", endpoint_.host,
+  throw Error(fmt::format("{}: the blob {} has {} bytes{}, its descriptor says {}", endpoint().host,
                           descriptor_.digest.str(), actual,
                           actual == descriptor_.size + 1 ? " or more" : "", descriptor_.size),
               ErrorKind::corrupt);

@@ -13,10 +13,13 @@
 
 namespace lade {
 
-/// One cache at one place; as a BlobProvider it gives the blobs. Thread-safe; calls block. Errors
-/// as a RegistryClient's: not_found, unavailable, corrupt.
-class CacheStorage : public BlobProvider {
+/// One cache at one place. Thread-safe; calls block. Errors as a RegistryClient's: not_found,
+/// unavailable, corrupt.
+class CacheStorage {
  public:
+  virtual ~CacheStorage() = default;
+  /// Gives the blobs; may outlive the storage. Never null.
+  virtual std::shared_ptr<BlobProvider> blobs() = 0;
   /// The bytes of the manifest; nullopt if nothing was stored under the name yet.
   virtual std::optional<std::string> read_manifest() = 0;
   virtual bool has_blob(const Descriptor& blob) = 0;

@@ -65,17 +65,39 @@ class RemoteBlobs : public BlobProvider {
           return fmt::format("could not fetch the blob {} of {}", descriptor.digest.str(), where());
         },
         [&] {
-          return std::make_unique<RemoteBlobSource>(access_, access_->endpoint(repository_),
+          return std::make_unique<RemoteBlobSource>(access_, access_->pull_endpoints(repository_),
                                                     descriptor);
         });
   }
 
   std::string where() const override { return repository_.name(); }
+  const Reference& repository() const { return repository_; }
 
  private:
   std::shared_ptr<RegistryAccess> access_;
   Reference repository_;
 };
+
+/// `body(endpoint)` of the first place to pull from where it does not fail.
+template <class Body>
+auto at_an_endpoint(RegistryAccess& access, const Reference& reference, Body body) {
+  const auto endpoints = access.pull_endpoints(reference);
+  std::string failures;
+  for (size_t i = 0;; ++i) {
+    try {
+      std::optional<std::invoke_result_t<Body, const RegistryEndpoint&>> out;
+      access.http().retry([&] { out = body(endpoints[i]); });
+      return std::move(*out);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::canceled || i + 1 == endpoints.size()) {
+        if (failures.empty()) throw;
+        throw with_failures(error, failures);
+      }
+      if (error.kind() == ErrorKind::unavailable) access.note_away(endpoints[i]);
+      failures += (failures.empty() ? "" : "; ") + error.message();
+    }
+  }
+}
 
 class CurlRegistryClient : public RegistryClient {
  public:
@@ -83,18 +105,25 @@ class CurlRegistryClient : public RegistryClient {
       : access_(std::make_shared<RegistryAccess>(std::move(options))) {}
 
   Descriptor resolve(const Reference& reference) override {
-    std::optional<Descriptor> found;
-    with_context([&] { return "could not resolve " + reference.str(); },
-                 [&] { access_->http().retry([&] { found = head(reference); }); });
     // A HEAD has no body that could say what is wrong, and some registries do not know it.
-    return found ? *found : fetch_manifest(reference).descriptor;
+    return with_context([&] { return "could not resolve " + reference.str(); },
+                        [&] {
+                          return at_an_endpoint(
+                              *access_, reference, [&](const RegistryEndpoint& endpoint) {
+                                const auto found = head(endpoint, reference);
+                                return found ? *found : get(endpoint, reference).descriptor;
+                              });
+                        });
   }
 
   RemoteManifest fetch_manifest(const Reference& reference) override {
-    RemoteManifest out;
-    with_context([&] { return "could not fetch the manifest of " + reference.str(); },
-                 [&] { access_->http().retry([&] { out = get(reference); }); });
-    return out;
+    return with_context([&] { return "could not fetch the manifest of " + reference.str(); },
+                        [&] {
+                          return at_an_endpoint(*access_, reference,
+                                                [&](const RegistryEndpoint& endpoint) {
+                                                  return get(endpoint, reference);
+                                                });
+                        });
   }
 
   std::unique_ptr<BlobProvider> blobs(const Reference& repository) override {
@@ -106,16 +135,20 @@ class CurlRegistryClient : public RegistryClient {
                      const PushOptions& options) override;
   void push_manifest(const Reference& reference, const Descriptor& descriptor,
                      std::string_view bytes) override;
+  Credentials login(const std::string& registry, const Credentials& credentials) override {
+    return with_context([&] { return "could not log in to " + registry; },
+                        [&] { return access_->login(registry, credentials); });
+  }
 
  private:
-  std::optional<Descriptor> head(const Reference& reference);
-  RemoteManifest get(const Reference& reference);
+  std::optional<Descriptor> head(const RegistryEndpoint& endpoint, const Reference& reference);
+  RemoteManifest get(const RegistryEndpoint& endpoint, const Reference& reference);
 
   std::shared_ptr<RegistryAccess> access_;
 };
 
-std::optional<Descriptor> CurlRegistryClient::head(const Reference& reference) {
-  const RegistryEndpoint endpoint = access_->endpoint(reference);
+std::optional<Descriptor> CurlRegistryClient::head(const RegistryEndpoint& endpoint,
+                                                   const Reference& reference) {
   const auto response = access_->request(
       endpoint,
       {.method = HttpMethod::head, .path = manifest_path(reference), .headers = {accept_header()}});
@@ -135,8 +168,8 @@ std::optional<Descriptor> CurlRegistryClient::head(const Reference& reference) {
   return out;
 }
 
-RemoteManifest CurlRegistryClient::get(const Reference& reference) {
-  const RegistryEndpoint endpoint = access_->endpoint(reference);
+RemoteManifest CurlRegistryClient::get(const RegistryEndpoint& endpoint,
+                                       const Reference& reference) {
   const std::string& host = endpoint.host;
   const auto response =
       access_->request(endpoint, {.path = manifest_path(reference), .headers = {accept_header()}});
@@ -162,9 +195,10 @@ bool CurlRegistryClient::has_blob(const Reference& repository, const Descriptor&
         return fmt::format("could not look for {} in {}", blob.digest.str(), repository.name());
       },
       [&] {
-        const RegistryEndpoint endpoint = access_->endpoint(repository);
+        const RegistryEndpoint endpoint = access_->push_endpoint(repository);
         bool present = false;
-        access_->http().retry([&] { present = BlobUpload::present(*access_, endpoint, blob); });
+        access_->http().retry(
+            [&] { present = BlobUpload::present(*access_, endpoint, blob, false); });
         return present;
       });
 }
@@ -177,7 +211,7 @@ BlobPush CurlRegistryClient::push_blob(const Reference& repository, const Descri
                            repository.name());
       },
       [&] {
-        const RegistryEndpoint endpoint = access_->endpoint(repository);
+        const RegistryEndpoint endpoint = access_->push_endpoint(repository);
         return BlobUpload(*access_, endpoint, blob, source, options).run();
       });
 }
@@ -189,7 +223,7 @@ void CurlRegistryClient::push_manifest(const Reference& reference, const Descrip
                  if (Digest::of(bytes) != descriptor.digest || bytes.size() != descriptor.size) {
                    throw Error("its bytes are not what its digest says", ErrorKind::corrupt);
                  }
-                 const RegistryEndpoint endpoint = access_->endpoint(reference);
+                 const RegistryEndpoint endpoint = access_->push_endpoint(reference);
                  const RegistryRequest request{
                      .method = HttpMethod::put,
                      .path = manifest_path(reference),
@@ -225,6 +259,11 @@ std::string RegistryClient::fetch_blob(const Reference& repository, const Descri
                 ErrorKind::corrupt);
   }
   return bytes;
+}
+
+std::optional<Reference> repository_of(const BlobProvider& provider) {
+  const auto* remote = dynamic_cast<const RemoteBlobs*>(&provider);
+  return remote ? std::optional(remote->repository()) : std::nullopt;
 }
 
 std::unique_ptr<RegistryClient> RegistryClient::create(RegistryOptions options) {

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "registry/credentials.hpp"
+#include "registry/files.hpp"
 #include "registry/http.hpp"
 #include "snapshotter/content/content_store.hpp"
 #include "snapshotter/content/descriptor.hpp"
@@ -41,9 +43,11 @@ enum class BlobPush {
 };
 
 struct RegistryOptions {
-  /// A registry's name in references ("docker.io") -> the host[:port] that is asked in its place.
-  std::map<std::string, std::string> mirrors;
-  HttpOptions http;
+  /// Where configuration and credentials are; absent: the user's. Read at the first request.
+  std::optional<RegistryFiles> files{};
+  /// Plain http and unverified certificates will do, whatever the configuration says.
+  bool insecure = false;
+  HttpOptions http{};
 };
 
 /// Thread-safe; calls block (use a thread that may wait). All errors name what was asked for and
@@ -52,8 +56,9 @@ struct RegistryOptions {
 /// headers say.
 ///
 /// Registries are reached over https; those of this machine (localhost, 127.0.0.0/8, [::1]) over
-/// http, or over https if that is what they speak. Reads as anybody may: with a bearer token if the
-/// registry asks for one.
+/// http, or over https if that is what they speak. What is pulled comes from the mirrors that
+/// registries.conf names, in their order, and last from the registry itself. Where a registry asks
+/// who is there it gets the user's credentials, or a token for them.
 class RegistryClient {
  public:
   static std::unique_ptr<RegistryClient> create(RegistryOptions options = {});
@@ -88,6 +93,13 @@ class RegistryClient {
   /// refers to must be there. Error(corrupt) if the registry says that it stored something else.
   virtual void push_manifest(const Reference& reference, const Descriptor& descriptor,
                              std::string_view bytes) = 0;
+
+  /// Asks the registry ("docker.io", "host:5000") whether it takes these credentials. Returns what
+  /// is to be kept of them: themselves, or an identity token that was given for them.
+  virtual Credentials login(const std::string& registry, const Credentials& credentials) = 0;
 };
+
+/// The repository that a provider of RegistryClient::blobs() reads, nullopt for any other provider.
+std::optional<Reference> repository_of(const BlobProvider& provider);
 
 }  // namespace lade

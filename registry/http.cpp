@@ -44,6 +44,10 @@ bool may_follow(HttpMethod method, int status) {
 }
 
 std::unique_ptr<HttpResponse> CurlHttpClient::send(const HttpRequest& request) {
+  if (options_.offline) {
+    throw Error(fmt::format("{} would have to be asked, but lade is offline", host_of(request.url)),
+                ErrorKind::unavailable);
+  }
   std::string url = request.url;
   for (int hop = 0; hop <= kMaxRedirects; ++hop) {
     auto transfer = std::make_unique<Transfer>(pool_, options_);
@@ -66,6 +70,10 @@ std::unique_ptr<HttpResponse> CurlHttpClient::send(const HttpRequest& request) {
     }
     if (url.starts_with("https:") && !target.starts_with("https:")) {
       throw Error(fmt::format("{} redirects from https to {}, which is not followed", host_of(url),
+                              quoted(url_origin(target))));
+    }
+    if (request.secret_body && url_origin(target) != url_origin(request.url)) {
+      throw Error(fmt::format("{} redirects to {}, which gets no credentials", host_of(url),
                               quoted(url_origin(target))));
     }
     // What is left of the body is short; reading it keeps the connection.

@@ -27,6 +27,14 @@ class TransientError : public Error {
   std::chrono::seconds retry_after_;
 };
 
+/// The far side's certificate is of no authority that is trusted, or of another host. Its kind is
+/// ErrorKind::unavailable.
+class UntrustedError : public Error {
+ public:
+  explicit UntrustedError(std::string message)
+      : Error(std::move(message), ErrorKind::unavailable) {}
+};
+
 struct HttpOptions {
   std::chrono::milliseconds connect_timeout{30'000};
   /// A transfer that moves less than 100 bytes/s over this time of waiting is cut.
@@ -41,6 +49,8 @@ struct HttpOptions {
   std::chrono::milliseconds retry_delay{500};
   /// The longest delay, also where a server asks for more.
   std::chrono::milliseconds max_retry_delay{60'000};
+  /// Whatever needs a request is an Error(unavailable) that names the host.
+  bool offline = false;
 };
 
 enum class HttpMethod { get, head, post, put, patch, delete_ };
@@ -73,6 +83,8 @@ struct HttpRequest {
   std::string authorization;
   /// For all but GET and HEAD.
   HttpBody body{};
+  /// The body is a credential, too: a redirect to another origin is an Error.
+  bool secret_body = false;
   /// Null: as TlsOptions{}. The client certificate is for the origin of `url` only, too.
   std::shared_ptr<const TlsOptions> tls{};
   /// Asked now and then while waiting; true ends the request with Error(canceled). May be null.

@@ -13,6 +13,8 @@ class RegistryCache : public CacheStorage {
         reference_(std::move(reference)),
         blobs_(client_->blobs(reference_)) {}
 
+  std::shared_ptr<BlobProvider> blobs() override { return blobs_; }
+
   std::optional<std::string> read_manifest() override {
     try {
       RemoteManifest manifest = client_->fetch_manifest(reference_);
@@ -36,9 +38,6 @@ class RegistryCache : public CacheStorage {
     client_->push_manifest(reference_, manifest, bytes);
   }
 
-  std::unique_ptr<ByteSource> open(const Descriptor& blob) override { return blobs_->open(blob); }
-  std::string where() const override { return "the cache " + reference_.str(); }
-
  private:
   static std::string fmt_type(const std::string& type) {
     return "it is no cache of lade's, but has the type " + quoted(type);
@@ -46,7 +45,7 @@ class RegistryCache : public CacheStorage {
 
   std::shared_ptr<RegistryClient> client_;
   Reference reference_;
-  std::unique_ptr<BlobProvider> blobs_;
+  std::shared_ptr<BlobProvider> blobs_;
 };
 
 }  // namespace

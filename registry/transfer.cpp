@@ -208,6 +208,7 @@ void Transfer::fail() {
   if (body_failure_) std::rethrow_exception(std::exchange(body_failure_, nullptr));
   const std::string message = fmt::format("could not reach {}: {}", host_, handle_->failure());
   if (is_transient(handle_->result())) throw TransientError(message);
+  if (handle_->result() == CURLE_PEER_FAILED_VERIFICATION) throw UntrustedError(message);
   throw Error(message, ErrorKind::unavailable);
 }
 

@@ -27,7 +27,7 @@ std::optional<CacheDocument> read_document(ContentStore& content, CacheStorage& 
     return CacheDocument::parse(content.read_blob(config.digest, kMaxDocument));
   }
   const std::string document =
-      read_all(*storage.open(config), kMaxDocument, "the cache document " + config.digest.str());
+      read_all(*storage.blobs()->open(config), kMaxDocument, "the cache document " + config.digest.str());
   if (Digest::of(document) != config.digest) {
     throw Error("the cache document has other bytes than its digest says", ErrorKind::corrupt);
   }
@@ -74,8 +74,9 @@ void CacheImports::load(const std::function<void(const std::string&)>& warn) {
   for (size_t i = 0; i < origins_.size(); ++i) {
     Loaded& loaded = *origins_[i];
     loaded.known.resize(loaded.document.layers.size());
+    const auto blobs = loaded.origin.storage->blobs();
     for (const auto& layer : loaded.document.layers) {
-      if (layer.blob) blobs_.emplace(layer.blob->digest, loaded.origin.storage);
+      if (layer.blob) blobs_.emplace(layer.blob->digest, blobs);
     }
     for (uint32_t n = 0; n < loaded.document.records.size(); ++n) {
       const auto& record = loaded.document.records[n];
@@ -159,8 +160,8 @@ std::shared_ptr<BlobProvider> CacheImports::provider_of(LayerId layer) {
   if (!info) return nullptr;
   const std::lock_guard lock(mutex_);
   for (const auto& blob : info->blobs) {
-    const auto storage = blobs_.find(blob.descriptor.digest);
-    if (storage != blobs_.end()) return storage->second;
+    const auto provider = blobs_.find(blob.descriptor.digest);
+    if (provider != blobs_.end()) return provider->second;
   }
   return nullptr;
 }

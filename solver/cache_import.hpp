@@ -63,7 +63,7 @@ class CacheImports {
   std::vector<std::shared_ptr<Loaded>> origins_;
   std::map<Digest, std::vector<Place>> by_key_;
   std::map<Digest, std::vector<Place>> by_op_;
-  std::map<Digest, std::shared_ptr<CacheStorage>> blobs_;
+  std::map<Digest, std::shared_ptr<BlobProvider>> blobs_;
   std::set<LayerId> lost_;
 };
 

@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "solver/lower_remote.hpp"
-#include "solver/source/base64.hpp"
 
 namespace lade {
 namespace {
@@ -161,6 +161,10 @@ std::string GitCommand::describe_failure(const std::string& errors) const {
 }
 
 std::string GitCommand::run(GitReach reach, const std::vector<std::string>& args) const {
+  if (reach == GitReach::network && options_->http.offline) {
+    throw Error(quoted(remote_) + " would have to be asked, but lade is offline",
+                ErrorKind::unavailable);
+  }
   ProcessSpec spec;
   spec.args = {"git"};
   spec.args.insert(spec.args.end(), args.begin(), args.end());

@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
 #include "solver/lower_remote.hpp"
-#include "solver/source/base64.hpp"
 #include "solver/source/http_validators.hpp"
 
 namespace lade {
@@ -169,6 +169,12 @@ Digest HttpSource::resolve(const SourceOp& op, const TransferProgress& progress)
   HttpRequest asked = request(wanted);
   const Digest question = Digest::of(WireWriter().text(wanted.url).text(asked.authorization).str());
   const auto known = validators_.find(question);
+  if (options_.http.offline && known) {
+    const std::lock_guard lock(mutex_);
+    resolved_.insert_or_assign(op, Resolved{known->content, {}});
+    return wanted.key(known->content, wanted.name(known->file_name),
+                      parse_http_date(known->last_modified));
+  }
   if (known) {
     asked.headers.push_back(known->etag.empty() ? "If-Modified-Since: " + known->last_modified
                                                 : "If-None-Match: " + known->etag);

@@ -31,21 +31,6 @@ class LocalBlobs : public BlobProvider {
   ContentStore& content_;
 };
 
-/// A small blob from the content store, else from `blobs`; verified and kept.
-std::string fetch_small(ContentStore& content, BlobProvider& blobs, const Descriptor& descriptor,
-                        uint64_t limit) {
-  if (content.has(descriptor.digest)) return content.read_blob(descriptor.digest, limit);
-  const auto source = blobs.open(descriptor);
-  const std::string bytes = read_all(*source, limit, "blob " + descriptor.digest.str());
-  if (Digest::of(bytes) != descriptor.digest) {
-    throw Error(fmt::format("blob {} from {} has other bytes than its digest says",
-                            descriptor.digest.str(), blobs.where()),
-                ErrorKind::corrupt);
-  }
-  content.put(bytes, descriptor.media_type);
-  return bytes;
-}
-
 std::string platforms_of(const Index& index) {
   std::vector<std::string> names;
   for (const auto& manifest : index.manifests) {
@@ -64,6 +49,20 @@ struct ImageSources::Found {
   std::shared_ptr<BlobProvider> blobs;
 };
 
+std::string fetch_document(ContentStore& content, BlobProvider& blobs, const Descriptor& descriptor,
+                           uint64_t limit) {
+  if (content.has(descriptor.digest)) return content.read_blob(descriptor.digest, limit);
+  const auto source = blobs.open(descriptor);
+  const std::string bytes = read_all(*source, limit, "blob " + descriptor.digest.str());
+  if (Digest::of(bytes) != descriptor.digest) {
+    throw Error(fmt::format("blob {} from {} has other bytes than its digest says",
+                            descriptor.digest.str(), blobs.where()),
+                ErrorKind::corrupt);
+  }
+  content.put(bytes, descriptor.media_type);
+  return bytes;
+}
+
 std::shared_ptr<BlobProvider> local_blobs(ContentStore& content) {
   return std::make_shared<LocalBlobs>(content);
 }
@@ -74,7 +73,11 @@ ImageSources::~ImageSources() = default;
 
 RegistryClient& ImageSources::client() {
   const std::lock_guard lock(mutex_);
-  if (!client_) client_ = RegistryClient::create();
+  if (!client_) {
+    RegistryOptions options;
+    options.http.offline = options_.offline;
+    client_ = RegistryClient::create(std::move(options));
+  }
   return *client_;
 }
 
@@ -108,7 +111,7 @@ ImageSources::Found ImageSources::from_manifest_list(const Descriptor& descripto
   Descriptor current = descriptor;
   // An index may hold indexes; two levels are all that anybody makes.
   for (int depth = 0; depth < 3; ++depth) {
-    const std::string bytes = fetch_small(state_.content(), *blobs, current, kMaxManifest);
+    const std::string bytes = fetch_document(state_.content(), *blobs, current, kMaxManifest);
     if (!media_type::is_index(current.media_type)) {
       return {current, Manifest::parse(bytes, current.media_type), blobs};
     }
@@ -134,19 +137,49 @@ ImageSources::Found ImageSources::find_local(const Reference& reference, const P
   return from_manifest_list(*known, platform, reference.familiar(), blobs);
 }
 
+/// What the registry has under the name now; its document is in the content store afterwards.
+Descriptor ImageSources::ask(const Reference& reference) {
+  ContentStore& content = state_.content();
+  // Where something is known already the answer will mostly be the same: asking for its digest
+  // alone is cheaper, and Docker Hub's limits do not count it.
+  if (is_here(reference)) {
+    const Descriptor now = client().resolve(reference);
+    if (content.has(now.digest)) return now;
+  }
+  const RemoteManifest remote = client().fetch_manifest(reference);
+  content.put(remote.bytes, remote.descriptor.media_type);
+  return remote.descriptor;
+}
+
 ImageSources::Found ImageSources::find_remote(const Reference& reference,
                                               const Platform& platform) {
-  const RemoteManifest remote = client().fetch_manifest(reference);
-  state_.content().put(remote.bytes, remote.descriptor.media_type);
-  state_.images().record_resolution(reference.str(), remote.descriptor);
-  return from_manifest_list(remote.descriptor, platform, reference.familiar(),
+  const Descriptor now = ask(reference);
+  state_.images().record_resolution(reference.str(), now);
+  return from_manifest_list(now, platform, reference.familiar(),
                             std::shared_ptr<BlobProvider>(client().blobs(reference)));
 }
 
+bool ImageSources::is_here(const Reference& reference) const {
+  return state_.images().find(reference.str()) || state_.images().resolution(reference.str());
+}
+
+/// What is named here, if it is what the registry has, or the registry cannot be asked.
+ImageSources::Found ImageSources::find_newer(const Reference& reference, const Platform& platform) {
+  const auto named = state_.images().find(reference.str());
+  try {
+    if (named && client().resolve(reference).digest == named->target.digest) {
+      return find_local(reference, platform);
+    }
+    return find_remote(reference, platform);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::canceled) throw;
+    return find_local(reference, platform);
+  }
+}
+
 ImageSources::Found ImageSources::find_image(const Reference& reference, const Platform& platform) {
-  const bool here =
-      state_.images().find(reference.str()) ||
-      (options_.pull != PullPolicy::always && state_.images().resolution(reference.str()));
+  const bool here = is_here(reference);
+  if (here && options_.pull == PullPolicy::newer) return find_newer(reference, platform);
   if (here && options_.pull != PullPolicy::always) {
     try {
       return find_local(reference, platform);
@@ -156,10 +189,12 @@ ImageSources::Found ImageSources::find_image(const Reference& reference, const P
       if (state_.images().find(reference.str())) throw;
     }
   }
-  if (options_.pull == PullPolicy::never) {
-    Error error(fmt::format("image {} is not on this machine", quoted(reference.familiar())),
+  if (options_.pull == PullPolicy::never || options_.offline) {
+    Error error(fmt::format("image {} is not on this machine{}", quoted(reference.familiar()),
+                            options_.offline ? ", and lade is offline" : ""),
                 ErrorKind::not_found);
-    error.set_hint("drop --pull=never, or bring it here with lade import");
+    error.set_hint(options_.offline ? "bring it here with lade pull, without --offline"
+                                    : "drop --pull=never, or bring it here with lade pull");
     throw error;
   }
   return with_context(reference.familiar(), [&] { return find_remote(reference, platform); });
@@ -181,7 +216,7 @@ BaseImage ImageSources::keep(const std::string& identifier, const std::string& d
   image.identifier = identifier;
   image.display = display;
   image.config = ImageConfig::parse(
-      fetch_small(state_.content(), *found.blobs, found.manifest.config, kMaxConfig));
+      fetch_document(state_.content(), *found.blobs, found.manifest.config, kMaxConfig));
   const auto& layers = found.manifest.layers;
   if (layers.size() != image.config.diff_ids.size()) {
     throw Error(fmt::format("{} lists {} layers, but its config has {} diff IDs", display,

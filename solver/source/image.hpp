@@ -18,10 +18,13 @@ enum class PullPolicy {
   missing,  ///< ask the registry only for what was never resolved here
   always,   ///< ask it every time
   never,    ///< only what is here
+  newer,    ///< ask it what the name means now; what is here will do where it cannot be asked
 };
 
 struct ImageSourceOptions {
   PullPolicy pull = PullPolicy::missing;
+  /// Nothing is asked of anybody; needing to is an Error.
+  bool offline = false;
   std::string client_directory;  ///< what relative oci-layout:// paths are relative to
 };
 
@@ -49,6 +52,9 @@ class ImageSources : public ImageResolver {
   Found find_image(const Reference& reference, const Platform& platform);
   Found find_local(const Reference& reference, const Platform& platform);
   Found find_remote(const Reference& reference, const Platform& platform);
+  Found find_newer(const Reference& reference, const Platform& platform);
+  bool is_here(const Reference& reference) const;
+  Descriptor ask(const Reference& reference);
   Found find_layout(const std::string& source, const Platform& platform);
   Found from_manifest_list(const Descriptor& descriptor, const Platform& platform,
                            const std::string& name, const std::shared_ptr<BlobProvider>& blobs);
@@ -63,6 +69,11 @@ class ImageSources : public ImageResolver {
   std::map<LayerId, std::shared_ptr<BlobProvider>> providers_;
   std::map<std::pair<std::string, std::string>, BaseImage> resolved_;
 };
+
+/// A small blob from the content store, else from `blobs`; verified and kept. Throws Error(corrupt)
+/// for more than `limit` bytes.
+std::string fetch_document(ContentStore& content, BlobProvider& blobs, const Descriptor& descriptor,
+                           uint64_t limit);
 
 /// The blobs of the content store.
 std::shared_ptr<BlobProvider> local_blobs(ContentStore& content);

@@ -55,6 +55,45 @@ BuildFlags with(std::string BuildFlags::* field, std::string value) {
   return flags;
 }
 
+TEST(BuildOptions, PushGoesToTheImagesOrIsOneMore) {
+  BuildFlags flags;
+  flags.push = true;
+  flags.tags = {"reg.example/app"};
+  BuildRequest request = check_build_flags(flags);
+  ASSERT_EQ(request.outputs.size(), 1u);
+  EXPECT_TRUE(request.outputs[0].push);
+  EXPECT_FALSE(request.outputs[0].keeps_names());
+
+  flags.outputs = {"type=local,dest=out"};
+  request = check_build_flags(flags);
+  ASSERT_EQ(request.outputs.size(), 2u);
+  EXPECT_TRUE(request.outputs[1].push);
+
+  flags.outputs = {"type=image"};
+  request = check_build_flags(flags);
+  ASSERT_EQ(request.outputs.size(), 1u);
+  EXPECT_TRUE(request.outputs[0].push);
+  EXPECT_TRUE(request.outputs[0].keeps_names());
+
+  flags.tags.clear();
+  EXPECT_THAT(usage_error(flags), HasSubstr("needs a name"));
+  flags.outputs = {"type=image,push=true,push-by-digest=true"};
+  flags.tags = {"reg.example/app:1"};
+  EXPECT_THAT(usage_error(flags), HasSubstr("names without tags"));
+}
+
+TEST(BuildOptions, OfflineContradictsWhatNeedsTheNetwork) {
+  BuildFlags flags;
+  flags.offline = true;
+  EXPECT_TRUE(check_build_flags(flags).offline);
+  flags.pull = "always";
+  EXPECT_THAT(usage_error(flags), HasSubstr("--pull=always asks registries"));
+  flags.pull = "missing";
+  flags.push = true;
+  flags.tags = {"reg.example/app"};
+  EXPECT_THAT(usage_error(flags), HasSubstr("pushing needs the network"));
+}
+
 TEST(BuildOptions, DefaultsAreABuildOfOneImageWithItsOwnNetwork) {
   const Variable epoch("SOURCE_DATE_EPOCH", nullptr);
   const BuildRequest request = check_build_flags({});
@@ -157,6 +196,7 @@ TEST(BuildOptions, WordsOfAFixedSetAreChecked) {
   EXPECT_EQ(check_build_flags(with(&BuildFlags::pull, "always")).pull, PullPolicy::always);
   EXPECT_EQ(check_build_flags(with(&BuildFlags::pull, "true")).pull, PullPolicy::always);
   EXPECT_EQ(check_build_flags(with(&BuildFlags::pull, "never")).pull, PullPolicy::never);
+  EXPECT_EQ(check_build_flags(with(&BuildFlags::pull, "newer")).pull, PullPolicy::newer);
   EXPECT_THAT(usage_error(with(&BuildFlags::pull, "x")), HasSubstr("--pull=x is not one of"));
   EXPECT_THAT(usage_error(with(&BuildFlags::progress, "x")),
               HasSubstr("--progress x is not one of"));

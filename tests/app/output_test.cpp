@@ -30,6 +30,30 @@ TEST(ParseOutput, ABarePathIsADirectoryAndADashATar) {
   EXPECT_EQ(parse_output("-").dest, "-");
 }
 
+TEST(ParseOutput, RegistryIsAnImageThatIsPushedAndNotNamedHere) {
+  const Output far = parse_output("type=registry,\"name=a/b,c\"");
+  EXPECT_EQ(far.type, OutputType::image);
+  EXPECT_TRUE(far.push);
+  EXPECT_FALSE(far.keeps_names());
+  EXPECT_THAT(far.names, ElementsAre("a/b", "c"));
+  EXPECT_TRUE(parse_output("type=registry,store=true").keeps_names());
+  EXPECT_TRUE(parse_output("type=image,push=true").keeps_names());
+  EXPECT_FALSE(parse_output("type=image,push=true,store=false").keeps_names());
+  const Output bare =
+      parse_output("type=image,name=h:5000/a,push=true,push-by-digest=true,registry.insecure=1");
+  EXPECT_TRUE(bare.push_by_digest);
+  EXPECT_TRUE(bare.insecure);
+}
+
+TEST(ParseOutput, PushAttributesMustMakeSense) {
+  EXPECT_THAT(error_of("type=oci,dest=x,push=true"), testing::HasSubstr("are for type=image"));
+  EXPECT_THAT(error_of("type=local,dest=x,store=false"), testing::HasSubstr("are for type=image"));
+  EXPECT_THAT(error_of("type=image,push-by-digest=true"), testing::HasSubstr("needs push=true"));
+  EXPECT_THAT(error_of("type=registry,name=h:5000/a:1,push-by-digest=true"),
+              testing::HasSubstr("'h:5000/a:1', which has a tag"));
+  EXPECT_THAT(error_of("type=image,psuh=true"), testing::HasSubstr("did you mean push?"));
+}
+
 TEST(ParseOutput, TypesAreKnownByName) {
   const std::pair<const char*, OutputType> cases[] = {
       {"type=image", OutputType::image},          {"type=oci,dest=x", OutputType::oci},
@@ -68,7 +92,8 @@ TEST(ParseOutput, KeysMayBeInAnyCase) {
 TEST(ParseOutput, MistakesAreNamed) {
   const std::pair<const char*, const char*> cases[] = {
       {"type=oic,dest=x",
-       "--output type=oic is not supported\nhint: use one of: image, oci, docker, local, tar"},
+       "--output type=oic is not supported\nhint: use one of: image, registry, oci, docker, local, "
+       "tar"},
       {"type=oci",
        "--output needs dest=PATH for this type\nhint: dest=- writes to standard output"},
       {"type=local,dest=-", "--output type=local cannot go to standard output\nhint: use type=tar"},

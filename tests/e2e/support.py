@@ -197,8 +197,8 @@ class Workspace:
                                  f"{done.stderr.decode(errors='replace')}[exit code {done.returncode}]")
         return done.stdout.decode("utf-8", "surrogateescape")
 
-    def registry(self):
-        registry = Registry(self.dir / "registry")
+    def registry(self, name="registry", **options):
+        registry = Registry(self.dir / name, **options)
         self._closing.callback(registry.stop)
         return registry
 
@@ -356,9 +356,10 @@ def free_port():
 
 
 class Registry:
-    """Debian's docker-registry on a loopback port, with storage of its own."""
+    """Debian's docker-registry on a loopback port, with storage of its own. `http` and `extra` are more
+    YAML for its configuration, the first in the section of that name."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, http="", extra=""):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         self.host = f"127.0.0.1:{free_port()}"
@@ -366,14 +367,14 @@ class Registry:
         config = self.directory / "config.yml"
         config.write_text("version: 0.1\nlog: {level: warn}\n"
                           f"storage:\n  filesystem: {{rootdirectory: {self.directory}/data}}\n"
-                          f"http:\n  addr: {self.host}\n")
+                          f"http:\n  addr: {self.host}\n{http}{extra}")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:
             try:
-                urllib.request.urlopen(f"http://{self.host}/v2/", timeout=5).close()
+                socket.create_connection(("127.0.0.1", int(self.host.split(":")[1])), timeout=5).close()
                 return
             except OSError:
                 if time.monotonic() > deadline or self.process.poll() is not None:

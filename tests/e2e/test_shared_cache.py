@@ -5,6 +5,7 @@ import re
 import shutil
 
 from support import LadeTest
+from test_registry import RegistryTest
 
 STAGES = """FROM busybox AS tool
 RUN echo tool > /tool; echo noise
@@ -180,3 +181,49 @@ class SharedCache(LadeTest):
             with self.subTest(option):
                 self.assertIn(text, self.build(None, option, code=2).stderr)
                 self.assertIn(re.match(r"--[a-z-]+", option)[0], self.last().stderr)
+
+
+class SharedRegistryCache(RegistryTest):
+    """The same through a registry, whose traffic is counted."""
+
+    def test_a_fresh_machine_runs_nothing_and_pushes_no_layer(self):
+        _, proxy = self.proxied()
+        cache, name = f"type=registry,ref={proxy.host}/app:cache", f"{proxy.host}/app:1"
+        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
+        first = self.build(None, "--push", "-t", name, f"--cache-to={cache},mode=max", env=self.env)
+        proxy.reset()
+        second = self.build(None, "--push", "-t", name, f"--cache-from={cache}", f"--cache-to={cache},mode=max",
+                            env=self.env, state=self.ws.new_state(name="other-machine"))
+        self.assertEqual(second.ran, [], str(second))
+        self.assertEqual(first.digest, second.digest)
+        counts = proxy.counts()
+        self.assertEqual(counts.get("POST uploads", 0), 0, counts)
+        # Nothing but documents came down.
+        self.assertLess(counts["down bytes"], 10_000, counts)
+
+    def test_another_repository_gets_the_layers_mounted(self):
+        _, proxy = self.proxied()
+        cache = f"type=registry,ref={proxy.host}/cache"
+        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
+        self.build(None, f"--cache-to={cache}", env=self.env)
+        state = self.ws.new_state(name="other-machine")
+        result = self.build(None, "--push", "-t", f"{proxy.host}/app", f"--cache-from={cache}", env=self.env,
+                            state=state)
+        # The base's layer was never in a registry, and the config is new.
+        self.assertRegex(result.stderr, r"2 blobs pushed .*, 3 mounted, 0 there already")
+
+    def test_a_registry_that_fails_is_a_warning_for_imports_and_an_error_for_exports(self):
+        registry = self.ws.registry()
+        registry.stop()
+        cache = f"type=registry,ref={registry.host}/app:cache"
+        self.write({"Dockerfile": "FROM busybox\nRUN echo x > /x\n"})
+        result = self.build(None, f"--cache-from={cache}", env=self.env)
+        self.assertIn(f"WARNING: the cache registry:{registry.host}/app:cache is not used", result.stderr)
+        self.assertIn(registry.host, self.build(None, f"--cache-to={cache}", code=1, env=self.env).stderr)
+        self.build(None, f"--cache-to={cache},ignore-error=true", env=self.env)
+
+    def test_what_is_no_cache_is_said_to_be_none(self):
+        _, proxy = self.proxied()
+        self.build("FROM busybox\nRUN true\n", "--push", "-t", f"{proxy.host}/app", env=self.env)
+        result = self.build(None, f"--cache-from={proxy.host}/app", env=self.env)
+        self.assertIn("is not used: it is no cache of lade's", result.stderr)

@@ -82,7 +82,7 @@ class RegistryTest : public ::testing::Test {
   }
 
   TempDir dir_ = TempDir::create(::testing::TempDir());
-  std::unique_ptr<RegistryClient> client_ = RegistryClient::create();
+  std::unique_ptr<RegistryClient> client_ = RegistryClient::create({.files = RegistryFiles{}});
 };
 
 /// Pulls `reference` for `platform` as a build does; returns the config and the layer's text.

@@ -1,37 +1,14 @@
 #include "tests/support/http_server.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "tests/support/sockets.hpp"
 
 namespace lade::test {
 namespace {
-
-UniqueFd bound_socket(const std::string& address, int& port) {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  struct sockaddr_in name = {};
-  name.sin_family = AF_INET;
-  ::inet_pton(AF_INET, address.c_str(), &name.sin_addr);
-  socklen_t size = sizeof name;
-  if (!fd || ::bind(fd.get(), reinterpret_cast<struct sockaddr*>(&name), size) != 0 ||
-      ::getsockname(fd.get(), reinterpret_cast<struct sockaddr*>(&name), &size) != 0) {
-    throw_errno("could not bind " + address);
-  }
-  port = ntohs(name.sin_port);
-  return fd;
-}
-
-/// Reads up to the blank line behind a head; empty at the end of the connection.
-std::string read_head(int fd) {
-  std::string head;
-  char c = 0;
-  while (!head.ends_with("\r\n\r\n") && ::recv(fd, &c, 1, 0) == 1) head += c;
-  return head.ends_with("\r\n\r\n") ? head : "";
-}
 
 HttpServerRequest parse_head(const std::string& head) {
   HttpServerRequest out;
@@ -95,16 +72,42 @@ void HttpServer::serve(int fd) {
   while (!stopping_) {
     const std::string head = read_head(fd);
     if (head.empty()) break;
-    const HttpServerRequest request = parse_head(head);
+    HttpServerRequest request = parse_head(head);
+    if (!read_body(fd, request)) break;
     {
       const std::lock_guard lock(mutex_);
       requests_.push_back(request);
+    }
+    if (request.truncated) {
+      handler_(request);
+      reset_connection(fd);
+      break;
     }
     if (!answer(fd, request)) break;
   }
   // The descriptor itself lives as long as the server, so that its number is not used again
   // meanwhile.
   ::shutdown(fd, SHUT_RDWR);
+}
+
+/// False if the client went away.
+bool HttpServer::read_body(int fd, HttpServerRequest& request) {
+  const std::string length = request.header("content-length");
+  size_t size = length.empty() ? 0 : std::stoull(length);
+  if (const auto cut = cut_ && size > 0 ? cut_(request) : std::nullopt; cut && *cut < size) {
+    size = *cut;
+    request.truncated = true;
+  }
+  if (request.header("expect") == "100-continue" && !send(fd, "HTTP/1.1 100 Continue\r\n\r\n")) {
+    return false;
+  }
+  request.body.resize(size);
+  for (size_t done = 0; done < size;) {
+    const ssize_t count = ::recv(fd, request.body.data() + done, size - done, 0);
+    if (count <= 0) return false;
+    done += static_cast<size_t>(count);
+  }
+  return true;
 }
 
 bool HttpServer::answer(int fd, const HttpServerRequest& request) {
@@ -135,15 +138,7 @@ bool HttpServer::send_body(int fd, const HttpServerReply& reply, bool head_only)
   }
   if (!reply.cut_after) return send(fd, reply.body);
   send(fd, std::string_view(reply.body).substr(0, *reply.cut_after));
-  if (reply.reset) {
-    // A zero linger time makes the kernel send RST; connecting to nowhere closes without the
-    // descriptor.
-    const struct linger linger = {1, 0};
-    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    struct sockaddr none = {};
-    none.sa_family = AF_UNSPEC;
-    ::connect(fd, &none, sizeof none);
-  }
+  if (reply.reset) reset_connection(fd);
   return false;
 }
 

@@ -22,6 +22,8 @@ struct HttpServerRequest {
   std::string method;
   std::string target;                          ///< "/v2/", or a whole URL if the server is a proxy
   std::map<std::string, std::string> headers;  ///< names in lower case
+  std::string body = {};
+  bool truncated = false;  ///< the server stopped reading the body (see HttpServer::cut_bodies)
 
   std::string header(const std::string& name) const {
     const auto field = headers.find(name);
@@ -55,6 +57,13 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  /// For requests with a body: after how many bytes of it the server stops reading. The handler is
+  /// called with what there is, its reply is not sent, the connection is reset. To be set before
+  /// the first request.
+  void cut_bodies(std::function<std::optional<size_t>(const HttpServerRequest&)> cut) {
+    cut_ = std::move(cut);
+  }
+
   std::string host() const;  ///< "127.0.0.1:12345"
   std::string url() const { return "http://" + host(); }
   std::vector<HttpServerRequest> requests() const;  ///< in order of arrival
@@ -69,12 +78,14 @@ class HttpServer {
 
   void accept_loop();
   void serve(int fd);
+  bool read_body(int fd, HttpServerRequest& request);
   bool answer(int fd, const HttpServerRequest& request);
   bool send_body(int fd, const HttpServerReply& reply, bool head_only);
   bool send(int fd, std::string_view bytes);
   void pause(std::chrono::milliseconds time) const;
 
   Handler handler_;
+  std::function<std::optional<size_t>(const HttpServerRequest&)> cut_;
   std::string address_;
   int port_ = 0;
   UniqueFd listener_;

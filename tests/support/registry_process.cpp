@@ -4,18 +4,16 @@
 #include <cstdlib>
 #include <thread>
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "tests/support/http_server.hpp"
+#include "tests/support/sockets.hpp"
 
 namespace lade::test {
 namespace {
@@ -23,13 +21,12 @@ namespace {
 constexpr const char* kProgram = "/usr/bin/docker-registry";
 constexpr int kAttempts = 3;
 
-bool listens(int port) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  struct sockaddr_in name = {};
-  name.sin_family = AF_INET;
-  name.sin_port = htons(static_cast<uint16_t>(port));
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return ::connect(fd.get(), reinterpret_cast<struct sockaddr*>(&name), sizeof name) == 0;
+bool listens(const std::string& host) {
+  try {
+    return static_cast<bool>(connected_socket(host));
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -87,7 +84,7 @@ bool RegistryProcess::start(bool tls, const std::string& extra) {
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw Error::from_errno(error, kProgram);
   for (int i = 0; i < 400; ++i) {
-    if (listens(port)) return true;
+    if (listens(host_)) return true;
     if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
       pid_ = -1;
       return false;

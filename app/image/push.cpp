@@ -1,0 +1,184 @@
+// `lade push`: an image that is here to a registry.
+#include "exporter/push.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "app/commands.hpp"
+#include "app/interrupts.hpp"
+#include "app/progress.hpp"
+#include "base/error.hpp"
+#include "snapshotter/content/manifest.hpp"
+#include "snapshotter/content/reference.hpp"
+#include "snapshotter/state.hpp"
+
+namespace lade {
+namespace {
+
+constexpr uint64_t kMaxDocument = 4u << 20;
+constexpr VertexNumber kVertex = 1;
+/// What BuildKit calls the image that an attestation in the same index is of.
+constexpr char kReferenceDigest[] = "vnd.docker.reference.digest";
+
+struct PushFlags {
+  std::string name;
+  std::string destination;
+  bool quiet = false;
+};
+
+Reference parse_name(const std::string& text) {
+  try {
+    Reference name = Reference::parse(text);
+    if (name.digest) throw Error("an image is pushed to a tag, not to a digest");
+    return name;
+  } catch (Error& error) {
+    error.set_kind(ErrorKind::usage);
+    throw;
+  }
+}
+
+class PushCommand {
+ public:
+  PushCommand(const Globals& globals, const PushFlags& flags)
+      : quiet_(flags.quiet),
+        name_(parse_name(flags.name)),
+        destination_(flags.destination.empty() ? name_ : parse_name(flags.destination)),
+        state_(StateDir::open(StateDir::default_root(globals.root))),
+        client_(RegistryClient::create()) {
+    if (quiet_) {
+      progress_ = std::make_unique<QuietProgress>(STDERR_FILENO);
+    } else {
+      progress_ = std::make_unique<PlainProgress>(STDERR_FILENO);
+    }
+  }
+
+  int run() {
+    const Interrupts interrupts;
+    const auto image = state_->images().find(name_.str());
+    if (!image) {
+      throw Error(fmt::format("image {} is not on this machine", lade::quoted(name_.familiar())),
+                  ErrorKind::not_found);
+    }
+    const Descriptor target = what_is_here(image->target);
+    progress_->declared(kVertex, "pushing " + destination_.str());
+    progress_->started(kVertex);
+    try {
+      progress_->status(kVertex, to_string(push(target)), 0, 0);
+    } catch (const Error& error) {
+      progress_->failed(kVertex, error.message());
+      throw;
+    }
+    progress_->completed(kVertex);
+    if (quiet_) {
+      fmt::print("{}\n", destination_.str());
+    } else {
+      fmt::print("{}: digest: {} size: {}\n", destination_.familiar(), target.digest.str(),
+                 target.size);
+    }
+    return 0;
+  }
+
+ private:
+  PushSummary push(const Descriptor& target) {
+    const auto origin = std::shared_ptr<BlobProvider>(client_->blobs(name_));
+    const auto known = repositories();
+    PushRequest request;
+    request.names = {destination_.str()};
+    // A base's layer may have been left where the image came from.
+    request.provider = [&](const Descriptor&) { return origin; };
+    request.sources = [&](const Descriptor& blob) {
+      const auto found = known.find(blob.digest);
+      return found == known.end() ? std::vector<Reference>{} : found->second;
+    };
+    request.progress = [this](std::string_view item, uint64_t done, uint64_t total) {
+      progress_->status(kVertex, item, done, total);
+    };
+    return push_image(*state_, *client_, target, request);
+  }
+
+  /// Which other repositories of the destination's registry have which blobs, as far as the images
+  /// here tell.
+  std::map<Digest, std::vector<Reference>> repositories() {
+    std::map<Digest, std::vector<Reference>> out;
+    std::set<std::pair<std::string, Digest>> seen;
+    for (const auto& image : state_->images().list()) {
+      const Reference name = Reference::parse(image.name);
+      if (name.registry != destination_.registry || name.repository == destination_.repository ||
+          !seen.emplace(name.repository, image.target.digest).second) {
+        continue;
+      }
+      try {
+        for (const auto& blob : read_documents(*state_, image.target).blobs) {
+          out[blob.digest].push_back(name);
+        }
+      } catch (const Error&) {
+        // Not all of it is here: it can do without.
+      }
+    }
+    return out;
+  }
+
+  bool is_here(const Descriptor& manifest) {
+    const ContentStore& content = state_->content();
+    if (!content.has(manifest.digest)) return false;
+    const auto blobs = read_documents(*state_, manifest).blobs;
+    return std::all_of(blobs.begin(), blobs.end(),
+                       [&](const Descriptor& blob) { return content.has(blob.digest); });
+  }
+
+  /// The image itself, or, of an index of which some images are not here, an index of the others.
+  Descriptor what_is_here(const Descriptor& target) {
+    if (!media_type::is_index(target.media_type)) return target;
+    Index index =
+        Index::parse(state_->content().read_blob(target.digest, kMaxDocument), target.media_type);
+    const size_t all = index.manifests.size();
+    std::set<std::string> gone;
+    std::erase_if(index.manifests, [&](const Descriptor& manifest) {
+      if (is_here(manifest)) return false;
+      gone.insert(manifest.digest.str());
+      return true;
+    });
+    std::erase_if(index.manifests, [&](const Descriptor& manifest) {
+      const auto of = manifest.annotations.find(kReferenceDigest);
+      return of != manifest.annotations.end() && gone.contains(of->second);
+    });
+    if (index.manifests.size() == all) return target;
+    if (index.manifests.empty()) {
+      Error error(fmt::format("no platform of {} is here whole", lade::quoted(name_.familiar())),
+                  ErrorKind::not_found);
+      error.set_hint("bring it here with lade pull");
+      throw error;
+    }
+    progress_->warning(
+        fmt::format("{} of the {} images in {} are here: what is pushed is an index of them alone",
+                    index.manifests.size(), all, lade::quoted(name_.familiar())));
+    return state_->content().put(index.serialize(), target.media_type);
+  }
+
+  bool quiet_;
+  Reference name_;
+  Reference destination_;
+  std::unique_ptr<StateDir> state_;
+  std::unique_ptr<RegistryClient> client_;
+  std::unique_ptr<ProgressSink> progress_;
+};
+
+}  // namespace
+
+void add_push_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+  auto flags = std::make_shared<PushFlags>();
+  command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG]")->required();
+  command.add_option("DEST", flags->destination, "Name to push it to (default: NAME)");
+  command.add_flag("-q,--quiet", flags->quiet, "Print the name only");
+  command.callback([flags, &globals, &action] {
+    action = [flags, &globals] { return PushCommand(globals, *flags).run(); };
+  });
+}
+
+}  // namespace lade

@@ -1,0 +1,558 @@
+"""Registries: pushing and pulling, who is asked, who is trusted, and what is not sent twice."""
+
+import base64
+import crypt
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import ssl
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.parse
+import urllib.request
+
+import support
+from image import Image
+from support import LadeTest, environment
+
+PODMAN = ["podman", "--runtime", "runc"]
+
+
+class Proxy:
+    """The fault-injecting proxy (tests/support/fault_proxy.hpp) in front of a registry."""
+
+    def __init__(self, upstream, address="127.0.0.1"):
+        program = pathlib.Path(support.LADE).parent / "fault_proxy"
+        if not program.exists():
+            raise unittest.SkipTest(f"{program} is not built")
+        self.process = subprocess.Popen([program, upstream, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.host = self.process.stdout.readline().decode().strip()
+
+    def _ask(self, method, path, data=None):
+        request = urllib.request.Request(f"http://{self.host}{path}", method=method, data=data)
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return reply.read().decode()
+
+    def reset(self, *faults):
+        """Forgets all counts and faults; then lets these happen."""
+        self._ask("DELETE", "/_faults")
+        if faults:
+            self._ask("POST", "/_faults", "\n".join(faults).encode())
+
+    def counts(self):
+        counts = {}
+        for line in self._ask("GET", "/_counts").splitlines():
+            name, _, number = line.rpartition(" ")
+            counts[name] = int(number)
+        return counts
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+class TokenServer:
+    """Gives docker-registry's bearer tokens (distribution: "Token Authentication Implementation")."""
+
+    def __init__(self, directory, users):
+        self.directory, self.users = pathlib.Path(directory), users
+        self.directory.mkdir()
+        self.key, self.certificate = self.directory / "key.pem", self.directory / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=issuer",
+                        "-keyout", self.key, "-out", self.certificate], check=True, stderr=subprocess.DEVNULL)
+        self.asked = []  # (user, scopes)
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.realm = f"http://127.0.0.1:{self.server.server_port}/token"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, handler):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(handler.path).query)
+        user = ""
+        if authorization := handler.headers.get("Authorization"):
+            user, _, password = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+            if self.users.get(user) != password:
+                handler.send_error(401)
+                return
+        scopes = query.get("scope", [])
+        self.asked.append((user, scopes))
+        access = []
+        for scope in scopes:
+            kind, name, actions = scope.split(":")
+            # Strangers may read "public/..." only.
+            granted = [action for action in actions.split(",")
+                       if user or (action == "pull" and name.startswith("public/"))]
+            access.append({"type": kind, "name": name, "actions": granted})
+        body = json.dumps({"token": self.token(user, access), "expires_in": 300}).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def token(self, user, access):
+        def encoded(data):
+            return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+        chain = base64.b64encode(ssl.PEM_cert_to_DER_cert(self.certificate.read_text())).decode()
+        now = int(time.time())
+        parts = [{"typ": "JWT", "alg": "RS256", "x5c": [chain]},
+                 {"iss": "issuer", "sub": user, "aud": "service", "exp": now + 300, "nbf": now - 10, "iat": now,
+                  "jti": str(time.monotonic_ns()), "access": access}]
+        text = b".".join(encoded(json.dumps(part).encode()) for part in parts)
+        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=text, check=True,
+                                   stdout=subprocess.PIPE).stdout
+        return (text + b"." + encoded(signature)).decode()
+
+    def configuration(self):
+        return (f"auth:\n  token: {{realm: '{self.realm}', service: service, issuer: issuer, "
+                f"rootcertbundle: {self.certificate}}}\n")
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class RegistryTest(LadeTest):
+    def setUp(self):
+        super().setUp()
+        self.config = self.ws.dir / "config"
+        (self.config / "containers").mkdir(parents=True)
+        self.env = {"XDG_CONFIG_HOME": str(self.config), "DOCKER_CONFIG": str(self.config / "docker")}
+
+    def lade(self, *args, **run):
+        run.setdefault("env", self.env)
+        return self.ws.lade(*args, **run)
+
+    def proxied(self, **options):
+        registry = self.ws.registry(**options)
+        return registry, self.proxy_of(registry)
+
+    def proxy_of(self, registry, address="127.0.0.1"):
+        proxy = Proxy(registry.host, address)
+        self.ws.defer(proxy.stop)
+        return proxy
+
+    def registries_conf(self, text):
+        (self.config / "containers/registries.conf").write_text(text)
+
+    def inspect(self, name, *args):
+        return json.loads(self.ws.run("skopeo", "inspect", "--tls-verify=false", *args, f"docker://{name}",
+                                      env=environment(self.env)))
+
+    def htpasswd(self):
+        path = self.ws.dir / "htpasswd"
+        path.write_text(f"user:{crypt.crypt('hunter2', crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))}\n")
+        return f"auth:\n  htpasswd: {{realm: r, path: {path}}}\n"
+
+
+class Pushing(RegistryTest):
+    dockerfile = "FROM busybox\nRUN echo hello > /greeting\nLABEL a=b\nCMD [\"cat\", \"/greeting\"]\n"
+
+    def test_peers_read_what_was_pushed(self):
+        registry = self.ws.registry()
+        name = f"{registry.host}/team/app:1"
+        metadata = self.ws.out / "metadata.json"
+        result = self.build(self.dockerfile, "--push", "-t", name, "--metadata-file", metadata, env=self.env)
+        self.assertIn("pushing layers", result.stderr)
+        digest = json.loads(metadata.read_text())["containerimage.digest"]
+        self.assertIn(f"pushing manifest for {name}@{digest}", result.stderr)
+        seen = self.inspect(name)
+        self.assertEqual((seen["Digest"], seen["Labels"]), (digest, {"a": "b"}))
+
+        layout = self.ws.dir / "layout"
+        self.ws.run("skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", f"docker://{name}", f"oci:{layout}:x")
+        self.assertEqual(Image.read(layout).tree()["greeting"].text, "hello\n")
+        bundle = self.ws.dir / "bundle"
+        self.ws.run("umoci", "unpack", "--image", f"{layout}:x", bundle)
+        self.assertEqual((bundle / "rootfs/greeting").read_text(), "hello\n")
+
+    @unittest.skipUnless(shutil.which("podman"), "podman is not installed")
+    def test_podman_pulls_what_was_pushed(self):
+        registry = self.ws.registry()
+        name = f"{registry.host}/app:1"
+        self.build(self.dockerfile, "--push", "-t", name, env=self.env)
+        runroot = tempfile.mkdtemp(prefix="podman-", dir="/tmp")  # podman wants a short path
+        self.ws.defer(shutil.rmtree, runroot, True)
+        storage = ["--root", self.ws.dir / "podman", "--runroot", runroot, "--storage-driver", "vfs"]
+        self.ws.run(*PODMAN, *storage, "pull", "--tls-verify=false", name, env=environment())
+        shown = json.loads(self.ws.run(*PODMAN, *storage, "image", "inspect", name, env=environment()))
+        self.assertEqual(shown[0]["Config"]["Cmd"], ["cat", "/greeting"])
+
+    def test_an_image_that_is_there_moves_no_bytes(self):
+        registry, proxy = self.proxied()
+        name = f"{proxy.host}/app:1"
+        self.build(self.dockerfile, "--push", "-t", name, env=self.env)
+        self.assertGreater(proxy.counts()["up bytes"], 100_000)
+        proxy.reset()
+        result = self.build(self.dockerfile, "--push", "-t", name, env=self.env)
+        self.assertEqual(result.ran, [])
+        counts = proxy.counts()
+        self.assertEqual((counts.get("up bytes", 0), counts.get("down bytes", 0)), (0, 0), counts)
+        self.assertEqual(counts.get("POST uploads", 0), 0, counts)
+
+    def test_a_base_of_the_same_registry_is_mounted_and_never_fetched(self):
+        registry, proxy = self.proxied()
+        base, name = f"{proxy.host}/base:1", f"{proxy.host}/app:1"
+        self.build(self.dockerfile, "--push", "-t", base, env=self.env)
+        layers = [layer["digest"] for layer in self.inspect(base, "--raw")["layers"]]
+        proxy.reset()
+        state = self.ws.new_state(None, "state-2")
+        self.build(f"FROM {base}\nLABEL c=d\n", "--push", "-t", name, env=self.env, state=state)
+        counts = proxy.counts()
+        self.assertLess(counts["up bytes"], 5000, counts)
+        self.assertLess(counts["down bytes"], 5000, counts)
+        self.assertEqual([layer["digest"] for layer in self.inspect(name, "--raw")["layers"]], layers)
+        self.assertEqual(self.inspect(name)["Labels"], {"a": "b", "c": "d"})
+
+    def test_a_base_of_another_registry_goes_through_without_staying(self):
+        first, second = self.ws.registry("registry-1"), self.ws.registry("registry-2")
+        self.build(self.dockerfile, "--push", "-t", f"{first.host}/base", env=self.env)
+        state = self.ws.new_state(None, "state-2")
+        self.build(f"FROM {first.host}/base\nLABEL c=d\n", "--push", "-t", f"{second.host}/app", env=self.env, state=state)
+        layout = self.ws.dir / "layout"
+        self.ws.run("skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", f"docker://{second.host}/app",
+                    f"oci:{layout}:x")
+        self.assertEqual(Image.read(layout).tree()["greeting"].text, "hello\n")
+        kept = [path.stat().st_size for path in (state / "blobs/sha256").iterdir()]
+        self.assertLess(max(kept), 5000, "a layer was kept")
+
+    def test_outputs_of_type_image_and_registry(self):
+        registry = self.ws.registry()
+        host = registry.host
+        self.build(self.dockerfile, "-o", f"type=image,name={host}/both:1,push=true", env=self.env)
+        self.inspect(f"{host}/both:1")
+        self.build(f"FROM {host}/both:1\n", "--pull=never", env=self.env)  # it is named here, too
+        self.build(self.dockerfile, "-o", f"type=registry,name={host}/far:1", env=self.env)
+        self.inspect(f"{host}/far:1")
+        self.assert_fails(f"FROM {host}/far:1\n", "is not on this machine", args=["--pull=never"], env=self.env)
+        metadata = self.ws.out / "m.json"
+        self.build(self.dockerfile, "-o", f"type=image,name={host}/bare,push=true,push-by-digest=true",
+                   "--metadata-file", metadata, env=self.env)
+        digest = json.loads(metadata.read_text())["containerimage.digest"]
+        self.assertEqual(self.inspect(f"{host}/bare@{digest}", "--no-tags")["Digest"], digest)
+        for options, message in [("type=registry", "needs a name"),
+                                 (f"type=image,name={host}/x:1,push=true,push-by-digest=true", "has a tag"),
+                                 ("type=oci,dest=x,push=true", "are for type=image")]:
+            self.assert_fails(self.dockerfile, message, code=2, args=["-o", options], env=self.env)
+        self.assert_fails(self.dockerfile, "needs a name", code=2, args=["--push"], env=self.env)
+
+    def test_pushes_all_platforms_as_an_index(self):
+        registry = self.ws.registry()
+        name = f"{registry.host}/multi:1"
+        self.build("FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY f /f\n", "--push", "-t", name,
+                   "--platform=linux/amd64,linux/arm64", files={"f": "x"}, env=self.env)
+        for arch in ("amd64", "arm64"):
+            seen = json.loads(self.ws.run("skopeo", "--override-arch", arch, "inspect", "--tls-verify=false",
+                                          f"docker://{name}", env=environment(self.env)))
+            self.assertEqual(seen["Labels"], {"arch": arch})
+
+    def test_survives_what_goes_wrong_on_the_way(self):
+        registry, proxy = self.proxied()
+        self.write({"big": os.urandom(3_000_000)})
+        for number, fault in enumerate(["cut_request PUT /uploads/ 2 1000000", "status PUT /uploads/ 2 503",
+                                        "status POST /uploads/ 1 429 0", "cut_response PUT /manifests/ 1 0"]):
+            proxy.reset(fault)
+            name = f"{proxy.host}/app{number}:1"
+            self.build("FROM busybox\nCOPY big /\n", "--push", "-t", name, env=self.env)
+            self.assertGreaterEqual(proxy.counts()["hit faults"], 1, fault)
+            self.ws.run("skopeo", "copy", "--insecure-policy", "--src-tls-verify=false",
+                        f"docker://{registry.host}/app{number}:1", f"oci:{self.ws.dir}/layout-{number}:x")
+        proxy.reset("status PUT /manifests/ -1 500")
+        self.assert_fails("FROM busybox\nCOPY big /\n", "could not push the manifest of", f"{proxy.host} answered 500",
+                          args=["--push", "-t", f"{proxy.host}/never:1"], env=self.env)
+
+
+class Commands(RegistryTest):
+    base = None
+
+    def source(self, registry, name="app:1", label="one"):
+        """An image that skopeo pushes: made by lade in another state directory."""
+        state = self.ws.dir / "state-source"
+        if not state.exists():
+            self.ws.new_state("busybox", "state-source")
+        tar = self.ws.dir / f"{label}.tar"
+        self.ws.build(f"FROM busybox\nRUN echo {label} > /label\nLABEL label={label}\n", "-o", f"type=oci,dest={tar}",
+                      state=state, env=self.env)
+        return registry.push(f"oci-archive:{tar}", name)
+
+    def label(self, name, *args, **run):
+        return self.ws.tree(f"FROM {name}\n", *args, env=self.env, **run)["label"].text.strip()
+
+    def test_pull_brings_an_image_with_its_layers(self):
+        registry, proxy = self.proxied()
+        digest = self.source(registry)
+        name = f"{proxy.host}/app:1"
+        result = self.lade("pull", name)
+        self.assertEqual(result.stdout, f"Digest: {digest}\nStatus: Downloaded newer image for {name}\n{name}\n")
+        self.assertIn("up to date", self.lade("pull", name).stdout)
+        self.assertEqual(self.lade("pull", "-q", name).stdout, f"{name}\n")
+        proxy.reset()
+        self.assertEqual(self.label(name, "--offline"), "one")
+        self.assertEqual(proxy.counts(), {})
+        self.assertEqual(self.lade("pull", f"{proxy.host}/app@{digest}").stdout.splitlines()[0], f"Digest: {digest}")
+        failed = self.lade("pull", f"{proxy.host}/app:2", code=1)
+        self.assertIn(f"{proxy.host} answered 404", failed.stderr)
+
+    def test_pull_of_a_platform_and_of_all(self):
+        registry = self.ws.registry()
+        name = f"{registry.host}/multi:1"
+        self.build("FROM scratch\nARG TARGETARCH\nCOPY f /$TARGETARCH\n", "--push", "-t", name,
+                   "--platform=linux/amd64,linux/arm64", files={"f": "x"}, env=self.env, state=self.ws.new_state(None, "state-p"))
+        self.lade("pull", "--platform=linux/arm64", name)
+        self.lade("push", name, f"{registry.host}/copy:arm")  # what is here: one platform
+        only = self.inspect(f"{registry.host}/copy:arm", "--raw")
+        self.assertEqual([m["platform"]["architecture"] for m in only["manifests"]], ["arm64"])
+        self.lade("pull", "--all-platforms", name)
+        self.lade("push", name, f"{registry.host}/copy:all")
+        self.assertEqual(self.inspect(f"{registry.host}/copy:all", "--raw"), self.inspect(name, "--raw"))
+
+    def test_push_brings_it_back_and_mounts_what_is_there(self):
+        registry, proxy = self.proxied()
+        digest = self.source(registry)
+        name = f"{proxy.host}/app:1"
+        self.lade("pull", name)
+        proxy.reset()
+        result = self.lade("push", name, f"{proxy.host}/copy:2")
+        self.assertIn(f"digest: {digest}", result.stdout)
+        self.assertEqual(proxy.counts().get("up bytes", 0), 0)
+        self.assertEqual(self.inspect(f"{registry.host}/copy:2")["Digest"], digest)
+        self.assertEqual(self.lade("push", "-q", name).stdout, f"{name}\n")
+        other = self.ws.registry("registry-2")
+        self.lade("push", name, f"{other.host}/moved:1")
+        self.assertEqual(self.inspect(f"{other.host}/moved:1")["Digest"], digest)
+        self.assertIn("is not on this machine", self.lade("push", f"{other.host}/none", code=1).stderr)
+
+    def test_pulling_policies(self):
+        registry, proxy = self.proxied()
+        self.source(registry)
+        name = f"{proxy.host}/app:1"
+        self.assertEqual(self.label(name), "one")
+        self.source(registry, label="two")
+        proxy.reset()
+        self.assertEqual(self.label(name), "one")
+        self.assertEqual(self.label(name, "--pull=missing"), "one")
+        self.assertEqual(self.label(name, "--pull=never"), "one")
+        self.assertEqual(self.label(name, "--offline"), "one")
+        self.assertEqual(proxy.counts(), {})
+        self.assertEqual(self.label(name, "--pull=newer"), "two")
+        proxy.reset()
+        self.label(name, "--pull")
+        # It is what is known: its digest was enough.
+        self.assertEqual({kind: n for kind, n in proxy.counts().items() if "other" not in kind}, {"HEAD manifests": 1})
+        proxy.reset("status * * -1 404")
+        self.assertEqual(self.label(name, "--pull=newer"), "two")
+        self.assert_fails(f"FROM {name}\n", f"{proxy.host} answered 404", args=["--pull=always"], env=self.env)
+
+    def test_offline_says_what_it_would_need(self):
+        registry, proxy = self.proxied()
+        self.source(registry)
+        name = f"{proxy.host}/app:1"
+        self.assert_fails(f"FROM {name}\n", f"image '{name}' is not on this machine, and lade is offline",
+                          args=["--offline"], env=self.env)
+        # Resolved, but its layers were never needed.
+        self.build(f"FROM {name}\nLABEL x=y\n", env=self.env)
+        proxy.reset()
+        self.assert_fails(f"FROM {name}\nRUN true\n", f"{proxy.host} would have to be asked, but lade is offline",
+                          args=["--offline"], env=self.env)
+        url = f"http://{proxy.host}/v2/"
+        self.assert_fails(f"FROM scratch\nADD {url} /x\n", "would have to be asked, but lade is offline",
+                          args=["--offline"], env=self.env)
+        self.assert_fails("FROM scratch\nADD https://127.0.0.1:1/r.git#main /x\n",
+                          "would have to be asked, but lade is offline", args=["--offline"], env=self.env)
+        self.assertEqual(proxy.counts(), {})
+        self.assert_fails("FROM scratch\n", "--offline", code=2, args=["--offline", "--pull=always"], env=self.env)
+        self.assert_fails("FROM scratch\n", "--offline", code=2, args=["--offline", "--push", "-t", "x"], env=self.env)
+
+    def test_pulls_survive_what_goes_wrong_on_the_way(self):
+        registry, proxy = self.proxied()
+        self.source(registry)
+        for number, fault in enumerate(["cut_response GET /blobs/ 3 100000", "status GET /blobs/ 2 503",
+                                        "status GET /manifests/ 1 429 0"]):
+            proxy.reset(fault)
+            self.lade("pull", f"{proxy.host}/app:1", state=self.ws.dir / f"state-{number}")
+            self.assertGreaterEqual(proxy.counts()["hit faults"], 1)
+        for number, fault in enumerate(["corrupt GET /blobs/ -1 2000", "truncate GET /blobs/ -1 7",
+                                        "corrupt GET /manifests/ -1 9"]):
+            proxy.reset(fault)
+            state = self.ws.dir / f"state-bad-{number}"
+            result = self.lade("pull", f"{proxy.host}/app:1", state=state, code=1)
+            self.assertIn(proxy.host, result.stderr)
+            for blob in (state / "blobs/sha256").iterdir():
+                self.ws.run("sh", "-c", f"echo '{blob.name}  {blob}' | sha256sum -c --quiet")
+
+
+class Trust(RegistryTest):
+    def authority(self, name, host="127.0.0.1"):
+        """An authority and a certificate of it for `host`; paths by kind."""
+        directory = self.ws.dir / name
+        directory.mkdir()
+        (directory / "ext").write_text(f"subjectAltName=IP:{host}\n")
+
+        def openssl(*args):
+            subprocess.run(["openssl", *map(str, args)], check=True, cwd=directory, stderr=subprocess.DEVNULL)
+
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", f"/CN={name}", "-keyout", "ca.key",
+                "-out", "ca.crt")
+        for leaf in ("server", "client"):
+            openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={leaf}", "-keyout", f"{leaf}.key", "-out",
+                    f"{leaf}.csr")
+            openssl("x509", "-req", "-in", f"{leaf}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", 2,
+                    "-extfile", "ext", "-out", f"{leaf}.crt")
+        return directory
+
+    def certs(self, host):
+        directory = self.config / "containers/certs.d" / host
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def push(self, host, code=0):
+        return self.build("FROM busybox\n", "--push", "-t", f"{host}/app:1", env=self.env, code=code)
+
+    def test_an_own_authority_is_believed_and_held_to(self):
+        mine, other = self.authority("mine"), self.authority("other")
+        registry = self.ws.registry(http=f"  tls: {{certificate: {mine}/server.crt, key: {mine}/server.key}}\n")
+        self.push(registry.host)  # loopback, and nothing is said of it
+        shutil.copy(other / "ca.crt", self.certs(registry.host) / "ca.crt")
+        failed = self.push(registry.host, code=1)
+        self.assertIn(f"could not reach {registry.host}", failed.stderr)
+        self.assertIn("certs.d", failed.stderr)
+        shutil.copy(mine / "ca.crt", self.certs(registry.host) / "second.crt")
+        self.push(registry.host)
+        (self.certs(registry.host) / "second.crt").unlink()
+        self.registries_conf(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
+        self.push(registry.host)
+
+    def test_client_certificates_are_shown(self):
+        mine = self.authority("mine")
+        registry = self.ws.registry(http=f"  tls: {{certificate: {mine}/server.crt, key: {mine}/server.key, "
+                                         f"clientcas: [{mine}/ca.crt]}}\n")
+        directory = self.certs(registry.host)
+        shutil.copy(mine / "ca.crt", directory / "ca.crt")
+        self.push(registry.host, code=1)
+        shutil.copy(mine / "client.crt", directory / "client.cert")
+        self.assertIn("'client.key' beside it", self.push(registry.host, code=1).stderr)
+        shutil.copy(mine / "client.key", directory / "client.key")
+        self.push(registry.host)
+
+    def test_login_push_logout_with_a_password(self):
+        registry = self.ws.registry(extra=self.htpasswd())
+        host = registry.host
+        anonymous = self.push(host, code=1)
+        self.assertIn(f"lade login {host}", anonymous.stderr)
+        wrong = self.lade("login", "-u", "user", "--password-stdin", host, stdin=b"hunter3\n", code=1)
+        self.assertIn(f"could not log in to {host}", wrong.stderr)
+        self.assertFalse((self.config / "docker/config.json").exists())
+        good = self.lade("login", "-u", "user", "--password-stdin", f"http://{host}/", stdin=b"hunter2\n")
+        self.assertEqual(good.stdout, "Login Succeeded\n")
+        config = self.config / "docker/config.json"
+        self.assertEqual(stat.S_IMODE(config.stat().st_mode), 0o600)
+        self.assertEqual(json.loads(config.read_text()), {"auths": {host: {"auth": base64.b64encode(b"user:hunter2").decode()}}})
+        self.push(host)
+        self.lade("pull", f"{host}/app:1", state=self.ws.dir / "state-2")
+        # Other tools read the same file.
+        self.ws.run("skopeo", "inspect", "--tls-verify=false", f"docker://{host}/app:1", env=environment(self.env))
+        self.lade("logout", host)
+        self.push(host, code=1)
+        self.assertIn("Not logged in", self.lade("logout", host).stdout)
+        for result in self.ws.transcript:
+            self.assertNotIn("hunter2", result.stdout + result.stderr)
+        # And the file that skopeo writes is read.
+        self.ws.run("skopeo", "login", "--tls-verify=false", "--authfile", self.config / "containers/auth.json", "-u", "user",
+                    "-p", "hunter2", host)
+        self.push(host)
+
+    def test_login_usage(self):
+        for args in (["login", "host"], ["login", "-u", "x", "host"], ["login", "--password-stdin", "host"],
+                     ["login", "-u", "x", "--password-stdin", "host/path"], ["pull"], ["pull", "Upper/Case"],
+                     ["push", "a@sha256:" + "0" * 64]):
+            self.assertEqual(self.lade(*args, code=None).code, 2, args)
+
+    def test_tokens_with_the_scopes_that_are_needed(self):
+        tokens = TokenServer(self.ws.dir / "tokens", {"user": "hunter2"})
+        self.ws.defer(tokens.stop)
+        registry = self.ws.registry(extra=tokens.configuration())
+        host = registry.host
+        self.lade("login", "-u", "user", "--password-stdin", host, stdin=b"hunter2")
+        self.build("FROM busybox\nRUN echo x > /x\n", "--push", "-t", f"{host}/public/base", env=self.env)
+        self.assertIn(("user", ["repository:public/base:pull,push"]), tokens.asked)
+        tokens.asked.clear()
+        state = self.ws.new_state(None, "state-2")
+        self.build(f"FROM {host}/public/base\nLABEL a=b\n", "--push", "-t", f"{host}/team/app", env=self.env, state=state)
+        asked = [scopes for _, scopes in tokens.asked]
+        self.assertIn(["repository:public/base:pull"], asked)
+        self.assertIn(["repository:team/app:pull,push", "repository:public/base:pull"], asked)
+        self.assertEqual(len(asked), len({tuple(scopes) for scopes in asked}), "a token was asked for twice")
+        self.lade("logout", host)
+        self.lade("pull", f"{host}/public/base", state=self.ws.dir / "state-3")
+        self.assertIn("answered 401", self.lade("pull", f"{host}/team/app", state=self.ws.dir / "state-3", code=1).stderr)
+
+    def test_credentials_do_not_follow_redirects(self):
+        registry = self.ws.registry(extra=self.htpasswd())
+        open_registry = self.ws.registry("registry-open")
+        proxy, elsewhere = self.proxy_of(registry), self.proxy_of(open_registry, "127.0.0.2")
+        self.lade("login", "-u", "user", "--password-stdin", proxy.host, stdin=b"hunter2")
+        for host in (proxy.host, open_registry.host):
+            self.push(host)
+        proxy.reset(f"redirect GET /blobs/ -1 0 http://{elsewhere.host}")
+        self.lade("pull", f"{proxy.host}/app:1", state=self.ws.dir / "state-2")
+        counts = elsewhere.counts()
+        self.assertGreater(counts["GET blobs"], 0)
+        self.assertNotIn("authorized", counts)
+        self.assertGreater(proxy.counts()["authorized"], 0)
+
+
+class Mirrors(RegistryTest):
+    def test_mirrors_come_first_and_the_location_last(self):
+        registry, mirror = self.ws.registry(), self.ws.registry("mirror")
+        front, front_mirror = self.proxy_of(registry), self.proxy_of(mirror, "127.0.0.2")
+        self.build("FROM busybox\n", "--push", "-t", f"{registry.host}/team/one", env=self.env)
+        self.build("FROM busybox\n", "--push", "-t", f"{mirror.host}/copies/team/one", env=self.env)
+        self.build("FROM busybox\n", "--push", "-t", f"{registry.host}/team/two", env=self.env)
+        nobody = f"127.0.0.1:{support.free_port()}"
+        self.registries_conf(f'unqualified-search-registries = ["{nobody}"]\n'
+                             f'[[registry]]\nprefix = "reg.example"\nlocation = "{front.host}"\n'
+                             f'[[registry.mirror]]\nlocation = "{nobody}"\n'
+                             f'[[registry.mirror]]\nlocation = "{front_mirror.host}/copies"\n'
+                             '[[registry]]\nprefix = "reg.example/secret"\nblocked = true\n')
+        state = self.ws.dir / "state-2"
+        self.lade("pull", "reg.example/team/one", state=state)
+        self.assertEqual(front.counts(), {})
+        self.lade("pull", "reg.example/team/two", state=state)
+        self.assertGreater(front.counts()["GET manifests"], 0)
+        failed = self.lade("pull", "reg.example/team/three", state=state, code=1)
+        for place in (nobody, front_mirror.host, front.host):
+            self.assertIn(place, failed.stderr)
+        blocked = self.lade("pull", "reg.example/secret/x", state=state, code=1)
+        self.assertIn("registries.conf blocks 'reg.example/secret'", blocked.stderr)
+
+    def test_mirrors_of_docker_hub_serve_short_names(self):
+        mirror = self.ws.registry("mirror")
+        self.build("FROM busybox\nRUN echo mirrored > /m\n", "--push", "-t", f"{mirror.host}/library/thing:9", env=self.env)
+        self.registries_conf(f'[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "{mirror.host}"\n')
+        tree = self.tree("FROM thing:9\n", env=self.env, state=self.ws.new_state(None, "state-2"))
+        self.assertEqual(tree["m"].text, "mirrored\n")
+
+    def test_mistakes_in_the_configuration_are_shown_when_it_is_needed(self):
+        self.registries_conf('[[registry]]\nlocation = 7\n')
+        self.build("FROM busybox\n", env=self.env)  # no registry is asked
+        failed = self.lade("pull", "x.example/y", code=1)
+        self.assertIn("registries.conf', line 2: location has a wrong type", failed.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
