@@ -8,7 +8,7 @@
 namespace lade {
 namespace {
 
-std::shared_ptr<CacheStorage> open_storage(const CachePlace& place,
+std::shared_ptr<CacheStorage> open_storage(const CachePlace& place, bool offline,
                                            std::shared_ptr<RegistryClient>& client) {
   switch (place.type) {
     case CacheType::local:
@@ -18,7 +18,11 @@ std::shared_ptr<CacheStorage> open_storage(const CachePlace& place,
     case CacheType::registry:
       break;
   }
-  if (!client) client = RegistryClient::create();
+  if (!client) {
+    RegistryOptions options;
+    options.http.offline = offline;
+    client = RegistryClient::create(std::move(options));
+  }
   return registry_cache(client, Reference::parse(place.where));
 }
 
@@ -30,7 +34,7 @@ BuildCache::BuildCache(StateDir& state, ImageSources& images, const BuildRequest
   std::shared_ptr<RegistryClient> client;
   std::vector<CacheImports::Origin> origins;
   for (const auto& place : request.cache_from) {
-    origins.push_back({place.name(), open_storage(place, client)});
+    origins.push_back({place.name(), open_storage(place, request.offline, client)});
   }
   if (!origins.empty()) imports_ = std::make_shared<CacheImports>(state, std::move(origins));
   for (const auto& target : request.cache_to) {
@@ -41,7 +45,8 @@ BuildCache::BuildCache(StateDir& state, ImageSources& images, const BuildRequest
     options.compression = target.compression.value_or(compression);
     exports_.push_back(
         {target, std::make_unique<CacheExport>(
-                     state, std::move(options), open_storage(target.place, client), provider(),
+                     state, std::move(options), open_storage(target.place, request.offline, client),
+                     provider(),
                      [&images](LayerId layer) { return images.provider_of(layer) != nullptr; })});
   }
 }

@@ -95,7 +95,7 @@ void CurlHandle::trust(const std::string& bundle) {
   struct curl_blob blob = {};
   blob.data = const_cast<char*>(bundle.data());
   blob.len = bundle.size();
-  blob.flags = CURL_BLOB_NOCOPY;
+  blob.flags = CURL_BLOB_COPY;
   // The system's authorities come from the directory: the bundle takes the place of their file.
   const CURLcode code = library_.easy_setopt(easy_, CURLOPT_CAINFO_BLOB, &blob);
   if (code == CURLE_OK) return set(CURLOPT_CAPATH, kSystemAuthorities);

@@ -61,7 +61,7 @@ class CurlHandle {
     check(library_.easy_setopt(easy_, option, value), "could not set up a request");
   }
   void add_header(const std::string& line);
-  /// Trusts the certificates (PEM) in `bundle`, beside the system's; `bundle` must stay.
+  /// Trusts the certificates (PEM) in `bundle`, beside the system's.
   void trust(const std::string& bundle);
 
   /// Begins the transfer; perform() until it says that it is over.

@@ -101,7 +101,6 @@ std::chrono::seconds Transfer::retry_after() const {
 void Transfer::start(const HttpRequest& request, const std::string& url, bool own_origin) {
   host_ = host_of(url);
   canceled_ = request.canceled;
-  tls_ = request.tls ? request.tls : std::make_shared<const TlsOptions>();
   CurlHandle& handle = *handle_;
   handle.set(CURLOPT_URL, url.c_str());
   handle.set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -113,7 +112,7 @@ void Transfer::start(const HttpRequest& request, const std::string& url, bool ow
   handle.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   handle.set(CURLOPT_USERAGENT, "lade/" LADE_VERSION);
   set_method(request);
-  set_tls(*tls_, own_origin);
+  set_tls(request.tls ? *request.tls : TlsOptions{}, own_origin);
   for (const auto& line : request.headers) handle.add_header(line);
   if (own_origin && !request.authorization.empty()) {
     handle.add_header("Authorization: " + request.authorization);

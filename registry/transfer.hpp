@@ -66,7 +66,6 @@ class Transfer : public HttpResponse {
   std::unique_ptr<CurlHandle> handle_;
   std::string host_;
   std::function<bool()> canceled_;
-  std::shared_ptr<const TlsOptions> tls_;  // libcurl borrows its strings
   // What is sent.
   HttpBody body_;
   std::unique_ptr<ByteSource> body_source_;

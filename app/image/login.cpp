@@ -132,7 +132,7 @@ void add_login_command(CLI::App& command, const Globals&, CommandAction& action)
   command.add_option("-u,--username", flags->user, "User name");
   command.add_option("-p,--password", flags->password, "Password or token");
   command.add_flag("--password-stdin", flags->password_stdin,
-                    "Read the password from standard input");
+                   "Read the password from standard input");
   command.callback([flags, &action] { action = [flags] { return run_login(*flags); }; });
 }
 

@@ -149,7 +149,7 @@ void add_pull_command(CLI::App& command, const Globals& globals, CommandAction& 
   auto flags = std::make_shared<PullFlags>();
   command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG|@DIGEST]")->required();
   command.add_option("--platform", flags->platform,
-                      "Platform of the image (default: this machine's)");
+                     "Platform of the image (default: this machine's)");
   command.add_flag("--all-platforms", flags->all_platforms, "Every platform that the image has")
       ->excludes("--platform");
   command.add_flag("-q,--quiet", flags->quiet, "Print the image's name only");

@@ -17,6 +17,7 @@
 #include "snapshotter/content/manifest.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "snapshotter/state.hpp"
+#include "snapshotter/stored_image.hpp"
 
 namespace lade {
 namespace {
@@ -107,7 +108,11 @@ class PushCommand {
   std::map<Digest, std::vector<Reference>> repositories() {
     std::map<Digest, std::vector<Reference>> out;
     std::set<std::pair<std::string, Digest>> seen;
-    for (const auto& image : state_->images().list()) {
+    std::vector<ImageName> images = state_->images().list();
+    const std::vector<ImageName> bases = state_->images().list_resolutions();
+    images.insert(images.end(), bases.begin(), bases.end());
+    for (const auto& image : images) {
+      if (is_unnamed(image.name)) continue;
       const Reference name = Reference::parse(image.name);
       if (name.registry != destination_.registry || name.repository == destination_.repository ||
           !seen.emplace(name.repository, image.target.digest).second) {

@@ -80,7 +80,8 @@ void fetch_layers(StateDir& state, const FoundImage& image) {
 RunImage find_run_image(StateDir& state, const RunRequest& request) {
   ImageSources images(state, {.pull = request.pull, .client_directory = sys::current_directory()});
   std::optional<FoundImage> found;
-  if (request.pull != PullPolicy::always) found = find_here(state, request);
+  const bool asks = request.pull == PullPolicy::always || request.pull == PullPolicy::newer;
+  if (!asks) found = find_here(state, request);
   if (!found) found = find_elsewhere(images, request);
   const Platform platform = found->config.platform.normalized();
   if (!request.platform && !Platform::host().accepts(platform)) {

@@ -245,7 +245,8 @@ void add_run_flags(CLI::App& command, RunFlags& flags) {
   command.add_flag("--privileged", flags.privileged,
                    "All capabilities, no system call filter, the host's devices");
   list("-p,--publish", flags.publish, "Not possible: see --network host");
-  command.add_option("--pull", flags.pull, "Ask the registry: missing (default), always, never");
+  command.add_option("--pull", flags.pull,
+                     "Ask the registry: missing (default), always, newer, never");
   command.add_flag("--read-only", flags.read_only, "The root filesystem cannot be written to");
   command.add_flag("--rm", flags.remove,
                    "Remove the container when it ends, which is what always happens");

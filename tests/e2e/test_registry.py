@@ -219,6 +219,21 @@ class Pushing(RegistryTest):
         self.assertEqual([layer["digest"] for layer in self.inspect(name, "--raw")["layers"]], layers)
         self.assertEqual(self.inspect(name)["Labels"], {"a": "b", "c": "d"})
 
+    def test_layers_of_a_shared_cache_in_the_same_registry_are_mounted(self):
+        registry, proxy = self.proxied()
+        cache, name = f"{proxy.host}/cache:1", f"{proxy.host}/app:1"
+        dockerfile = "FROM busybox\nRUN head -c 5000000 /dev/urandom > /big\n"
+        self.build(dockerfile, "--cache-to", f"type=registry,ref={cache},mode=max", env=self.env)
+        proxy.reset()
+        result = self.build(dockerfile, "--cache-from", f"type=registry,ref={cache}", "--push", "-t", name, env=self.env,
+                            state=self.ws.new_state("busybox", "state-2"))
+        self.assertEqual(result.ran, [])
+        counts = proxy.counts()
+        self.assertLess(counts["up bytes"], 2_000_000, counts)  # the base alone, which the cache has not
+        self.assertLess(counts["down bytes"], 100_000, counts)
+        self.ws.run("skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", f"docker://{registry.host}/app:1",
+                    f"oci:{self.ws.dir}/layout:x")
+
     def test_a_base_of_another_registry_goes_through_without_staying(self):
         first, second = self.ws.registry("registry-1"), self.ws.registry("registry-2")
         self.build(self.dockerfile, "--push", "-t", f"{first.host}/base", env=self.env)
