@@ -21,6 +21,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "parser/parse.hpp"
+#include "solver/cache_store.hpp"
 #include "solver/solve.hpp"
 
 namespace lade {
@@ -65,6 +66,7 @@ class Build {
     open_caches();
     for (bool done = false; !done;) done = solve_and_export(graph, roots, images, input);
     state_->layers().write_use();
+    if (request_.max_storage) keep_within(*request_.max_storage);
     state_->database().checkpoint_if_large();
     return 0;
   }
@@ -89,6 +91,15 @@ class Build {
           lost.message());
       return false;
     }
+  }
+
+  /// Cache that others made goes, never what this build has used.
+  void keep_within(uint64_t bytes) {
+    if (is_known_within(*state_, bytes)) return;
+    CollectedRecords records(state_->database());
+    PruneOptions options;
+    options.max_storage = bytes;
+    prune(*state_, records, options);
   }
 
   /// --call: looks at the Dockerfile only, and at configs of base images where they matter.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "app/image/engine.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -23,7 +24,7 @@ std::string export_name(const Output& output) {
     case OutputType::oci:
       return "exporting to oci image format";
     case OutputType::docker:
-      return "exporting to docker image format";
+      return output.load ? "loading into the container engine" : "exporting to docker image format";
     case OutputType::local:
       return "exporting to client directory";
     case OutputType::tar:
@@ -154,6 +155,9 @@ class Export {
     WrittenSet set = write_images(output);
     if (output.type == OutputType::oci) {
       export_oci(state_, set, {output.dest, output.as_tar, output.names});
+    } else if (output.load) {
+      const std::string where = hand_to_engine(state_, {set, output.names, {}});
+      progress_.status(at_, "loaded into " + where, 0, 0);
     } else if (output.type == OutputType::docker) {
       export_docker(state_, set, {output.dest, output.names});
     }
@@ -268,7 +272,7 @@ bool needs_blobs(const Output& output) {
 
 void check_destinations(const std::vector<Output>& outputs) {
   for (const auto& output : outputs) {
-    if (output.type == OutputType::image) continue;
+    if (output.type == OutputType::image || output.load) continue;
     if (output.type == OutputType::local || (output.type == OutputType::oci && !output.as_tar)) {
       check_output_directory(output.dest);
     } else {

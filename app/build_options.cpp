@@ -170,6 +170,7 @@ void set_push(const BuildFlags& flags, BuildRequest& request) {
 
 void set_outputs(const BuildFlags& flags, BuildRequest& request) {
   set_push(flags, request);
+  if (flags.load) request.outputs.push_back(parse_output("type=docker"));
   if (request.outputs.empty() && !request.names.empty()) request.outputs.emplace_back();
   Annotations annotations;
   for (const auto& text : flags.annotations) {
@@ -264,6 +265,9 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                    "use what registries and servers said before, and ask nobody");
   command.add_option("--max-parallelism", flags.max_parallelism,
                      "steps running at once (default: no limit)");
+  command.add_option("--max-storage", flags.max_storage,
+                     "What the state directory may take: build cache goes afterwards, least "
+                     "recently used first (default: $LADE_MAX_STORAGE, else no limit)");
   command.add_flag("--no-cache", flags.no_cache, "run every step");
   command
       .add_option("--cache-from", flags.cache_from,
@@ -294,6 +298,8 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                      "what to do with the Dockerfile: build, check, outline, targets"
                      "[,format=json][,ignorestatus=true]");
   command.add_flag("--check", flags.check, "the same as --call=check: warn, and build nothing");
+  command.add_flag("--load", flags.load,
+                   "hand the image to a running Docker, or to podman (-o type=docker)");
   command.add_flag("-D,--debug", flags.debug, "show warnings in full");
   command.add_flag("-q,--quiet", flags.quiet, "print the image's digest only");
 }
@@ -349,6 +355,13 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   if (request.offline) check_offline(request);
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
+  const char* cap = std::getenv("LADE_MAX_STORAGE");
+  if (!flags.max_storage.empty()) {
+    request.max_storage =
+        of_option("--max-storage", [&] { return parse_bytes(flags.max_storage); });
+  } else if (cap && *cap) {
+    request.max_storage = of_option("LADE_MAX_STORAGE", [&] { return parse_bytes(cap); });
+  }
   if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {
     throw_usage(fmt::format("--progress {} is not one of: auto, plain, quiet", flags.progress));
   }

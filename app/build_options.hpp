@@ -47,9 +47,11 @@ struct BuildFlags {
   std::string metadata_file;
   std::string network = "default";
   std::string shm_size;
+  std::string max_storage;
   std::string progress = "auto";
   std::string pull = "missing";
   int max_parallelism = 0;
+  bool load = false;
   bool no_cache = false;
   bool quiet = false;
   bool debug = false;
@@ -78,6 +80,7 @@ struct BuildRequest {
   PullPolicy pull = PullPolicy::missing;
   bool offline = false;  ///< nothing is asked of any registry or server
   int max_parallelism = 0;
+  std::optional<uint64_t> max_storage;  ///< bytes of the state directory, kept after the build
   bool quiet = false;
   bool debug = false;  ///< warnings are shown in full
   Call call;

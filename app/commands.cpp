@@ -22,13 +22,19 @@ constexpr Command kCommands[] = {
     {"login", "Keep credentials for a registry", CommandGroup::common, add_login_command},
     {"logout", "Forget the credentials for a registry", CommandGroup::common, add_logout_command},
 
+    {"manifest", "Manage indexes of images", CommandGroup::management, add_manifest_command},
+
+    {"du", "Show what takes how much room", CommandGroup::other, add_du_command},
     {"explain", "Say why the steps of the last build were cached or ran", CommandGroup::other,
      add_explain_command},
     {"history", "Show the history of an image", CommandGroup::other, add_history_command},
     {"import", "Make a base image of a root filesystem tar", CommandGroup::other,
      add_import_command},
     {"inspect", "Show what is known of images", CommandGroup::other, add_inspect_command},
+    {"load", "Load images from an archive", CommandGroup::other, add_load_command},
+    {"prune", "Remove what is not needed", CommandGroup::other, add_prune_command},
     {"rmi", "Remove images", CommandGroup::other, add_rmi_command},
+    {"save", "Save images to an archive", CommandGroup::other, add_save_command},
     {"tag", "Give an image another name", CommandGroup::other, add_tag_command},
 };
 

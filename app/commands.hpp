@@ -50,6 +50,7 @@ std::string commands_help();
 
 void add_build_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_explain_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_du_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_history_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_images_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_import_command(CLI::App& command, const Globals& globals, CommandAction& action);
@@ -58,8 +59,12 @@ void add_login_command(CLI::App& command, const Globals& globals, CommandAction&
 void add_logout_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_pull_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_push_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_load_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_manifest_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_prune_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_rmi_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_run_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_save_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_tag_command(CLI::App& command, const Globals& globals, CommandAction& action);
 
 /// Prints an Error as people should see it: excerpt of the file, message, hint.

@@ -153,7 +153,8 @@ Output parse_output(const std::string& text) {
   if (output.type == OutputType::docker && docker_types) output.image.oci_media_types = false;
   if (registry && !output.store) output.store = false;
   check_push(output);
-  if (output.type != OutputType::image && output.dest.empty()) {
+  output.load = output.type == OutputType::docker && output.dest.empty();
+  if (output.type != OutputType::image && output.dest.empty() && !output.load) {
     throw_usage("--output needs dest=PATH for this type", "dest=- writes to standard output");
   }
   if (output.type == OutputType::local && output.dest == "-") {

@@ -15,6 +15,7 @@ enum class OutputType { image, oci, docker, local, tar };
 struct Output {
   OutputType type = OutputType::image;
   std::string dest;                ///< "-" is standard output (oci, docker, tar)
+  bool load = false;               ///< docker: into a running Docker or podman instead
   std::vector<std::string> names;  ///< name=
   bool as_tar = true;              ///< oci: tar=false writes a layout directory
   // image:

@@ -126,6 +126,21 @@ struct DockerOutput {
 /// Error(usage) for more than one image, which the format cannot hold.
 void export_docker(StateDir& state, const WrittenSet& image, const DockerOutput& output);
 
+/// An image of the content store with its names, for an archive of several.
+struct ArchivedImage {
+  WrittenSet image;
+  std::vector<std::string> names;
+  /// What its index lists besides images, and is to come along (attestations).
+  std::vector<Descriptor> others;
+};
+/// `docker save` of several images: one tar as export_docker() makes it. Of an index manifest.json
+/// names the image for this machine, the layout has all.
+void export_docker_archive(StateDir& state, const std::vector<ArchivedImage>& images,
+                           const std::string& dest);
+/// One OCI layout with several images, as a tar or a directory (which is added to).
+void export_oci_archive(StateDir& state, const std::vector<ArchivedImage>& images,
+                        const std::string& dest, bool tar);
+
 /// The flattened file tree into a directory, as BuildKit's `type=local`: everything belongs to the
 /// user who runs lade, nothing else that is there is deleted, files are replaced one by one, and
 /// with an epoch every time is set to it. No symlink in `dest` is followed.

@@ -66,20 +66,23 @@ std::string index_document(const std::vector<Descriptor>& entries) {
   return out.take();
 }
 
-std::string docker_manifest_document(const WrittenImage& image,
-                                     const std::vector<std::string>& full_names) {
-  std::vector<std::string> tags;
-  for (const std::string& name : full_names) tags.push_back(Reference::parse(name).familiar());
-  std::vector<std::string> layers;
-  for (const Descriptor& layer : image.layers) layers.push_back(blob_path(layer.digest));
+std::string docker_manifest_document(const std::vector<DockerEntry>& entries) {
   JsonWriter out;
-  out.begin_array()
-      .begin_object()
-      .member("Config", blob_path(image.config.digest))
-      .member("RepoTags", tags)
-      .member("Layers", layers)
-      .end_object()
-      .end_array();
+  out.begin_array();
+  for (const DockerEntry& entry : entries) {
+    std::vector<std::string> tags;
+    for (const std::string& name : entry.full_names) {
+      tags.push_back(Reference::parse(name).familiar());
+    }
+    std::vector<std::string> layers;
+    for (const Descriptor& layer : entry.image->layers) layers.push_back(blob_path(layer.digest));
+    out.begin_object()
+        .member("Config", blob_path(entry.image->config.digest))
+        .member("RepoTags", tags)
+        .member("Layers", layers)
+        .end_object();
+  }
+  out.end_array();
   return out.take();
 }
 

@@ -24,8 +24,11 @@ std::vector<Descriptor> index_entries(const WrittenSet& image,
 std::string index_document(const std::vector<Descriptor>& entries);
 
 /// manifest.json of `docker save`; names are written the short way ("app:1").
-std::string docker_manifest_document(const WrittenImage& image,
-                                     const std::vector<std::string>& full_names);
+struct DockerEntry {
+  const WrittenImage* image;
+  std::vector<std::string> full_names;
+};
+std::string docker_manifest_document(const std::vector<DockerEntry>& entries);
 
 inline constexpr std::string_view kLayoutDocument = R"({"imageLayoutVersion":"1.0.0"})";
 inline constexpr std::string_view kLayoutVersion = "1.0.0";

@@ -92,29 +92,53 @@ void write_entries(StateDir& state, const TarEntries& entries, OutputFile& out) 
   out.write(zeros);
 }
 
-TarEntries layout_entries(const WrittenSet& image, const std::vector<std::string>& full_names) {
+TarEntries layout_entries(const std::vector<ArchivedImage>& images) {
   TarEntries entries;
   entries["blobs/"] = {.mode = 0755, .text = {}, .blob = {}, .directory = true};
   entries["blobs/sha256/"] = {.mode = 0755, .text = {}, .blob = {}, .directory = true};
-  for (const Descriptor& blob : all_blobs(image)) {
-    entries["blobs/sha256/" + blob.digest.hex()] = {.text = {}, .blob = blob};
+  std::vector<Descriptor> index;
+  for (const ArchivedImage& image : images) {
+    std::vector<Descriptor> blobs = all_blobs(image.image);
+    blobs.insert(blobs.end(), image.others.begin(), image.others.end());
+    for (const Descriptor& blob : blobs) {
+      entries["blobs/sha256/" + blob.digest.hex()] = {.text = {}, .blob = blob};
+    }
+    const auto named = index_entries(image.image, normalized_names(image.names), "");
+    index.insert(index.end(), named.begin(), named.end());
   }
-  entries["index.json"] = {
-      .mode = 0644, .text = index_document(index_entries(image, full_names, "")), .blob = {}};
+  entries["index.json"] = {.mode = 0644, .text = index_document(index), .blob = {}};
   entries["oci-layout"] = {.text = std::string(kLayoutDocument), .blob = {}};
   return entries;
+}
+
+const WrittenImage& for_this_machine(const WrittenSet& set) {
+  const WrittenImage* best = &set.images.front();
+  std::optional<size_t> best_rank;
+  for (const WrittenImage& image : set.images) {
+    const auto rank = Platform::host().rank(image.parsed_config.platform.normalized());
+    if (!rank || (best_rank && *best_rank <= *rank)) continue;
+    best = &image;
+    best_rank = rank;
+  }
+  return *best;
 }
 
 }  // namespace
 
 void export_oci(StateDir& state, const WrittenSet& image, const OciOutput& output) {
-  const std::vector<std::string> names = normalized_names(output.names);
-  if (!output.tar) {
-    add_to_layout(state, image, names, output.dest);
+  export_oci_archive(state, {{image, output.names, {}}}, output.dest, output.tar);
+}
+
+void export_oci_archive(StateDir& state, const std::vector<ArchivedImage>& images,
+                        const std::string& dest, bool tar) {
+  if (!tar) {
+    for (const ArchivedImage& image : images) {
+      add_to_layout(state, image.image, normalized_names(image.names), dest, image.others);
+    }
     return;
   }
-  OutputFile out = OutputFile::create(output.dest);
-  write_entries(state, layout_entries(image, names), out);
+  OutputFile out = OutputFile::create(dest);
+  write_entries(state, layout_entries(images), out);
   out.commit();
 }
 
@@ -124,11 +148,18 @@ void export_docker(StateDir& state, const WrittenSet& image, const DockerOutput&
     error.set_hint("use type=oci for several");
     throw error;
   }
-  const std::vector<std::string> names = normalized_names(output.names);
-  OutputFile out = OutputFile::create(output.dest);
-  TarEntries entries = layout_entries(image, names);
-  entries["manifest.json"] = {
-      .mode = 0644, .text = docker_manifest_document(image.images.front(), names), .blob = {}};
+  export_docker_archive(state, {{image, output.names, {}}}, output.dest);
+}
+
+void export_docker_archive(StateDir& state, const std::vector<ArchivedImage>& images,
+                           const std::string& dest) {
+  TarEntries entries = layout_entries(images);
+  std::vector<DockerEntry> listed;
+  for (const ArchivedImage& image : images) {
+    listed.push_back({&for_this_machine(image.image), normalized_names(image.names)});
+  }
+  entries["manifest.json"] = {.mode = 0644, .text = docker_manifest_document(listed), .blob = {}};
+  OutputFile out = OutputFile::create(dest);
   write_entries(state, entries, out);
   out.commit();
 }

@@ -165,7 +165,8 @@ UniqueFd open_image_blob(StateDir& state, const Descriptor& blob) {
 }
 
 void add_to_layout(StateDir& state, const WrittenSet& image,
-                   const std::vector<std::string>& full_names, const std::string& dest) {
+                   const std::vector<std::string>& full_names, const std::string& dest,
+                   const std::vector<Descriptor>& others) {
   check_output_directory(dest);
   const std::string layout_path = dest + "/oci-layout";
   const std::string index_path = dest + "/index.json";
@@ -180,6 +181,7 @@ void add_to_layout(StateDir& state, const WrittenSet& image,
   for (const Descriptor& blob : all_blobs(image)) {
     add_blob(state, blob, dest + "/blobs/sha256", undo);
   }
+  for (const Descriptor& blob : others) add_blob(state, blob, dest + "/blobs/sha256", undo);
   if (!layout) {
     sys::write_file_atomically(layout_path, kLayoutDocument);
     undo.made(layout_path);

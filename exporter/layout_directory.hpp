@@ -12,9 +12,10 @@ namespace lade {
 /// Adds the image to the layout at `dest`, which is made if there is none. Blobs that are there
 /// stay; index.json comes last, under the lock BuildKit's clients take (index.json.lock), and loses
 /// older entries of the same names. A failure leaves no blob, directory or entry behind that was
-/// not there before.
+/// not there before. `others` are further blobs that come along.
 void add_to_layout(StateDir& state, const WrittenSet& image,
-                   const std::vector<std::string>& full_names, const std::string& dest);
+                   const std::vector<std::string>& full_names, const std::string& dest,
+                   const std::vector<Descriptor>& others = {});
 
 /// Throws Error if `dir` holds a layout of a version that lade does not know.
 void check_layout(const std::string& dir);

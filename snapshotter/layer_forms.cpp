@@ -45,15 +45,6 @@ std::string pack(const LayerIndex& index) {
   return out += bytes;
 }
 
-LayerIndex unpack(std::string_view bytes) {
-  uint64_t sum = 0;
-  if (bytes.size() < sizeof sum) throw Error("layer index ends early", ErrorKind::corrupt);
-  std::memcpy(&sum, bytes.data(), sizeof sum);
-  bytes.remove_prefix(sizeof sum);
-  if (checksum(bytes) != sum) throw Error("layer index is damaged", ErrorKind::corrupt);
-  return LayerIndex::parse(bytes);
-}
-
 /// A blob on its way to the decompressor: counted, hashed, and kept by `ingest` if it is not null.
 class BlobSource : public ByteSource {
  public:
@@ -163,6 +154,15 @@ UniqueFd lock_number(const std::string& root, const std::string& file, uint64_t 
     if (errno != EINTR) throw_errno("could not lock " + quoted(file));
   }
   return fd;
+}
+
+LayerIndex unpack_index(std::string_view bytes) {
+  uint64_t sum = 0;
+  if (bytes.size() < sizeof sum) throw Error("layer index ends early", ErrorKind::corrupt);
+  std::memcpy(&sum, bytes.data(), sizeof sum);
+  bytes.remove_prefix(sizeof sum);
+  if (checksum(bytes) != sum) throw Error("layer index is damaged", ErrorKind::corrupt);
+  return LayerIndex::parse(bytes);
 }
 
 void LayerStore::State::write_index(const std::string& path, const LayerIndex& index) {
@@ -308,7 +308,7 @@ void LayerStore::ensure_blob(const Descriptor& blob, BlobProvider& provider,
 std::shared_ptr<const LayerIndex> LayerStore::load_index(LayerId layer) {
   if (const auto bytes = sys::read_file(state_->index_path(layer), uint64_t{4} << 30)) {
     try {
-      return std::make_shared<const LayerIndex>(unpack(*bytes));
+      return std::make_shared<const LayerIndex>(unpack_index(*bytes));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt) throw;
     }

@@ -147,6 +147,10 @@ class LayerStore {
   /// cached seldom writes anything.
   void write_use();
 
+  /// Compares the layer's directory with its index, entry by entry and byte by byte. What differs,
+  /// a line each (at most a few); empty if all is well or the layer has no directory.
+  std::vector<std::string> verify(LayerId layer) const;
+
   /// Opens a regular file found in a merged view of `stack` for reading.
   UniqueFd open_file(const LayerStack& stack, const Found& found) const;
   /// The same for one layer's own index.

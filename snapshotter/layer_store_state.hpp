@@ -62,6 +62,9 @@ struct LayerStore::State {
   std::unordered_map<LayerId, int64_t> used_before;  // as the database had it
 };
 
+/// The bytes of an index file. Throws Error(corrupt).
+LayerIndex unpack_index(std::string_view bytes);
+
 /// Locks byte `number` of STATE/locks/`file` (an open-file-description lock) until the descriptor
 /// is closed: a lock per layer or blob without a file for each. Waits; threads of one process
 /// exclude each other too.

@@ -75,6 +75,13 @@ void PinCheck::release() {
   ::fcntl(fd_.get(), F_OFD_SETLK, &lock);
 }
 
+bool PinCheck::is_old(const std::string& path) const {
+  const auto info = sys::lstatat(AT_FDCWD, path);
+  if (!info) return false;
+  const int64_t changed = info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1'000'000;
+  return changed < oldest_start() - kFileTimeSlackMs;
+}
+
 int64_t PinCheck::oldest_start() const {
   int64_t oldest = now_ms();
   // The kernel names some lock of the range, not the first: ask for what is before it.

@@ -23,6 +23,9 @@
 
 namespace lade {
 
+/// File times lag the clock by up to a tick.
+inline constexpr int64_t kFileTimeSlackMs = 50;
+
 /// The pins of this process. Thread-safe.
 class Pins {
  public:
@@ -51,6 +54,8 @@ class PinCheck {
   /// When the process began that is at work for the longest; now if there is none. Milliseconds
   /// since 1970.
   int64_t oldest_start() const;
+  /// Whether the file was there before any process at work started: none of them has just made it.
+  bool is_old(const std::string& path) const;
 
  private:
   UniqueFd fd_;

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "snapshotter/pins.hpp"
 
 namespace lade {
 namespace {
@@ -259,7 +260,12 @@ bool remove_image_names(StateDir& state, const StoredImage& image,
         }
       });
     }
-    for (const auto& digest : unneeded) state.content().remove(digest);
+    // What is younger than a process at work may be about to be named by it: the next garbage
+    // collection will know.
+    const PinCheck pins(state.root());
+    for (const auto& digest : unneeded) {
+      if (pins.is_old(state.content().path(digest))) state.content().remove(digest);
+    }
   });
   return gone;
 }

@@ -150,4 +150,30 @@ void CacheStore::remove_with_layer(int64_t layer) {
   });
 }
 
+std::vector<CacheRecord> CacheStore::all() {
+  const auto lock = database_.lock();
+  auto query = database_.prepare("SELECT " + std::string(kColumns) + " FROM records");
+  std::vector<CacheRecord> records;
+  while (query.step()) records.push_back(read_record(query));
+  return records;
+}
+
+std::vector<GcRecord> CollectedRecords::list() {
+  std::vector<GcRecord> out;
+  for (auto& record : store_.all()) {
+    GcRecord one{record.key, std::move(record.layers), record.created_at, {}};
+    for (const auto& [name, value] : record.components) {
+      if (name == "platform" || value.empty()) continue;
+      one.description = name + " " + value;
+      break;
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+void CollectedRecords::remove(const std::vector<Digest>& keys) {
+  for (const auto& key : keys) store_.remove(key);
+}
+
 }  // namespace lade

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/database.hpp"
+#include "snapshotter/gc.hpp"
 #include "solver/record.hpp"
 
 namespace lade {
@@ -27,9 +28,21 @@ class CacheStore {
   void remove(const Digest& key);
   /// Forgets all records whose results stand on `layer`.
   void remove_with_layer(int64_t layer);
+  std::vector<CacheRecord> all();
 
  private:
   Database& database_;
+};
+
+/// The records as garbage collection sees them.
+class CollectedRecords : public GcRecords {
+ public:
+  explicit CollectedRecords(Database& database) : store_(database) {}
+  std::vector<GcRecord> list() override;
+  void remove(const std::vector<Digest>& keys) override;
+
+ private:
+  CacheStore store_;
 };
 
 }  // namespace lade

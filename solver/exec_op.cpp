@@ -356,6 +356,7 @@ std::optional<CacheMount> CacheMount::try_lease(const std::string& root, const E
     const bool shared = mount.sharing == CacheMountSharing::shared;
     if (try_lock(cache.lock_, shared ? LOCK_SH : LOCK_EX)) {
       make_cache_dir(cache.path_, mount);
+      ::futimens(cache.lock_.get(), nullptr);  // when it was last used, for garbage collection
       return cache;
     }
     if (mount.sharing != CacheMountSharing::exclusive) return std::nullopt;

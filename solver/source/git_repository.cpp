@@ -135,6 +135,7 @@ GitRepository GitRepository::open(const std::string& git_root, const std::string
                                   const Cancellation& cancellation) {
   const std::string id = Digest::of(remote + (sha256 ? "\nsha256" : "")).hex().substr(0, 32);
   UniqueFd lock = lock_file(git_root + "/" + id + ".lock", cancellation);
+  ::futimens(lock.get(), nullptr);  // when it was last used, for garbage collection
   GitRepository repository(std::move(command), std::move(lock), git_root + "/" + id, sha256);
   repository.command_.lock_fd = repository.lock_.get();
   repository.existed_ = exists(repository.path_);

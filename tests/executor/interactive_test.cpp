@@ -1,5 +1,6 @@
 // Commands that somebody talks to: standard input, terminals, signals, the init.
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -36,7 +37,8 @@ class InteractiveTest : public SandboxTest {
     return *result;
   }
 
-  /// All that the step writes to its terminal of 33 rows and 101 columns.
+  /// All that the step writes to its terminal of 33 rows and 101 columns. What is typed is typed
+  /// once it has said "ready".
   std::string on_terminal(ExecSpec spec, const std::string& typed) {
     auto channel = sandbox::Channel::create_pair();
     spec.terminal_fd = channel.zygote.fd();
@@ -54,11 +56,16 @@ class InteractiveTest : public SandboxTest {
     if (terminal) {
       const winsize size{33, 101, 0, 0};
       EXPECT_EQ(::ioctl(terminal.get(), TIOCSWINSZ, &size), 0);
-      sys::write_all(terminal.get(), typed);
+      bool asked = false;
       char buffer[256];
-      ssize_t count = 0;
-      while ((count = ::read(terminal.get(), buffer, sizeof buffer)) > 0) {
+      pollfd readable{terminal.get(), POLLIN, 0};
+      while (::poll(&readable, 1, 20000) == 1) {
+        const ssize_t count = ::read(terminal.get(), buffer, sizeof buffer);
+        if (count <= 0) break;
         out.append(buffer, static_cast<size_t>(count));
+        if (asked || out.find("ready") == std::string::npos) continue;
+        asked = true;
+        sys::write_all(terminal.get(), typed);
       }
     }
     loop().run_until([&] { return result.has_value(); });
@@ -89,7 +96,8 @@ TEST_F(InteractiveTest, WithoutOneStandardInputIsEmpty) {
 
 TEST_F(InteractiveTest, ATerminalIsTheSandboxsOwnAndControlsTheSession) {
   const std::string out = on_terminal(
-      sh("read line; tty; stty size; echo got $line > /dev/tty; ls -ln /dev/pts/0"), "hello\n");
+      sh("echo ready; read line; tty; stty size; echo got $line > /dev/tty; ls -ln /dev/pts/0"),
+      "hello\n");
   EXPECT_EQ(result().exit_code, 0) << result().setup_error;
   EXPECT_THAT(out, HasSubstr("/dev/pts/0\r\n33 101\r\n"));
   EXPECT_THAT(out, HasSubstr("got hello\r\n"));
@@ -105,7 +113,8 @@ TEST_F(InteractiveTest, ATerminalBelongsToTheStepsUser) {
 }
 
 TEST_F(InteractiveTest, ControlCOfATerminalInterruptsItsForeground) {
-  const std::string out = on_terminal(sh("trap 'echo caught; exit 9' INT; cat"), "\x03");
+  const std::string out =
+      on_terminal(sh("trap 'echo caught; exit 9' INT; echo ready; cat"), "\x03");
   EXPECT_THAT(out, HasSubstr("caught"));
   EXPECT_EQ(result().exit_code, 9);
 }

@@ -7,11 +7,15 @@
 
 #include "app/commands.hpp"
 #include "base/error.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
 #include "exporter/exporter.hpp"
+#include "parser/parse.hpp"
 #include "snapshotter/content/decompress.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "snapshotter/state.hpp"
 #include "snapshotter/tar.hpp"
+#include "solver/lower.hpp"
 
 namespace lade {
 namespace {
@@ -20,7 +24,44 @@ struct ImportFlags {
   std::string file;
   std::string name;
   std::string platform;
+  std::string message = "imported by lade";
+  std::vector<std::string> changes;
 };
+
+/// What --change may hold: what sets the config and touches no file.
+constexpr std::string_view kChanges[] = {
+    "CMD",    "ENTRYPOINT", "ENV",         "EXPOSE",     "LABEL", "ONBUILD",   "USER",
+    "VOLUME", "WORKDIR",    "HEALTHCHECK", "STOPSIGNAL", "SHELL", "MAINTAINER"};
+
+/// For Dockerfiles that name no image.
+class NoImages : public ImageResolver {
+ public:
+  BaseImage resolve(const std::string& source, const Platform&) override {
+    throw Error("there is no image " + lade::quoted(source), ErrorKind::not_found);
+  }
+};
+
+/// The config that the instructions make, read as a Dockerfile's.
+ImageConfig changed_config(const std::vector<std::string>& changes) {
+  std::string text = "FROM scratch\n";
+  for (const auto& change : changes) {
+    const std::string line(trim(change));
+    const std::string word = to_upper(line.substr(0, line.find_first_of(" \t")));
+    if (std::find(std::begin(kChanges), std::end(kChanges), word) == std::end(kChanges)) {
+      throw Error(fmt::format("--change: {} is no instruction that sets an image's config",
+                              lade::quoted(word)),
+                  ErrorKind::usage);
+    }
+    text += line + "\n";
+  }
+  auto source = std::make_shared<SourceFile>();
+  source->name = "--change";
+  source->text = text;
+  NoImages none;
+  LowerOptions options;
+  options.main_context = false;
+  return lower(parser::parse(source), options, none).config;
+}
 
 std::unique_ptr<ByteSource> open_input(const std::string& file) {
   if (file == "-") return std::make_unique<FdSource>(STDIN_FILENO);
@@ -36,6 +77,8 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
     throw;
   }
   if (name.digest) throw Error("an image cannot be named by a digest", ErrorKind::usage);
+  ContainerConfig config;
+  if (!flags.changes.empty()) config = changed_config(flags.changes).config;
   const auto state = StateDir::open(StateDir::default_root(globals.root));
 
   // Unpack the tar into a layer.
@@ -54,7 +97,8 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
   source.config.platform =
       flags.platform.empty() ? Platform::host() : Platform::parse(flags.platform);
   HistoryEntry history;
-  history.comment = "imported by lade";
+  history.comment = flags.message;
+  source.config.config = std::move(config);
   source.config.history.push_back(std::move(history));
   const WrittenImage image = write_image(*state, source, {});
   state->images().put(name.str(), image.manifest);
@@ -69,6 +113,11 @@ void add_import_command(CLI::App& command, const Globals& globals, CommandAction
   command.add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
       ->required();
   command.add_option("NAME", flags->name, "name of the image, NAME[:TAG]")->required();
+  command
+      .add_option("-c,--change", flags->changes,
+                  "Instruction of a Dockerfile that sets the config (CMD, ENV, USER ...)")
+      ->allow_extra_args(false);
+  command.add_option("-m,--message", flags->message, "Comment in the image's history");
   command.add_option("--platform", flags->platform,
                      "platform of the image (default: this machine's)");
   command.callback([flags, &globals, &action] {

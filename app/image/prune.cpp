@@ -1,0 +1,126 @@
+// `lade prune`: takes back room.
+#include <cstdio>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "app/build_values.hpp"
+#include "app/commands.hpp"
+#include "app/listing.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "snapshotter/gc.hpp"
+#include "solver/cache_store.hpp"
+
+namespace lade {
+namespace {
+
+struct PruneFlags {
+  std::vector<std::string> filters;
+  std::string keep_storage;
+  std::string max_storage;
+  bool all = false;
+  bool force = false;
+  bool verbose = false;
+};
+
+[[noreturn]] void throw_usage(const std::string& message, const char* hint = "") {
+  Error error(message, ErrorKind::usage);
+  error.set_hint(hint);
+  throw error;
+}
+
+void read_filter(const std::string& text, PruneOptions& options) {
+  const auto equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
+  if (key == "until" || key == "unused-for") {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(value));
+    options.unused_since = Timestamp::now().seconds - age.count();
+  } else if (key == "type") {
+    const auto type = usage_type(value);
+    if (!type || *type == UsageType::database) {
+      throw_usage("--filter: there is no type " + lade::quoted(value),
+                  "there are: image, layer, blob, cache-mount, git, stat-cache, temporary");
+    }
+    options.types.insert(*type);
+  } else {
+    throw_usage("--filter: there is no " + lade::quoted(key), "there are: until, type");
+  }
+}
+
+PruneOptions check(const PruneFlags& flags) {
+  PruneOptions options;
+  options.all = flags.all;
+  try {
+    for (const auto& filter : flags.filters) read_filter(filter, options);
+    if (!flags.keep_storage.empty()) options.keep_storage = parse_bytes(flags.keep_storage);
+    if (!flags.max_storage.empty()) options.max_storage = parse_bytes(flags.max_storage);
+  } catch (Error& error) {
+    error.set_kind(ErrorKind::usage);
+    throw;
+  }
+  return options;
+}
+
+bool confirmed(const PruneOptions& options) {
+  const bool limited = options.unused_since || options.keep_storage || options.max_storage;
+  fmt::print(
+      "WARNING! This will remove:\n  - images without a name\n"
+      "  - what no record of the build cache and no image needs\n");
+  if (options.all && !limited) {
+    fmt::print("  - all of the build cache\n");
+  } else if (limited) {
+    fmt::print("  - build cache, least recently used first\n");
+  }
+  fmt::print("\nAre you sure you want to continue? [y/N] ");
+  std::fflush(stdout);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return to_lower(trim(answer)) == "y" || to_lower(trim(answer)) == "yes";
+}
+
+int run_prune(const Globals& globals, const PruneFlags& flags) {
+  const PruneOptions options = check(flags);
+  if (!flags.force && !confirmed(options)) return 0;
+  const auto state = StateDir::open(StateDir::default_root(globals.root));
+  CollectedRecords records(state->database());
+  const auto removed = prune(*state, records, options);
+  uint64_t bytes = 0;
+  for (const auto& one : removed) {
+    bytes += one.bytes;
+    if (!flags.verbose) {
+      fmt::print("{} {}\n", usage_name(one.type), one.id);
+      continue;
+    }
+    fmt::print("{} {} ({}): {}\n", usage_name(one.type), one.id, human_size(one.bytes), one.reason);
+  }
+  fmt::print("Total reclaimed space: {}\n", human_size(bytes));
+  state->database().checkpoint_if_large();
+  return 0;
+}
+
+}  // namespace
+
+void add_prune_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+  auto flags = std::make_shared<PruneFlags>();
+  command.add_flag("-a,--all", flags->all,
+                   "The whole build cache, not only what nothing refers to");
+  command
+      .add_option("--filter", flags->filters,
+                  "until=DURATION (cache that was not used for so long), type=TYPE")
+      ->allow_extra_args(false);
+  command.add_flag("-f,--force", flags->force, "Do not ask");
+  command.add_option("--keep-storage", flags->keep_storage,
+                     "Remove cache, least recently used first, until it takes no more than this");
+  command.add_option("--max-storage", flags->max_storage,
+                     "The same, until the whole state directory takes no more than this");
+  command.add_flag("-v,--verbose", flags->verbose, "Say of each thing why it is removed");
+  command.callback([flags, &globals, &action] {
+    action = [flags, &globals] { return run_prune(globals, *flags); };
+  });
+}
+
+}  // namespace lade

@@ -1,0 +1,159 @@
+#include "snapshotter/gc_inventory.hpp"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "snapshotter/stored_image.hpp"
+
+namespace lade {
+namespace {
+
+constexpr uint64_t kBlock = 512;
+
+void read_layers(StateDir& state, Inventory& out) {
+  {
+    auto row = state.database().prepare(
+        "SELECT id, diff_id, has_directory, coalesce(last_used, created_at), "
+        "EXISTS(SELECT 1 FROM flattened_stacks WHERE layer = id) "
+        "FROM layers LEFT JOIN layer_use ON layer = id");
+    while (row.step()) {
+      KnownLayer& layer = out.layers[row.integer(0)];
+      if (!row.is_null(1)) layer.diff_id = row.digest(1);
+      layer.has_directory = row.integer(2) != 0;
+      layer.last_used = row.integer(3);
+      layer.flattened = row.integer(4) != 0;
+    }
+  }
+  auto row = state.database().prepare("SELECT layer, digest FROM layer_blobs");
+  while (row.step()) {
+    const auto layer = out.layers.find(row.integer(0));
+    const Digest digest = row.digest(1);
+    if (layer == out.layers.end() || !out.blobs.contains(digest)) continue;
+    auto& blobs = layer->second.blobs;
+    if (std::find(blobs.begin(), blobs.end(), digest) == blobs.end()) blobs.push_back(digest);
+  }
+}
+
+void read_blobs(StateDir& state, Inventory& out) {
+  const UniqueFd dir = sys::open(state.root() + "/blobs/sha256", O_RDONLY | O_DIRECTORY);
+  for (const auto& name : sys::list_dir(dir.get())) {
+    const auto info = sys::lstatat(dir.get(), name);
+    if (!info || name.size() != 64) continue;
+    StoredBlob& blob = out.blobs[Digest::parse("sha256:" + name)];
+    blob.bytes = static_cast<uint64_t>(info->st_blocks) * kBlock;
+    blob.changed_at = info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1'000'000;
+  }
+}
+
+/// Digests of layers that images have, and of their blobs.
+void read_images(StateDir& state, Inventory& out) {
+  out.images = state.images().list();
+  out.resolutions = state.images().list_resolutions();
+  std::set<Digest> diff_ids;
+  const auto note = [&](const std::vector<ImageName>& names, bool named) {
+    for (const auto& name : names) {
+      for (const auto& one : read_stored_image(state.content(), name.target).manifests) {
+        for (const auto& diff_id : one.config.diff_ids) diff_ids.insert(diff_id.digest);
+      }
+      visit_image_blobs(state.content(), name.target, [&](const Descriptor& blob) {
+        if (named) out.image_blobs.insert(blob.digest);
+        if (named || !media_type::is_layer(blob.media_type)) out.needed_blobs.insert(blob.digest);
+      });
+    }
+  };
+  note(out.images, true);
+  note(out.resolutions, false);
+  for (auto& [id, layer] : out.layers) {
+    layer.of_base = layer.diff_id && diff_ids.contains(*layer.diff_id);
+  }
+}
+
+}  // namespace
+
+std::string layer_name(LayerId layer) {
+  std::string out;
+  for (auto left = static_cast<uint64_t>(layer); left > 0; left /= 36) {
+    out.insert(out.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[left % 36]);
+  }
+  return out.empty() ? "0" : out;
+}
+
+uint64_t tree_bytes(int dirfd, const std::string& name) {
+  const auto info = sys::lstatat(dirfd, name);
+  if (!info) return 0;
+  const uint64_t own = static_cast<uint64_t>(info->st_blocks) * kBlock;
+  if (!S_ISDIR(info->st_mode)) return own / std::max<uint64_t>(info->st_nlink, 1);
+  const auto dir = sys::try_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return own;
+  uint64_t sum = own;
+  for (const auto& child : sys::list_dir(dir->get())) sum += tree_bytes(dir->get(), child);
+  return sum;
+}
+
+uint64_t path_bytes(const std::string& path) {
+  return tree_bytes(AT_FDCWD, path);
+}
+
+Inventory take_inventory(StateDir& state, GcRecords& records, bool measure) {
+  Inventory out;
+  read_blobs(state, out);
+  // One state of the database, whatever others do meanwhile.
+  state.database().transaction([&] {
+    read_layers(state, out);
+    read_images(state, out);
+    out.records = records.list();
+  });
+  for (const auto& record : out.records) {
+    for (const LayerId id : record.layers) {
+      if (const auto layer = out.layers.find(id); layer != out.layers.end())
+        ++layer->second.records;
+    }
+  }
+  if (!measure) return out;
+  const UniqueFd layers = sys::open(state.root() + "/layers", O_RDONLY | O_DIRECTORY);
+  const UniqueFd indexes = sys::open(state.root() + "/index", O_RDONLY | O_DIRECTORY);
+  for (auto& [id, layer] : out.layers) {
+    const std::string name = layer_name(id);
+    layer.bytes = tree_bytes(layers.get(), name) + tree_bytes(indexes.get(), name);
+  }
+  return out;
+}
+
+std::vector<LockedDirectory> locked_directories(const std::string& parent) {
+  std::vector<LockedDirectory> out;
+  const auto dir = sys::try_openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
+  if (!dir) return out;
+  for (const auto& name : sys::list_dir(dir->get())) {
+    const auto info = sys::lstatat(dir->get(), name);
+    if (!info || !S_ISDIR(info->st_mode)) continue;
+    LockedDirectory one{name, tree_bytes(dir->get(), name), info->st_mtim.tv_sec, false};
+    if (const auto lock = sys::try_openat(dir->get(), name + ".lock", O_RDONLY)) {
+      one.last_used = sys::fstat(lock->get()).st_mtim.tv_sec;
+      one.in_use = ::flock(lock->get(), LOCK_EX | LOCK_NB) != 0;
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+void discard_directory(StateDir& state, const std::string& path) {
+  const auto dir = sys::try_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return;
+  // Locked, it is not swept while it is removed here.
+  ::flock(dir->get(), LOCK_EX | LOCK_NB);
+  const std::string trash = "layer-gc-" + sys::random_hex(6);
+  if (::rename(path.c_str(), (state.tmp() + "/" + trash).c_str()) != 0) {
+    if (errno == ENOENT) return;
+    throw_errno("could not remove " + quoted(path));
+  }
+  const UniqueFd tmp = sys::open(state.tmp(), O_RDONLY | O_DIRECTORY);
+  sys::remove_tree(tmp.get(), trash);
+}
+
+}  // namespace lade

@@ -1,0 +1,61 @@
+// What a garbage collection knows of a state directory. Private to this folder.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "snapshotter/gc.hpp"
+
+namespace lade {
+
+struct KnownLayer {
+  std::optional<Digest> diff_id;
+  bool has_directory = false;
+  int64_t last_used = 0;
+  bool flattened = false;     ///< several layers in one, for mounting
+  std::vector<Digest> blobs;  ///< that are here
+  uint64_t bytes = 0;         ///< of directory and index
+  bool of_base = false;       ///< of an image that a name or a registry's answer leads to
+  size_t records = 0;         ///< that give it
+};
+
+struct StoredBlob {
+  uint64_t bytes = 0;
+  int64_t changed_at = 0;  ///< milliseconds since 1970
+};
+
+struct Inventory {
+  std::map<LayerId, KnownLayer> layers;
+  std::vector<GcRecord> records;
+  std::vector<ImageName> images;
+  std::vector<ImageName> resolutions;
+  std::map<Digest, StoredBlob> blobs;
+  std::set<Digest> image_blobs;   ///< that names need
+  std::set<Digest> needed_blobs;  ///< the same, and manifests and configs of resolutions
+};
+
+Inventory take_inventory(StateDir& state, GcRecords& records, bool measure);
+
+/// What is below a directory of the state directory and has a lock file beside it ("NAME.lock").
+struct LockedDirectory {
+  std::string name;
+  uint64_t bytes = 0;
+  int64_t last_used = 0;
+  bool in_use = false;
+};
+std::vector<LockedDirectory> locked_directories(const std::string& parent);
+
+/// Bytes on the disk of a file or tree; files with N links count an Nth for each.
+uint64_t tree_bytes(int dirfd, const std::string& name);
+/// The same of what is here, or 0 if it is gone.
+uint64_t path_bytes(const std::string& path);
+
+std::string layer_name(LayerId layer);
+
+/// Removes a directory of the state directory: renamed to tmp/ first, so that a kill leaves it to
+/// be swept. A missing one is fine.
+void discard_directory(StateDir& state, const std::string& path);
+
+}  // namespace lade

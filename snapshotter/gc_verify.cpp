@@ -1,0 +1,144 @@
+#include "snapshotter/gc_verify.hpp"
+
+#include <mutex>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <tbb/parallel_for.h>
+
+#include "base/error.hpp"
+#include "base/stream.hpp"
+#include "base/sys.hpp"
+#include "snapshotter/gc_inventory.hpp"
+#include "snapshotter/stored_image.hpp"
+
+namespace lade {
+namespace {
+
+class Verify {
+ public:
+  Verify(StateDir& state, GcRecords& records) : state_(state), records_(records) {}
+
+  Verification run() {
+    inventory_ = take_inventory(state_, records_, false);
+    check_database();
+    check_blobs();
+    check_images();
+    check_layers();
+    find_orphans();
+    return std::move(out_);
+  }
+
+ private:
+  void damage(std::string text) {
+    const std::lock_guard lock(mutex_);
+    out_.damage.push_back(std::move(text));
+  }
+
+  void check_database() {
+    {
+      auto row = state_.database().prepare("PRAGMA integrity_check");
+      while (row.step()) {
+        if (row.text(0) != "ok") damage("lade.db: " + row.text(0));
+      }
+    }
+    auto row = state_.database().prepare("PRAGMA foreign_key_check");
+    while (row.step()) damage("lade.db: a row of " + row.text(0) + " refers to nothing");
+  }
+
+  void check_blobs() {
+    std::vector<Digest> digests;
+    for (const auto& [digest, blob] : inventory_.blobs) digests.push_back(digest);
+    out_.blobs = digests.size();
+    tbb::parallel_for(size_t{0}, digests.size(), [&](size_t i) {
+      auto fd = state_.content().open_blob(digests[i]);
+      if (!fd) return;  // removed meanwhile
+      FdSource source(std::move(*fd));
+      HashSink hash;
+      copy_stream(source, hash);
+      if (hash.digest() != digests[i]) {
+        damage("blob " + digests[i].str() + ": it has other bytes than its digest says");
+      }
+    });
+  }
+
+  void check_images() {
+    out_.images = inventory_.images.size();
+    for (const auto& name : inventory_.images) {
+      const auto current = state_.images().find(name.name);
+      if (!current || current->target.digest != name.target.digest) continue;
+      const StoredImage image = read_stored_image(state_.content(), name.target);
+      if (image.manifests.empty()) {
+        damage("image " + name.name + ": its manifest or config is missing");
+      }
+      for (const auto& one : image.manifests) {
+        for (const auto& layer : one.manifest.layers) {
+          const auto size = state_.content().size(layer.digest);
+          if (!size) {
+            damage(fmt::format("image {}: its layer {} is missing", name.name, layer.digest.str()));
+          } else if (*size != layer.size) {
+            damage(fmt::format("image {}: its layer {} has another size", name.name,
+                               layer.digest.str()));
+          }
+        }
+      }
+    }
+  }
+
+  void check_layers() {
+    for (const auto& [id, layer] : inventory_.layers) {
+      if (!layer.has_directory) continue;
+      ++out_.layers;
+      const auto problems = state_.layers().verify(id);
+      // Pinned only now: one that is being removed has no row any more.
+      if (problems.empty() || !state_.layers().info(id)) continue;
+      for (const auto& problem : problems) damage(problem);
+    }
+  }
+
+  void find_orphans() {
+    const Inventory now = take_inventory(state_, records_, false);
+    for (const auto& record : now.records) {
+      for (const LayerId layer : record.layers) {
+        if (!now.layers.contains(layer)) {
+          out_.orphans.push_back("record " + record.key.hex().substr(0, 12) + ": its layer " +
+                                 layer_name(layer) + " is gone");
+        }
+      }
+    }
+    for (const auto& [digest, blob] : now.blobs) {
+      if (!now.needed_blobs.contains(digest) && !state_.layers().knows_blob(digest)) {
+        out_.orphans.push_back("blob " + digest.str() + ": no image or layer needs it");
+      }
+    }
+    // As in a collection: within a transaction no layer is half-way committed.
+    state_.database().transaction([&] {
+      std::set<std::string> known = {"0", "00"};
+      {
+        auto row = state_.database().prepare("SELECT id FROM layers");
+        while (row.step()) known.insert(layer_name(row.integer(0)));
+      }
+      for (const char* dir : {"layers", "index"}) {
+        const UniqueFd fd = sys::open(state_.root() + "/" + dir, O_RDONLY | O_DIRECTORY);
+        for (const auto& name : sys::list_dir(fd.get())) {
+          if (known.contains(name)) continue;
+          out_.orphans.push_back(fmt::format("{}/{}: there is no such layer", dir, name));
+        }
+      }
+    });
+  }
+
+  StateDir& state_;
+  GcRecords& records_;
+  Inventory inventory_;
+  std::mutex mutex_;  // guards out_ while blobs are read
+  Verification out_;
+};
+
+}  // namespace
+
+Verification verify_state(StateDir& state, GcRecords& records) {
+  return Verify(state, records).run();
+}
+
+}  // namespace lade

@@ -1,0 +1,24 @@
+// Whether a state directory is whole.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "snapshotter/gc.hpp"
+
+namespace lade {
+
+struct Verification {
+  std::vector<std::string> damage;   ///< a line for each thing that is not as it should be
+  std::vector<std::string> orphans;  ///< what a killed process left; the next prune takes it
+  size_t blobs = 0;                  ///< that were checked
+  size_t layers = 0;
+  size_t images = 0;
+};
+
+/// Recomputes the digest of every blob, compares every layer's directory with its index, every row
+/// with its files, and asks SQLite to check itself. Reads everything. What other processes remove
+/// or add meanwhile is neither.
+Verification verify_state(StateDir& state, GcRecords& records);
+
+}  // namespace lade

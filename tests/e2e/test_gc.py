@@ -1,0 +1,225 @@
+"""Garbage collection: what goes, what stays, and that kills at any moment leave a whole state directory."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+import unittest
+
+import support
+from support import LadeTest
+
+STEPS = """FROM busybox
+COPY number /number
+RUN head -c 2000000 /dev/urandom > /blob && cat /number
+RUN --mount=type=cache,target=/cache date >> /cache/log && echo done > /done
+"""
+
+
+class Collection(LadeTest):
+    def build_number(self, number, *args, **kwargs):
+        return self.build(STEPS, *args, files={"number": f"{number}\n"}, **kwargs)
+
+    def du(self, *args):
+        return [json.loads(line) for line in self.ws.lade("du", "--format", "json", *args).stdout.splitlines()]
+
+    def sizes(self):
+        return {row["Type"]: int(row["Bytes"]) for row in self.du()}
+
+    def prune(self, *args):
+        time.sleep(0.15)  # what is younger than the oldest process at work stays
+        return self.ws.lade("prune", "-f", *args)
+
+    def verify(self):
+        self.assertIn(" 0 damaged, 0 orphans", self.ws.lade("du", "--verify").stdout)
+
+    def real_bytes(self):
+        return int(self.ws.run("du", "-s", "--block-size=1", self.ws.state).split()[0])
+
+    def age_layers(self, days):
+        """Makes everything look unused for so long."""
+        with sqlite3.connect(self.ws.state / "lade.db") as database:
+            database.execute("INSERT OR REPLACE INTO layer_use SELECT id, unixepoch() - ? FROM layers",
+                             (days * 86400,))
+
+    def test_du_says_what_takes_how_much(self):
+        self.build_number(1, "-t", "app")
+        sizes = self.sizes()
+        self.assertGreater(sizes["layer"], 2_000_000)
+        self.assertGreater(sizes["image"], 2_000_000)
+        self.assertGreater(sizes["cache-mount"], 0)
+        self.assertAlmostEqual(sizes["total"], self.real_bytes(), delta=400_000)
+        rows = self.du("-v")
+        self.assertTrue(any("head -c 2000000" in row["Description"] for row in rows))
+        self.assertIn("RECLAIMABLE", self.ws.lade("du").stdout)
+
+    def test_without_all_only_what_nothing_needs_goes(self):
+        self.build_number(1, "-t", "app")
+        self.build_number(1, "--no-cache", "-t", "app")
+        self.prune()
+        self.verify()
+        self.assertEqual(self.build_number(1).ran, [], "the cache is still there")
+        self.assertEqual(self.ws.lade("run", "app", "cat", "/number").stdout, "1\n")
+
+    def test_all_takes_the_cache_and_leaves_images(self):
+        self.build_number(1, "-t", "app")
+        result = self.prune("-a")
+        self.assertIn("Total reclaimed space: ", result.stdout)
+        self.verify()
+        sizes = self.sizes()
+        self.assertNotIn("layer", sizes)
+        self.assertNotIn("blob", sizes)
+        self.assertNotIn("cache-mount", sizes)
+        self.assertEqual(self.ws.lade("run", "app", "cat", "/number").stdout, "1\n")
+        self.assertEqual(len(self.build_number(1).ran), 3, "the cache is gone")
+        self.verify()
+
+    def test_removed_images_free_their_room(self):
+        self.build_number(1, "-t", "app")
+        self.ws.lade("rmi", "app")
+        self.prune("-a")
+        self.verify()
+        self.assertLess(self.real_bytes(), 3_000_000)
+        self.assertEqual(self.ws.lade("run", "busybox", "echo", "fine").stdout, "fine\n")
+
+    def test_least_recently_used_goes_first(self):
+        self.build_number(1)
+        self.age_layers(2)
+        self.build_number(2)
+        keep = self.sizes()["layer"] - 1_000_000
+        result = self.prune("--keep-storage", str(keep), "-v")
+        self.assertIn("used least recently", result.stdout)
+        self.verify()
+        self.assertEqual(self.build_number(2).ran, [])
+        self.assertEqual(len(self.build_number(1).ran), 3)
+
+    def test_a_hit_counts_as_use(self):
+        self.build_number(1)
+        self.build_number(2)
+        self.age_layers(2)
+        self.assertEqual(self.build_number(1).ran, [])
+        self.prune("--filter", "until=24h")
+        self.assertEqual(self.build_number(1).ran, [])
+        self.assertEqual(len(self.build_number(2).ran), 3)
+
+    def test_types_are_removed_by_themselves(self):
+        self.build_number(1)
+        self.prune("-a", "--filter", "type=cache-mount")
+        self.assertNotIn("cache-mount", self.sizes())
+        self.assertEqual(self.build_number(1).ran, [])
+        self.assert_fails(self.ws.lade("prune", "-f", "--filter", "type=x", code=None), "no type 'x'", code=2)
+
+    def test_a_cap_on_real_bytes_holds_after_each_build(self):
+        cap = 12_000_000
+        for number in range(6):
+            self.build_number(number, "--max-storage", str(cap))
+            self.assertLess(self.real_bytes(), cap + 100_000, number)
+            self.assertEqual(self.build_number(number).ran, [], "a build's own result stays")
+        self.verify()
+        why = self.ws.lade("du", "--why").stdout
+        self.assertIn("of at most 12000000", why)
+        self.build_number(1, env={"LADE_MAX_STORAGE": "12m"})
+
+    def test_what_a_running_build_holds_stays(self):
+        self.build_number(1)
+        running = self.ws.spawn("run", "busybox", "sleep", "5")
+        deadline = time.monotonic() + 10
+        while "true" not in [row["InUse"] for row in self.du("-v")] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.prune("-a")
+        self.assertIsNone(running.poll())
+        self.assertTrue([row for row in self.du("-v") if row["Type"] == "layer" and row["InUse"] == "true"])
+        self.assertEqual(self.ws.finish(running).code, 0)
+        self.prune("-a")
+        self.assertNotIn("layer", self.sizes())
+
+    def test_damage_is_found(self):
+        self.build_number(1, "-t", "app")
+        layers = self.ws.state / "layers"
+        victim = next(path for path in layers.glob("*/blob"))
+        data = bytearray(victim.read_bytes())
+        data[1000] ^= 1
+        times = victim.stat()
+        victim.write_bytes(data)
+        os.utime(victim, ns=(times.st_atime_ns, times.st_mtime_ns))
+        blob = max((self.ws.state / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+        with open(blob, "r+b") as file:
+            file.seek(100)
+            file.write(b"\0\1\2\3")
+        result = self.ws.lade("du", "--verify", code=None)
+        self.assertEqual(result.code, 1)
+        self.assertIn(f"DAMAGED blob sha256:{blob.name}", result.stdout)
+        (victim.parent / "new-file").write_text("x")
+        self.assertIn("'new-file': it is not in the index", self.ws.lade("du", "--verify", code=None).stdout)
+
+    def test_what_a_kill_left_is_swept(self):
+        self.build_number(1)
+        (self.ws.state / "layers/zzzz").mkdir()
+        (self.ws.state / "layers/zzzz/file").write_text("x")
+        (self.ws.state / "index/zzzz").write_text("x")
+        result = self.ws.lade("du", "--verify")
+        self.assertIn("orphan layers/zzzz", result.stdout)
+        self.prune()
+        self.verify()
+
+
+class Stress(LadeTest):
+    """Builds, kills and collections at once. LADE_STRESS_SECONDS sets the length (600 by hand)."""
+
+    def test_kills_and_collections_leave_the_state_whole(self):
+        seconds = float(os.environ.get("LADE_STRESS_SECONDS", "12"))
+        chance = random.Random(int(os.environ.get("LADE_STRESS_SEED", "1")))
+        contexts = []
+        for number in range(8):
+            context = self.ws.dir / f"context-{number}"
+            context.mkdir()
+            contexts.append(context)
+        running, killed, ended, collections = {}, 0, 0, 0
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for number, context in enumerate(contexts):
+                process = running.get(number)
+                if process and process.poll() is None:
+                    continue
+                if process:
+                    ended += process.returncode == 0
+                    self.assertIn(process.returncode, (0, -signal.SIGKILL), process.stderr.read())
+                    process.stderr.close()
+                (context / "number").write_text(f"{chance.randrange(6)}\n")
+                (context / "Dockerfile").write_text(
+                    STEPS.replace("2000000", str(chance.choice((1000, 300000)))))
+                running[number] = subprocess.Popen(
+                    self.ws.command("build", "-q", "-t", f"app{number}:{chance.randrange(3)}", context),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    env=support.environment())
+                self.ws.defer(self.ws._end, running[number])
+            time.sleep(chance.random() * 0.1)
+            if chance.random() < 0.4:
+                victim = running[chance.randrange(8)]
+                if victim.poll() is None:
+                    victim.kill()
+                    victim.wait()
+                    killed += 1
+            if chance.random() < 0.3:
+                option = chance.choice((["-a"], [], ["--keep-storage", "2m"], ["--max-storage", "6m"]))
+                self.ws.lade("prune", "-f", *option)
+                collections += 1
+        for process in running.values():
+            process.wait(120)
+            self.assertIn(process.returncode, (0, -signal.SIGKILL), process.stderr.read())
+        self.assertGreater(killed, 3)
+        self.assertGreater(ended, 3)
+        self.assertGreater(collections, 3)
+        self.assertEqual(self.ws.lade("du", "--verify", code=None).code, 0)
+        time.sleep(0.15)
+        self.ws.lade("prune", "-f")
+        self.assertIn(" 0 damaged, 0 orphans", self.ws.lade("du", "--verify").stdout)
+        # The sweep of what the last killed one left.
+        self.ws.lade("run", "busybox", "true")
+
+
+if __name__ == "__main__":
+    unittest.main()
