@@ -96,6 +96,7 @@ class Build {
   /// Cache that others made goes, never what this build has used.
   void keep_within(uint64_t bytes) {
     if (is_known_within(*state_, bytes)) return;
+    state_->layers().release_unused();
     CollectedRecords records(state_->database());
     PruneOptions options;
     options.max_storage = bytes;

@@ -110,9 +110,15 @@ Inventory take_inventory(StateDir& state, GcRecords& records, bool measure) {
     out.records = records.list();
   });
   for (const auto& record : out.records) {
+    const auto top =
+        record.layers.empty() ? out.layers.end() : out.layers.find(record.layers.back());
     for (const LayerId id : record.layers) {
-      if (const auto layer = out.layers.find(id); layer != out.layers.end())
-        ++layer->second.records;
+      const auto layer = out.layers.find(id);
+      if (layer == out.layers.end()) continue;
+      ++layer->second.records;
+      // What lies below something is used whenever that is.
+      if (top == out.layers.end()) continue;
+      layer->second.last_used = std::max(layer->second.last_used, top->second.last_used);
     }
   }
   if (!measure) return out;

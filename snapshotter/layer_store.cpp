@@ -399,6 +399,12 @@ bool LayerStore::exists(const LayerStack& stack) const {
 void LayerStore::note_used(const LayerStack& stack) {
   const std::lock_guard lock(state_->mutex);
   state_->used.insert(stack.begin(), stack.end());
+  state_->ever_used.insert(stack.begin(), stack.end());
+}
+
+void LayerStore::release_unused() {
+  const std::lock_guard lock(state_->mutex);
+  state_->pins.keep_only(state_->ever_used);
 }
 
 void LayerStore::write_use() {

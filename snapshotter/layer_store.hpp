@@ -146,6 +146,9 @@ class LayerStore {
   /// Records the time of what was noted, at most once an hour for each layer: a build that is all
   /// cached seldom writes anything.
   void write_use();
+  /// From now on only what was noted as used is kept from being removed: the build has its result,
+  /// and what it compared that with may go.
+  void release_unused();
 
   /// Compares the layer's directory with its index, entry by entry and byte by byte. What differs,
   /// a line each (at most a few); empty if all is well or the layer has no directory.

@@ -59,6 +59,7 @@ struct LayerStore::State {
   std::unordered_map<LayerId, std::shared_ptr<std::mutex>> hashing;  // one hasher per layer
   std::unordered_set<LayerId> with_directory;
   std::unordered_set<LayerId> used;                  // since the last write_use()
+  std::unordered_set<LayerId> ever_used;             // by this process
   std::unordered_map<LayerId, int64_t> used_before;  // as the database had it
 };
 

@@ -53,6 +53,16 @@ void Pins::pin(int64_t layer) {
   pinned_.insert(layer);
 }
 
+void Pins::keep_only(const std::unordered_set<int64_t>& layers) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(pinned_, [&](int64_t layer) {
+    if (layers.contains(layer)) return false;
+    auto lock_range = range(F_UNLCK, layer, 1);
+    ::fcntl(fd_.get(), F_OFD_SETLK, &lock_range);
+    return true;
+  });
+}
+
 PinCheck::PinCheck(const std::string& root) : fd_(open_pins(root)) {}
 
 bool PinCheck::try_claim(int64_t layer) {

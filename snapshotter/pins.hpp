@@ -34,6 +34,8 @@ class Pins {
 
   /// Keeps the layer from being removed until this object goes. Waits while it is being removed.
   void pin(int64_t layer);
+  /// Lets go of all but these.
+  void keep_only(const std::unordered_set<int64_t>& layers);
 
  private:
   UniqueFd fd_;

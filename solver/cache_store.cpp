@@ -54,6 +54,22 @@ CacheRecord read_record(const Statement& row) {
   return record;
 }
 
+/// What made it, in a few words, from the parts of its key (op_components).
+std::string described(const CacheRecord& record) {
+  for (const auto& [name, value] : record.components) {
+    if (name == "platform") continue;
+    if (name == "source") return value;
+    if (name != "command") return name;
+    std::string words;
+    WireReader reader(value);
+    for (size_t left = reader.count(); left > 0; --left) {
+      words.append(words.empty() ? "" : " ").append(reader.text());
+    }
+    return words;
+  }
+  return {};
+}
+
 }  // namespace
 
 CacheStore::CacheStore(Database& database) : database_(database) {
@@ -162,11 +178,7 @@ std::vector<GcRecord> CollectedRecords::list() {
   std::vector<GcRecord> out;
   for (auto& record : store_.all()) {
     GcRecord one{record.key, std::move(record.layers), record.created_at, {}};
-    for (const auto& [name, value] : record.components) {
-      if (name == "platform" || value.empty()) continue;
-      one.description = name + " " + value;
-      break;
-    }
+    one.description = described(record);
     out.push_back(std::move(one));
   }
   return out;

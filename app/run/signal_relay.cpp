@@ -58,8 +58,9 @@ void SignalRelay::serve() {
 void SignalRelay::deliver(int signal) {
   const std::lock_guard lock(mutex_);
   const bool ending = signal == SIGINT || signal == SIGTERM;
-  const bool patient = take_ && (!ending || ++endings_ < kPatience);
-  if (patient) return take_(signal);
+  if (ending) ++endings_;
+  if (take_ && endings_ < kPatience) return take_(signal);
+  if (take_ && endings_ == kPatience) return take_(SIGKILL);
   if (signal == SIGWINCH) return;
   if (at_end_) at_end_();
   end_abruptly(kSignaled + signal);

@@ -13,7 +13,8 @@ namespace lade {
 
 /// From its making on, signals that a program may want come to a thread of their own; make it
 /// before other threads start, which inherit the mask. While nobody takes them, those that end a
-/// process end lade. The third SIGINT or SIGTERM ends it whatever the container does with them.
+/// process end lade. The third SIGINT or SIGTERM is a SIGKILL for whoever takes them; the fourth
+/// ends lade at once.
 class SignalRelay {
  public:
   SignalRelay();

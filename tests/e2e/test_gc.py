@@ -82,7 +82,7 @@ class Collection(LadeTest):
         self.ws.lade("rmi", "app")
         self.prune("-a")
         self.verify()
-        self.assertLess(self.real_bytes(), 3_000_000)
+        self.assertLess(self.real_bytes(), 2_500_000)
         self.assertEqual(self.ws.lade("run", "busybox", "echo", "fine").stdout, "fine\n")
 
     def test_least_recently_used_goes_first(self):
@@ -94,7 +94,7 @@ class Collection(LadeTest):
         self.assertIn("used least recently", result.stdout)
         self.verify()
         self.assertEqual(self.build_number(2).ran, [])
-        self.assertEqual(len(self.build_number(1).ran), 3)
+        self.assertIn("[3/4] RUN head -c 2000000 /dev/urandom > /blob && cat /number", self.build_number(1).ran)
 
     def test_a_hit_counts_as_use(self):
         self.build_number(1)
@@ -113,7 +113,7 @@ class Collection(LadeTest):
         self.assert_fails(self.ws.lade("prune", "-f", "--filter", "type=x", code=None), "no type 'x'", code=2)
 
     def test_a_cap_on_real_bytes_holds_after_each_build(self):
-        cap = 12_000_000
+        cap = 12_000_000  # room for four or five of them
         for number in range(6):
             self.build_number(number, "--max-storage", str(cap))
             self.assertLess(self.real_bytes(), cap + 100_000, number)
@@ -121,7 +121,8 @@ class Collection(LadeTest):
         self.verify()
         why = self.ws.lade("du", "--why").stdout
         self.assertIn("of at most 12000000", why)
-        self.build_number(1, env={"LADE_MAX_STORAGE": "12m"})
+        self.build_number(7, env={"LADE_MAX_STORAGE": "8m"})
+        self.assertLess(self.real_bytes(), 8 << 20)
 
     def test_what_a_running_build_holds_stays(self):
         self.build_number(1)
@@ -195,7 +196,7 @@ class Stress(LadeTest):
                     self.ws.command("build", "-q", "-t", f"app{number}:{chance.randrange(3)}", context),
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                     env=support.environment())
-                self.ws.defer(self.ws._end, running[number])
+                self.ws.defer(running[number].kill)
             time.sleep(chance.random() * 0.1)
             if chance.random() < 0.4:
                 victim = running[chance.randrange(8)]

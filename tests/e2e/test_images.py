@@ -11,6 +11,7 @@ import socketserver
 import subprocess
 import tarfile
 import threading
+import time
 import unittest
 
 from support import LadeTest
@@ -48,6 +49,7 @@ class Images(LadeTest):
         self.assertEqual(self.ws.lade("images", "-q", "--no-trunc", "app").stdout.strip(), image["Id"])
 
     def test_filters_choose_images(self):
+        time.sleep(1.1)  # created times have seconds
         self.build("FROM app:1\nLABEL who=you extra=yes\nRUN echo more > more\n", "-t", "other:2")
         self.assertEqual(self.names("--filter", "label=who=me"), ["app:1"])
         self.assertEqual(self.names("--filter", "label=extra"), ["other:2"])
