@@ -37,8 +37,6 @@ function(lade_test folder)
                                              GTest::gtest GTest::gmock GTest::gtest_main)
   # Tests run once; what they test is optimised, they themselves need not be.
   target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O0>)
-  target_compile_definitions(test_${name} PRIVATE LADE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                                                  LADE_BINARY_DIR="${PROJECT_BINARY_DIR}")
   gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."
                        PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 300)
 endfunction()
