@@ -56,12 +56,12 @@ class ClientTest : public ::testing::Test {
             .body = blob_.substr(start)};
   }
 
-  static RegistryOptions options() {
+  static RegistryOptions options(std::chrono::milliseconds stall_timeout = 10s) {
     RegistryOptions out;
     out.files = RegistryFiles{};
     out.http.retry_delay = 1ms;
     out.http.max_retry_delay = 20ms;
-    out.http.stall_timeout = 500ms;
+    out.http.stall_timeout = stall_timeout;
     return out;
   }
 
@@ -337,6 +337,7 @@ TEST_F(ClientTest, GoesOnAfterAStall) {
     reply.delay_body = 30s;
     return reply;
   };
+  client_ = RegistryClient::create(options(500ms));
   EXPECT_EQ(read_blob(), blob_);
 }
 

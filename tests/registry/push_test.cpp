@@ -55,7 +55,7 @@ class PushTest : public ::testing::Test {
     out.files = RegistryFiles{};
     out.http.retry_delay = 1ms;
     out.http.max_retry_delay = 20ms;
-    out.http.stall_timeout = 500ms;
+    out.http.stall_timeout = 10s;
     return out;
   }
   Reference name(const std::string& rest = "app:1") const {
