@@ -75,10 +75,13 @@ std::string described(const CacheRecord& record) {
 CacheStore::CacheStore(Database& database) : database_(database) {
   // Asking costs less than the idempotent statements, and this is on every cached build's way.
   const auto lock = database_.lock();
-  const bool known =
-      database_.prepare("SELECT 1 FROM pragma_table_info('records') WHERE name = 'origin'").step();
-  if (known) return;
+  const auto known = [&] {
+    return database_.prepare("SELECT 1 FROM pragma_table_info('records') WHERE name = 'origin'")
+        .step();
+  };
+  if (known()) return;
   database_.transaction([&] {
+    if (known()) return;  // another process was faster
     // Records of the days before shared caches were all made here.
     const bool old = database_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'records'").step();
     if (old) database_.execute("ALTER TABLE records ADD COLUMN origin TEXT NOT NULL DEFAULT ''");
