@@ -113,8 +113,9 @@ TEST_F(InteractiveTest, ATerminalBelongsToTheStepsUser) {
 }
 
 TEST_F(InteractiveTest, ControlCOfATerminalInterruptsItsForeground) {
-  const std::string out =
-      on_terminal(sh("trap 'echo caught; exit 9' INT; echo ready; cat"), "\x03");
+  // A shell that gets the signal before it starts a command would wait for that one's end first.
+  const std::string out = on_terminal(
+      sh("trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.05; done"), "\x03");
   EXPECT_THAT(out, HasSubstr("caught"));
   EXPECT_EQ(result().exit_code, 9);
 }
