@@ -11,6 +11,10 @@ IGNORE_FILES = [
 ]
 
 
+MOUNTS = [b"type=cache,id=x,target=/a,sharing=locked,mode=0755,uid=1", b"type=tmpfs,target=/a,size=1.5g",
+          b"type=secret,id=a,env=B,required=true", b'type=bind,"source=a,b",target=/c,rw', b"type=ssh,id=default"]
+
+
 def write(folder: pathlib.Path, seeds) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
@@ -25,6 +29,9 @@ def main() -> None:
     # The first byte of an expansion or dockerignore seed is its options or its path's length.
     expansions = [b"\0" + word for word in words]
     expansions += [b"\0${V" + op + b"}" for op in (b":-x", b"+x", b"#*a", b"%%b*", b"/a/b", b"//?/")]
+    write(output / "values", [b"\0" + value for value in MOUNTS] + [b"\1" b"1h2m3.5s", b"\2" b"1.5 GiB", b"\3true",
+                              b'\4["a", "b\\n"]', b"\5" b"3<<-EOF", b"\6linux/arm/v7", b"\6windows(10.0)/amd64",
+                              b"\x072026-01-02T03:04:05.123456789Z"])
     write(output / "parser", files)
     write(output / "expansion", expansions)
     write(output / "dockerignore", [b"\x03a/b" + text.encode() for text in IGNORE_FILES])
