@@ -10,13 +10,8 @@ namespace {
 
 std::shared_ptr<CacheStorage> open_storage(const CachePlace& place, bool offline,
                                            std::shared_ptr<RegistryClient>& client) {
-  switch (place.type) {
-    case CacheType::local:
-      return directory_cache(place.where, place.tag, place.digest);
-    case CacheType::inlined:
-      return nullptr;
-    case CacheType::registry:
-      break;
+  if (place.type == CacheType::local) {
+    return directory_cache(place.where, place.tag, place.digest);
   }
   if (!client) {
     RegistryOptions options;

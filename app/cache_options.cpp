@@ -75,14 +75,12 @@ class Taker {
   std::vector<std::string> asked_;
 };
 
-CacheType take_type(Taker& in, bool target) {
+CacheType take_type(Taker& in) {
   const std::string text = in.take("type").value_or("");
   if (text == "registry") return CacheType::registry;
   if (text == "local") return CacheType::local;
-  if (target && text == "inline") return CacheType::inlined;
-  const std::string known = target ? "registry, local, inline" : "registry, local";
-  throw_usage(text.empty() ? "type= is missing; there are: " + known
-                           : fmt::format("type={} is not one of: {}", text, known));
+  throw_usage(text.empty() ? "type= is missing; there are: registry, local"
+                           : fmt::format("type={} is not one of: registry, local", text));
 }
 
 CachePlace take_place(Taker& in, CacheType type, const char* directory_key) {
@@ -118,20 +116,13 @@ CompressionOptions take_compression(Taker& in, const std::string& type) {
 }  // namespace
 
 std::string CachePlace::name() const {
-  switch (type) {
-    case CacheType::registry:
-      return "registry:" + where;
-    case CacheType::local:
-      return fmt::format("local:{}:{}", where, tag);
-    case CacheType::inlined:
-      return "inline";
-  }
-  return {};
+  if (type == CacheType::registry) return "registry:" + where;
+  return fmt::format("local:{}:{}", where, tag);
 }
 
 CachePlace parse_cache_from(const std::string& text) {
   Taker in(read_attributes(text));
-  CachePlace place = take_place(in, take_type(in, false), "src");
+  CachePlace place = take_place(in, take_type(in), "src");
   if (place.type == CacheType::local) {
     if (const auto digest = in.take("digest")) place.digest = Digest::parse(*digest);
   }
@@ -142,11 +133,7 @@ CachePlace parse_cache_from(const std::string& text) {
 CacheTarget parse_cache_to(const std::string& text) {
   Taker in(read_attributes(text));
   CacheTarget target;
-  target.place = take_place(in, take_type(in, true), "dest");
-  if (target.place.type == CacheType::inlined) {
-    in.done();
-    return target;
-  }
+  target.place = take_place(in, take_type(in), "dest");
   const std::string mode = in.take("mode").value_or("min");
   if (mode != "min" && mode != "max") throw_usage("mode=" + mode + " is not one of: min, max");
   target.all_steps = mode == "max";

@@ -9,7 +9,7 @@
 
 namespace lade {
 
-enum class CacheType { registry, local, inlined };
+enum class CacheType { registry, local };
 
 /// Where a cache is.
 struct CachePlace {
@@ -34,8 +34,8 @@ struct CacheTarget {
 /// "type=registry,ref=...", "type=local,src=DIR[,tag=][,digest=]", or a bare reference. Throws
 /// Error(usage) naming what is wrong.
 CachePlace parse_cache_from(const std::string& text);
-/// "type=registry,ref=...[,mode=max]...", "type=local,dest=DIR...", "type=inline", or a bare
-/// reference. Throws Error(usage).
+/// "type=registry,ref=...[,mode=max]...", "type=local,dest=DIR...", or a bare reference. Throws
+/// Error(usage).
 CacheTarget parse_cache_to(const std::string& text);
 
 }  // namespace lade

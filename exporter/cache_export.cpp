@@ -41,7 +41,7 @@ class StackTable {
   std::map<std::pair<std::optional<uint32_t>, LayerId>, uint32_t> known_;
 };
 
-/// The empty layer list of a cache of nothing is no manifest for some registries.
+/// Lists all blobs, once each.
 Manifest manifest_of(const CacheDocument& document, const Descriptor& config) {
   Manifest manifest;
   manifest.media_type = media_type::kOciManifest;
@@ -77,7 +77,6 @@ CacheExport::~CacheExport() {
 }
 
 void CacheExport::layer_made(LayerId layer) {
-  if (!storage_) return;
   {
     const std::lock_guard lock(mutex_);
     if (!queued_.insert(layer).second) return;
@@ -135,7 +134,7 @@ Descriptor CacheExport::send(LayerId layer) {
     if (const auto known = sent_.find(layer); known != sent_.end()) return known->second;
   }
   const Descriptor blob = blob_of(layer);
-  if (storage_ && !storage_->has_blob(blob)) {
+  if (!storage_->has_blob(blob)) {
     with_context([&] { return "cache " + options_.name; },
                  [&] {
                    const auto source = blob_provider(state_, layer, provider_);
@@ -154,6 +153,7 @@ bool CacheExport::is_wanted(const SharedRecord& record) const {
   return own && (options_.all_steps || record.of_result);
 }
 
+/// Makes and sends the blobs that it names unless that was done.
 CacheDocument CacheExport::document(const std::vector<SharedRecord>& records) {
   CacheDocument document;
   StackTable stacks(document, [&](LayerId layer) {

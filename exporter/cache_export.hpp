@@ -31,8 +31,8 @@ struct CacheExportOptions {
 /// One export. Layers are sent by threads of its own.
 class CacheExport {
  public:
-  /// `storage` may be null: then only the document is made (inline caches). `provider` gives layers
-  /// that are not here; `is_base` says which layers belong to base images, which are not sent.
+  /// `provider` gives layers that are not here; `is_base` says which layers belong to base images,
+  /// which are not sent.
   CacheExport(StateDir& state, CacheExportOptions options, std::shared_ptr<CacheStorage> storage,
               LayerProvider provider, std::function<bool(LayerId)> is_base);
   ~CacheExport();
@@ -50,10 +50,8 @@ class CacheExport {
   void finish(const std::vector<SharedRecord>& records,
               const std::function<void(const std::string&)>& progress);
 
-  /// The document of the records, after making the blobs that it names. For inline caches.
-  CacheDocument document(const std::vector<SharedRecord>& records);
-
  private:
+  CacheDocument document(const std::vector<SharedRecord>& records);
   void work();
   Descriptor send(LayerId layer);
   Descriptor blob_of(LayerId layer);
