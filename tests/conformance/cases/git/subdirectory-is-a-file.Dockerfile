@@ -1,5 +1,5 @@
 #: args HTTP={http}
-#: fails 5 http://.*/repo\.git: 'README' of 'README' is not a directory
+#: fails 5 http://.*/repo\.git#main:README: 'README' of 'README' is not a directory
 FROM busybox
 ARG HTTP
 ADD ${HTTP}/repo.git#main:README /x
