@@ -19,9 +19,9 @@ constexpr int64_t kMost = 9'000'000'000'000'000'000;
 template <class Number>
 std::optional<Number> whole_number(std::string_view text) {
   Number value{};
-  const auto end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, value);
-  if (text.empty() || result.ec != std::errc() || result.ptr != end) return std::nullopt;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = result.ptr == text.data() + text.size();
+  if (text.empty() || result.ec != std::errc() || !whole) return std::nullopt;
   return value;
 }
 
