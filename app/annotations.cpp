@@ -2,18 +2,13 @@
 
 #include <algorithm>
 
+#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "snapshotter/content/descriptor.hpp"
 
 namespace lade {
 namespace {
-
-[[noreturn]] void throw_usage(const std::string& message, std::string hint = {}) {
-  Error error("annotation: " + message, ErrorKind::usage);
-  error.set_hint(std::move(hint));
-  throw error;
-}
 
 AnnotationPlace parse_place(const std::string& type) {
   if (type == "manifest") return AnnotationPlace::manifest;

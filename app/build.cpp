@@ -42,7 +42,7 @@ class Build {
     request_.ssh_sockets = agents_->sockets();
     interrupts_.emplace();
     check_destinations(request_.outputs);
-    make_progress();
+    progress_ = make_progress(request_.quiet);
 
     // Parse.
     const BuildInput input = read_input();
@@ -125,7 +125,7 @@ class Build {
     BuildInput input;
     if (has_remote_input(request_)) {
       open_state();
-      if (!progress_) make_progress();
+      if (!progress_) progress_ = make_progress(request_.quiet);
       input = load_remote_input(request_, {.state = *state_,
                                            .images = *images_,
                                            .remotes = remotes_,
@@ -149,14 +149,6 @@ class Build {
       epoch->second = fmt::format("{}", *input.source_date_epoch);
     } else {
       args.erase(epoch);
-    }
-  }
-
-  void make_progress() {
-    if (request_.quiet) {
-      progress_ = std::make_unique<QuietProgress>(STDERR_FILENO);
-    } else {
-      progress_ = std::make_unique<PlainProgress>(STDERR_FILENO);
     }
   }
 

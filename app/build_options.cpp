@@ -8,6 +8,7 @@
 
 #include "app/build_values.hpp"
 #include "app/csv.hpp"
+#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -18,18 +19,6 @@ namespace lade {
 namespace {
 
 constexpr uint64_t kMaxSecret = 500UL * 1024;
-
-[[noreturn]] void throw_usage(const std::string& message) {
-  throw Error(message, ErrorKind::usage);
-}
-
-std::pair<std::string, std::string> key_value(const char* option, const std::string& text) {
-  const auto equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    throw_usage(fmt::format("{}: {} is not of the form KEY=VALUE", option, lade::quoted(text)));
-  }
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
 
 /// K=V, or K alone for the variable of lade's own environment; an unset one is not passed on.
 std::map<std::string, std::string> read_build_args(const std::vector<std::string>& texts) {
@@ -108,18 +97,6 @@ void read_platforms(const std::vector<std::string>& texts, BuildRequest& request
   const auto multi = request.lower.build_args.find("BUILDKIT_MULTI_PLATFORM");
   request.force_index =
       multi != request.lower.build_args.end() && parser::boolean(multi->second).value_or(false);
-}
-
-/// Errors of `parse` are the command line's, and name the option.
-template <class Parse>
-auto of_option(const std::string& option, Parse parse) {
-  try {
-    return parse();
-  } catch (Error& error) {
-    error.set_kind(ErrorKind::usage);
-    if (!error.message().starts_with(option)) error.add_context(option);
-    throw;
-  }
 }
 
 /// What the steps are limited to: --shm-size, --ulimit, --cgroup-parent, --retry, --timeout.
@@ -210,50 +187,30 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
   command.add_option("-f,--file", flags.file,
                      "Dockerfile (default: CONTEXT/Dockerfile; -: standard input), in a remote "
                      "CONTEXT if the path is relative; or its URL");
-  command.add_option("-t,--tag", flags.tags, "name of the image, NAME[:TAG]")
-      ->allow_extra_args(false);
+  add_list(command, "-t,--tag", flags.tags, "name of the image, NAME[:TAG]");
   command.add_option("--target", flags.target, "stage to build (default: the last)");
-  command
-      .add_option("--build-arg", flags.build_args,
-                  "value of an ARG, K=V; K takes it from the environment")
-      ->allow_extra_args(false);
-  command
-      .add_option("--build-context", flags.build_contexts,
-                  "another context, NAME=DIR|URL|oci-layout://DIR[:TAG]|docker-image://NAME")
-      ->allow_extra_args(false);
-  command.add_option("--label", flags.labels, "label of the image, K=V")->allow_extra_args(false);
-  command
-      .add_option(
-          "-o,--output", flags.outputs,
-          "where the result goes: type=image|registry|oci|docker|local|tar,dest=PATH[,...], or a "
-          "directory")
-      ->allow_extra_args(false);
-  command
-      .add_option(
-          "--secret", flags.secrets,
-          "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR; for ADD and contexts: "
-          "HTTP_AUTH_TOKEN_HOST, HTTP_AUTH_HEADER_HOST, GIT_AUTH_TOKEN[.HOST], "
-          "GIT_AUTH_HEADER[.HOST]")
-      ->allow_extra_args(false);
-  command
-      .add_option("--ssh", flags.ssh,
-                  "agent for RUN --mount=type=ssh: default|ID[=SOCKET|=KEYFILE[,KEYFILE...]]")
-      ->allow_extra_args(false);
-  command.add_option("--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS")
-      ->allow_extra_args(false);
-  command
-      .add_option("--allow", flags.allow,
-                  "grant network.host or security.insecure to the Dockerfile")
-      ->allow_extra_args(false);
+  add_list(command, "--build-arg", flags.build_args,
+           "value of an ARG, K=V; K takes it from the environment");
+  add_list(command, "--build-context", flags.build_contexts,
+           "another context, NAME=DIR|URL|oci-layout://DIR[:TAG]|docker-image://NAME");
+  add_list(command, "--label", flags.labels, "label of the image, K=V");
+  add_list(command, "-o,--output", flags.outputs,
+           "where the result goes: type=image|registry|oci|docker|local|tar,dest=PATH[,...], or a "
+           "directory");
+  add_list(command, "--secret", flags.secrets,
+           "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR; for ADD and contexts: "
+           "HTTP_AUTH_TOKEN_HOST, HTTP_AUTH_HEADER_HOST, GIT_AUTH_TOKEN[.HOST], "
+           "GIT_AUTH_HEADER[.HOST]");
+  add_list(command, "--ssh", flags.ssh,
+           "agent for RUN --mount=type=ssh: default|ID[=SOCKET|=KEYFILE[,KEYFILE...]]");
+  add_list(command, "--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS");
+  add_list(command, "--allow", flags.allow,
+           "grant network.host or security.insecure to the Dockerfile");
   command.add_option("--network", flags.network, "network of steps: default, none, host");
-  command
-      .add_option("--platform", flags.platforms,
-                  "platforms of the image, os/arch[/variant][,...]; several make an index")
-      ->allow_extra_args(false);
-  command
-      .add_option("--annotation", flags.annotations,
-                  "annotation of the image, [TYPE[PLATFORM][,...]:]K=V")
-      ->allow_extra_args(false);
+  add_list(command, "--platform", flags.platforms,
+           "platforms of the image, os/arch[/variant][,...]; several make an index");
+  add_list(command, "--annotation", flags.annotations,
+           "annotation of the image, [TYPE[PLATFORM][,...]:]K=V");
   command.add_option("--iidfile", flags.iidfile, "file that the image's ID is written to");
   command.add_option("--metadata-file", flags.metadata_file,
                      "file that what was made is described in, as JSON");
@@ -269,31 +226,22 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                      "What the state directory may take: build cache goes afterwards, least "
                      "recently used first (default: $LADE_MAX_STORAGE, else no limit)");
   command.add_flag("--no-cache", flags.no_cache, "run every step");
-  command
-      .add_option("--cache-from", flags.cache_from,
-                  "caches of other machines to use: type=registry,ref=NAME or type=local,src=DIR, "
-                  "or a bare NAME")
-      ->allow_extra_args(false);
-  command
-      .add_option("--cache-to", flags.cache_to,
-                  "where to keep this build's cache for others: type=registry,ref=NAME or "
-                  "type=local,dest=DIR [,mode=min|max]")
-      ->allow_extra_args(false);
-  command
-      .add_option("--no-cache-filter", flags.no_cache_filters,
-                  "run these again whatever is cached: STAGE or line of the Dockerfile [,...]")
-      ->allow_extra_args(false);
+  add_list(command, "--cache-from", flags.cache_from,
+           "caches of other machines to use: type=registry,ref=NAME or type=local,src=DIR, "
+           "or a bare NAME");
+  add_list(command, "--cache-to", flags.cache_to,
+           "where to keep this build's cache for others: type=registry,ref=NAME or "
+           "type=local,dest=DIR [,mode=min|max]");
+  add_list(command, "--no-cache-filter", flags.no_cache_filters,
+           "run these again whatever is cached: STAGE or line of the Dockerfile [,...]");
   command.add_option("--shm-size", flags.shm_size, "size of /dev/shm in steps (64m, 1g)");
-  command
-      .add_option("--ulimit", flags.ulimits, "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)")
-      ->allow_extra_args(false);
+  add_list(command, "--ulimit", flags.ulimits,
+           "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)");
   command.add_option("--cgroup-parent", flags.cgroup_parent, "cgroup that steps run below");
-  command
-      .add_option("--retry", flags.retries, "run a failing RUN again, [STAGE=]N times at the most")
-      ->allow_extra_args(false);
-  command
-      .add_option("--timeout", flags.timeouts, "end a RUN after this time, [STAGE=]DURATION (10m)")
-      ->allow_extra_args(false);
+  add_list(command, "--retry", flags.retries,
+           "run a failing RUN again, [STAGE=]N times at the most");
+  add_list(command, "--timeout", flags.timeouts,
+           "end a RUN after this time, [STAGE=]DURATION (10m)");
   command.add_option("--call", flags.call,
                      "what to do with the Dockerfile: build, check, outline, targets"
                      "[,format=json][,ignorestatus=true]");

@@ -7,6 +7,8 @@
 
 #include "app/build_values.hpp"
 #include "app/csv.hpp"
+#include "app/flags.hpp"
+#include "app/output.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -15,12 +17,6 @@
 
 namespace lade {
 namespace {
-
-[[noreturn]] void throw_usage(std::string message, std::string hint = "") {
-  Error error(std::move(message), ErrorKind::usage);
-  if (!hint.empty()) error.set_hint(std::move(hint));
-  throw error;
-}
 
 using Attributes = std::map<std::string, std::string>;
 
@@ -97,15 +93,11 @@ CachePlace take_place(Taker& in, CacheType type, const char* directory_key) {
 
 CompressionOptions take_compression(Taker& in, const std::string& type) {
   CompressionOptions out;
-  if (type == "uncompressed") {
-    out.type = LayerCompression::uncompressed;
-  } else if (type == "gzip") {
-    out.type = LayerCompression::gzip;
-  } else if (type == "zstd") {
-    out.type = LayerCompression::zstd;
-  } else {
+  const auto known = compression_named(type);
+  if (!known) {
     throw_usage(fmt::format("compression={} is not one of: uncompressed, gzip, zstd", type));
   }
+  out.type = *known;
   if (const auto level = in.take("compression-level")) {
     out.level = parse_count(*level);
   }

@@ -5,17 +5,12 @@
 #include <fmt/format.h>
 
 #include "app/csv.hpp"
+#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 
 namespace lade {
 namespace {
-
-[[noreturn]] void throw_usage(const std::string& message, std::string hint = {}) {
-  Error error(message, ErrorKind::usage);
-  error.set_hint(std::move(hint));
-  throw error;
-}
 
 bool parse_bool(const std::string& key, const std::string& value) {
   const std::string lower = to_lower(value);
@@ -35,9 +30,7 @@ OutputType parse_type(const std::string& text) {
 }
 
 LayerCompression parse_compression(const std::string& text) {
-  if (text == "gzip") return LayerCompression::gzip;
-  if (text == "zstd") return LayerCompression::zstd;
-  if (text == "uncompressed") return LayerCompression::uncompressed;
+  if (const auto known = compression_named(text)) return *known;
   throw_usage(fmt::format("--output compression={} is not supported", text),
               "use one of: gzip, zstd, uncompressed");
 }
@@ -123,6 +116,13 @@ void check_push(const Output& output) {
 }
 
 }  // namespace
+
+std::optional<LayerCompression> compression_named(const std::string& text) {
+  if (text == "gzip") return LayerCompression::gzip;
+  if (text == "zstd") return LayerCompression::zstd;
+  if (text == "uncompressed") return LayerCompression::uncompressed;
+  return std::nullopt;
+}
 
 bool has_tag(const std::string& name) {
   const size_t slash = name.rfind('/');

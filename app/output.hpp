@@ -31,6 +31,9 @@ struct Output {
   Annotations annotations;
 };
 
+/// "gzip", "zstd", "uncompressed"; nullopt for anything else.
+std::optional<LayerCompression> compression_named(const std::string& text);
+
 /// Parses "type=oci,dest=x.tar,compression=zstd,...", or a bare path (type=local; "-" is type=tar).
 /// CSV with quotes, as docker's. Throws Error(usage) naming the unknown key or bad value.
 Output parse_output(const std::string& text);

@@ -1,6 +1,7 @@
 #include "app/progress.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -137,6 +138,11 @@ void PlainProgress::warning(std::string_view message) {
 
 void QuietProgress::warning(std::string_view message) {
   write_line(fd_, fmt::format("WARNING: {}\n", message));
+}
+
+std::unique_ptr<ProgressSink> make_progress(bool quiet) {
+  if (quiet) return std::make_unique<QuietProgress>(STDERR_FILENO);
+  return std::make_unique<PlainProgress>(STDERR_FILENO);
 }
 
 }  // namespace lade

@@ -64,4 +64,7 @@ class QuietProgress : public NullProgress {
   int fd_;
 };
 
+/// What commands show on standard error: everything line by line, or with --quiet warnings alone.
+std::unique_ptr<ProgressSink> make_progress(bool quiet);
+
 }  // namespace lade

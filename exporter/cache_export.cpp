@@ -139,7 +139,7 @@ Descriptor CacheExport::send(LayerId layer) {
                  [&] {
                    const auto source = blob_provider(state_, layer, provider_);
                    state_.layers().ensure_blob(blob, *source);
-                   storage_->write_blob(blob, *blob_provider(state_, layer, {}));
+                   storage_->write_blob(blob, *local_blobs(state_.content()));
                  });
   }
   const std::lock_guard lock(mutex_);
@@ -195,8 +195,7 @@ void CacheExport::finish(const std::vector<SharedRecord>& records,
   const CacheDocument cache = document(records);
   const std::string text = cache.serialize();
   const Descriptor config = state_.content().put(text, media_type::kCacheDocument);
-  const auto here = blob_provider(state_, 0, {});
-  if (!storage_->has_blob(config)) storage_->write_blob(config, *here);
+  if (!storage_->has_blob(config)) storage_->write_blob(config, *local_blobs(state_.content()));
   const Manifest manifest = manifest_of(cache, config);
   for (const auto& layer : manifest.layers) progress("writing layer " + layer.digest.str());
   const std::string bytes = manifest.serialize();

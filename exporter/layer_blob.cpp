@@ -54,25 +54,6 @@ std::string_view oci_type_of(LayerCompression compression) {
   return media_type::kOciLayer;
 }
 
-// Blobs from the content store itself, where a provider is asked for but nothing is missing.
-class LocalBlobs : public BlobProvider {
- public:
-  explicit LocalBlobs(ContentStore& content) : content_(content) {}
-
-  std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
-    auto fd = content_.open_blob(descriptor.digest);
-    if (!fd) {
-      throw Error("the blob " + descriptor.digest.str() + " is not here, and nothing gives it",
-                  ErrorKind::not_found);
-    }
-    return std::make_unique<FdSource>(std::move(*fd));
-  }
-  std::string where() const override { return "the content store"; }
-
- private:
-  ContentStore& content_;
-};
-
 // Blobs with clamped times have a diff ID of their own. It is kept with the blob, under the
 // annotation that containerd uses for it, and never becomes the layer's.
 constexpr char kDiffIdAnnotation[] = "containerd.io/uncompressed";
@@ -226,7 +207,7 @@ LayerPlan plan_layer(StateDir& state, LayerId layer, const BlobRequest& request)
 std::shared_ptr<BlobProvider> blob_provider(StateDir& state, LayerId layer,
                                             const LayerProvider& provider) {
   std::shared_ptr<BlobProvider> blobs = provider ? provider(layer) : nullptr;
-  if (!blobs) blobs = std::make_shared<LocalBlobs>(state.content());
+  if (!blobs) blobs = local_blobs(state.content());
   return blobs;
 }
 

@@ -91,25 +91,14 @@ class Prune {
     }
   }
 
-  /// Files without rows, which a kill has left. A layer that is being committed has its files in
-  /// place before its row, but within a transaction: in one of ours it is either or not at all.
+  /// Files without rows, which a kill has left.
   void sweep() {
     state_.layers().prepare();  // sweeps tmp/, and goes at once
     if (!wanted(UsageType::temporary)) return;
     std::vector<std::string> orphans;
-    state_.database().transaction([&] {
-      std::set<std::string> known = {"0", "00"};
-      auto row = state_.database().prepare("SELECT id FROM layers");
-      while (row.step()) known.insert(layer_name(row.integer(0)));
-      for (const char* dir : {"/layers", "/index"}) {
-        const UniqueFd fd = sys::open(state_.root() + dir, O_RDONLY | O_DIRECTORY);
-        for (const auto& name : sys::list_dir(fd.get())) {
-          if (!known.contains(name)) orphans.push_back(state_.root() + dir + "/" + name);
-        }
-      }
-    });
+    state_.database().transaction([&] { orphans = unknown_layer_files(state_); });
     // Their numbers are never given out again, but for one whose transaction was rolled back.
-    for (const auto& path : orphans) remove_orphan(path);
+    for (const auto& name : orphans) remove_orphan(state_.root() + "/" + name);
     sweep_step_locks();
   }
 
@@ -345,10 +334,7 @@ class Prune {
   }
 
   void describe(const std::vector<LayerId>& gone) {
-    std::map<LayerId, std::string> descriptions;
-    for (const auto& record : inventory_.records) {
-      if (!record.layers.empty()) descriptions[record.layers.back()] = record.description;
-    }
+    auto descriptions = layer_descriptions(inventory_);
     for (const LayerId id : gone) {
       const KnownLayer& layer = inventory_.layers[id];
       evicted_.push_back({UsageType::layer, layer_name(id), layer.bytes, layer.last_used,

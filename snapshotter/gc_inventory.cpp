@@ -76,12 +76,26 @@ void read_images(StateDir& state, Inventory& out) {
 
 }  // namespace
 
-std::string layer_name(LayerId layer) {
-  std::string out;
-  for (auto left = static_cast<uint64_t>(layer); left > 0; left /= 36) {
-    out.insert(out.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[left % 36]);
+std::vector<std::string> unknown_layer_files(StateDir& state) {
+  std::set<std::string> known = {"0", "00"};  // empty ones, for mounts
+  auto row = state.database().prepare("SELECT id FROM layers");
+  while (row.step()) known.insert(layer_name(row.integer(0)));
+  std::vector<std::string> out;
+  for (const std::string dir : {"layers", "index"}) {
+    const UniqueFd fd = sys::open(state.root() + "/" + dir, O_RDONLY | O_DIRECTORY);
+    for (const auto& name : sys::list_dir(fd.get())) {
+      if (!known.contains(name)) out.push_back(dir + "/" + name);
+    }
   }
-  return out.empty() ? "0" : out;
+  return out;
+}
+
+std::map<LayerId, std::string> layer_descriptions(const Inventory& inventory) {
+  std::map<LayerId, std::string> out;
+  for (const auto& record : inventory.records) {
+    if (!record.layers.empty()) out[record.layers.back()] = record.description;
+  }
+  return out;
 }
 
 uint64_t tree_bytes(int dirfd, const std::string& name) {

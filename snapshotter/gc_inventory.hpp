@@ -52,7 +52,12 @@ uint64_t tree_bytes(int dirfd, const std::string& name);
 /// The same of what is here, or 0 if it is gone.
 uint64_t path_bytes(const std::string& path);
 
-std::string layer_name(LayerId layer);
+/// Names of files below `layers/` and `index/` ("layers/2s") that belong to no layer. Within a
+/// transaction: a layer's files are in place before its row, but in one transaction.
+std::vector<std::string> unknown_layer_files(StateDir& state);
+
+/// What steps made the layers: of the records that give them.
+std::map<LayerId, std::string> layer_descriptions(const Inventory& inventory);
 
 /// Removes a directory of the state directory: renamed to tmp/ first, so that a kill leaves it to
 /// be swept. A missing one is fine.

@@ -59,10 +59,7 @@ class Measure {
   }
 
   void add_layers() {
-    std::map<LayerId, std::string> descriptions;
-    for (const auto& record : inventory_.records) {
-      if (!record.layers.empty()) descriptions[record.layers.back()] = record.description;
-    }
+    auto descriptions = layer_descriptions(inventory_);
     for (const auto& [id, layer] : inventory_.layers) {
       if (layer.bytes == 0) continue;
       UsageItem item;

@@ -111,19 +111,9 @@ class Verify {
         out_.orphans.push_back("blob " + digest.str() + ": no image or layer needs it");
       }
     }
-    // As in a collection: within a transaction no layer is half-way committed.
     state_.database().transaction([&] {
-      std::set<std::string> known = {"0", "00"};
-      {
-        auto row = state_.database().prepare("SELECT id FROM layers");
-        while (row.step()) known.insert(layer_name(row.integer(0)));
-      }
-      for (const char* dir : {"layers", "index"}) {
-        const UniqueFd fd = sys::open(state_.root() + "/" + dir, O_RDONLY | O_DIRECTORY);
-        for (const auto& name : sys::list_dir(fd.get())) {
-          if (known.contains(name)) continue;
-          out_.orphans.push_back(fmt::format("{}/{}: there is no such layer", dir, name));
-        }
+      for (const auto& name : unknown_layer_files(state_)) {
+        out_.orphans.push_back(name + ": there is no such layer");
       }
     });
   }

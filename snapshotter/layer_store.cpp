@@ -26,14 +26,6 @@ namespace {
 constexpr std::string_view kPendingPrefix = "layer-";
 constexpr std::string_view kIngestPrefix = "ingest-";  // the content store's
 
-std::string base36(LayerId id) {
-  std::string out;
-  for (auto left = static_cast<uint64_t>(id); left > 0; left /= 36) {
-    out.insert(out.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[left % 36]);
-  }
-  return out.empty() ? "0" : out;
-}
-
 /// In the first user namespace the map is the identity; elsewhere trusted.* xattrs are out of
 /// reach.
 bool in_user_namespace() {
@@ -58,6 +50,14 @@ void flock_exclusive(int fd) {
 }
 
 }  // namespace
+
+std::string layer_name(LayerId layer) {
+  std::string out;
+  for (auto left = static_cast<uint64_t>(layer); left > 0; left /= 36) {
+    out.insert(out.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[left % 36]);
+  }
+  return out.empty() ? "0" : out;
+}
 
 std::string_view LayerStore::schema() {
   return R"(
@@ -118,7 +118,7 @@ LayerStore::State::State(std::string state_root, Database& state_database,
       pins(root) {}
 
 std::string LayerStore::State::name(LayerId layer) const {
-  return base36(layer);
+  return layer_name(layer);
 }
 
 void LayerStore::State::place(const PendingLayer& pending, LayerId layer) const {

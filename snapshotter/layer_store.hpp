@@ -42,6 +42,9 @@ class LostLayer : public Error {
   LayerId layer_;
 };
 
+/// What a layer's directory and index are called: its number in base 36.
+std::string layer_name(LayerId layer);
+
 /// One compressed (or plain) tar of a layer.
 struct LayerBlob {
   std::string encoding;  ///< name of the encoder and its settings: "gzip-isal-2"; "as-pulled" for

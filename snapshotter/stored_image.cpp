@@ -197,15 +197,20 @@ std::vector<StoredImage> list_stored_images(StateDir& state, bool with_resolved)
 }
 
 StoredImage find_stored_image(StateDir& state, const std::string& text) {
-  const auto named = find_by_name(state, text);
+  if (const auto named = find_by_name(state, text)) {
+    StoredImage image = read_stored_image(state.content(), *named);
+    for (auto& name : state.images().list()) {
+      if (name.target.digest == named->digest) image.names.push_back(std::move(name));
+    }
+    return image;
+  }
   const std::string_view prefix =
       text.starts_with(kDigestPrefix) ? std::string_view(text).substr(kDigestPrefix.size()) : text;
   const bool may_be_id = !prefix.empty() && prefix.size() <= 64 && all_hex(prefix);
   std::vector<StoredImage> found;
   for (auto& image : list_stored_images(state)) {
-    if (named ? image.target.digest == named->digest
-              : may_be_id && (image.id().hex().starts_with(prefix) ||
-                              image.target.digest.hex().starts_with(prefix))) {
+    if (may_be_id &&
+        (image.id().hex().starts_with(prefix) || image.target.digest.hex().starts_with(prefix))) {
       found.push_back(std::move(image));
     }
   }

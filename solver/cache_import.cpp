@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "snapshotter/content/manifest.hpp"
 #include "solver/cache_store.hpp"
+#include "solver/source/image.hpp"
 
 namespace lade {
 namespace {
@@ -23,17 +24,7 @@ std::optional<CacheDocument> read_document(ContentStore& content, CacheStorage& 
     throw Error(
         fmt::format("it is no cache of lade's: its config is {}", quoted(config.media_type)));
   }
-  if (content.has(config.digest)) {
-    return CacheDocument::parse(content.read_blob(config.digest, kMaxDocument));
-  }
-  const std::string document =
-      read_all(*storage.blobs()->open(config), kMaxDocument, "the cache document " + config.digest.str());
-  if (Digest::of(document) != config.digest) {
-    throw Error("the cache document has other bytes than its digest says", ErrorKind::corrupt);
-  }
-  CacheDocument parsed = CacheDocument::parse(document);
-  content.put(document, config.media_type);
-  return parsed;
+  return CacheDocument::parse(fetch_document(content, *storage.blobs(), config, kMaxDocument));
 }
 
 }  // namespace

@@ -55,6 +55,45 @@ std::string difference(const Entry& before, const Entry& after) {
   return join(out, ", ");
 }
 
+/// What differs between what two layers bring, a line per path: "changed: /a (content)", "added:
+/// /b", "removed: /c"; at most `limit` lines, then how many more there are. Layers that are gone
+/// give nothing.
+std::vector<std::string> layer_differences(LayerStore& layers, LayerId before, LayerId after,
+                                           size_t limit) {
+  std::shared_ptr<const LayerIndex> old_index;
+  std::shared_ptr<const LayerIndex> new_index;
+  try {
+    old_index = layers.hashed_index(before);
+    new_index = layers.hashed_index(after);
+  } catch (const Error&) {
+    return {};  // of layers that are gone, or known by name only
+  }
+  std::vector<std::string> out;
+  const auto& a = old_index->entries();
+  const auto& b = new_index->entries();
+  for (size_t i = 0, j = 0; i < a.size() || j < b.size();) {
+    const auto order = i == a.size()   ? std::strong_ordering::greater
+                       : j == b.size() ? std::strong_ordering::less
+                                       : compare_paths(a[i].path, b[j].path);
+    if (order < 0) {
+      out.push_back("removed: /" + a[i++].path);
+    } else if (order > 0) {
+      out.push_back("added: /" + b[j++].path);
+    } else {
+      const std::string what = difference(a[i], b[j]);
+      if (!what.empty()) out.push_back(fmt::format("changed: /{} ({})", a[i].path, what));
+      ++i;
+      ++j;
+    }
+  }
+  if (out.size() > limit) {
+    const size_t more = out.size() - limit;
+    out.resize(limit);
+    out.push_back(fmt::format("and {} more", more));
+  }
+  return out;
+}
+
 /// The instruction's word: "[build 2/5] RUN make" -> "RUN".
 std::string keyword(const std::string& name) {
   const auto begin = name.find("] ");
@@ -263,42 +302,6 @@ class Explainer {
 };
 
 }  // namespace
-
-std::vector<std::string> layer_differences(LayerStore& layers, LayerId before, LayerId after,
-                                           size_t limit) {
-  std::shared_ptr<const LayerIndex> old_index;
-  std::shared_ptr<const LayerIndex> new_index;
-  try {
-    old_index = layers.hashed_index(before);
-    new_index = layers.hashed_index(after);
-  } catch (const Error&) {
-    return {};  // of layers that are gone, or known by name only
-  }
-  std::vector<std::string> out;
-  const auto& a = old_index->entries();
-  const auto& b = new_index->entries();
-  for (size_t i = 0, j = 0; i < a.size() || j < b.size();) {
-    const auto order = i == a.size()   ? std::strong_ordering::greater
-                       : j == b.size() ? std::strong_ordering::less
-                                       : compare_paths(a[i].path, b[j].path);
-    if (order < 0) {
-      out.push_back("removed: /" + a[i++].path);
-    } else if (order > 0) {
-      out.push_back("added: /" + b[j++].path);
-    } else {
-      const std::string what = difference(a[i], b[j]);
-      if (!what.empty()) out.push_back(fmt::format("changed: /{} ({})", a[i].path, what));
-      ++i;
-      ++j;
-    }
-  }
-  if (out.size() > limit) {
-    const size_t more = out.size() - limit;
-    out.resize(limit);
-    out.push_back(fmt::format("and {} more", more));
-  }
-  return out;
-}
 
 std::vector<StepExplanation> explain(StateDir& state, const KeptLogs& logs) {
   Explainer explainer(state, logs);

@@ -20,10 +20,4 @@ struct StepExplanation {
 /// components. Steps of the log whose records are gone by now are explained as far as may be.
 std::vector<StepExplanation> explain(StateDir& state, const KeptLogs& logs);
 
-/// What differs between what two layers bring, a line per path: "changed: /a (content)", "added:
-/// /b", "removed: /c"; at most `limit` lines, then how many more there are. Layers that are gone
-/// give nothing.
-std::vector<std::string> layer_differences(LayerStore& layers, LayerId before, LayerId after,
-                                           size_t limit);
-
 }  // namespace lade

@@ -126,8 +126,6 @@ struct LowerState {
 };
 
 inline constexpr std::string_view kScratch = "scratch";
-inline constexpr std::string_view kDefaultPath =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs `body`; an Error passing through gets `range`.
 template <class Body>

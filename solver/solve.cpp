@@ -449,7 +449,7 @@ std::vector<StepLog> Solver::Run::steps() const {
       step.source = source->identifier;
       step.outcome = StepOutcome::source;
     } else {
-      step.op = op_digest(v);
+      step.op = states_[i].op.empty() ? op_digest(v) : states_[i].op;
       for (const Edge& input : v.inputs) {
         step.inputs.push_back(input.vertex);
         step.forced = step.forced || out[input.vertex].forced;

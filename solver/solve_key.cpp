@@ -51,7 +51,7 @@ Task<VertexKey> Solver::Run::remote_key(uint32_t vertex) {
   VertexKey key;
   try {
     check_canceled();
-    key.op = op_digest(vertex_at(vertex));
+    key.op = states_[vertex].op = op_digest(vertex_at(vertex));
     key.forced = vertex_at(vertex).ignore_cache;
     auto work = [&source = remotes(), &op, progress = transfer_progress(vertex)] {
       return source.resolve(op, progress);
@@ -149,7 +149,7 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
     co_return image_key(*source);
   }
   VertexKey key;
-  key.op = op_digest(v);
+  key.op = states_[vertex].op = op_digest(v);
   key.forced = v.ignore_cache;
   key.inputs.resize(v.inputs.size());
   // The key as this machine's records have it, and as any other machine's would.

@@ -48,6 +48,7 @@ class Solver::Run {
     Task<VertexKey> key;
     Task<Ref> result;
     bool announced = false;  // progress was told cached/started
+    Digest op;               // once its key was asked for
     Digest record;           // the key of the record that holds the result
     StepOutcome outcome = StepOutcome::unneeded;
   };

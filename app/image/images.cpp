@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
+#include "app/flags.hpp"
 #include "app/image/image_facts.hpp"
 #include "app/image/image_filter.hpp"
 #include "app/listing.hpp"
@@ -97,11 +98,9 @@ void add_images_command(CLI::App& command, const Globals& globals, CommandAction
   command.add_flag("-a,--all", flags->all,
                    "Show base images of builds, too, which have no name here");
   command.add_flag("--digests", flags->digests, "Show digests");
-  command
-      .add_option("-f,--filter", flags->filters,
-                  "Only images for which holds: reference=PATTERN, dangling=BOOL, label=K[=V], "
-                  "before=IMAGE, since=IMAGE, until=DURATION")
-      ->allow_extra_args(false);
+  add_list(command, "-f,--filter", flags->filters,
+           "Only images for which holds: reference=PATTERN, dangling=BOOL, label=K[=V], "
+           "before=IMAGE, since=IMAGE, until=DURATION");
   command.add_option("--format", flags->format,
                      "Format of the output: table, table TEMPLATE, json, or a Go template");
   command.add_flag("--no-trunc", flags->no_trunc, "Show IDs in full");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/commands.hpp"
+#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -69,14 +70,7 @@ std::unique_ptr<ByteSource> open_input(const std::string& file) {
 }
 
 int run_import(const Globals& globals, const ImportFlags& flags) {
-  Reference name;
-  try {
-    name = Reference::parse(flags.name);
-  } catch (Error& error) {
-    error.set_kind(ErrorKind::usage);
-    throw;
-  }
-  if (name.digest) throw Error("an image cannot be named by a digest", ErrorKind::usage);
+  const Reference name = parse_new_name(flags.name);
   ContainerConfig config;
   if (!flags.changes.empty()) config = changed_config(flags.changes).config;
   const auto state = StateDir::open(StateDir::default_root(globals.root));
@@ -113,10 +107,8 @@ void add_import_command(CLI::App& command, const Globals& globals, CommandAction
   command.add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
       ->required();
   command.add_option("NAME", flags->name, "name of the image, NAME[:TAG]")->required();
-  command
-      .add_option("-c,--change", flags->changes,
-                  "Instruction of a Dockerfile that sets the config (CMD, ENV, USER ...)")
-      ->allow_extra_args(false);
+  add_list(command, "-c,--change", flags->changes,
+           "Instruction of a Dockerfile that sets the config (CMD, ENV, USER ...)");
   command.add_option("-m,--message", flags->message, "Comment in the image's history");
   command.add_option("--platform", flags->platform,
                      "platform of the image (default: this machine's)");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/commands.hpp"
+#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/stream.hpp"
 #include "base/text.hpp"
@@ -25,10 +26,6 @@ struct LoginFlags {
   std::string password;
   bool password_stdin = false;
 };
-
-[[noreturn]] void throw_usage(const std::string& message) {
-  throw Error(message, ErrorKind::usage);
-}
 
 std::string check_registry(const std::string& text) {
   std::string registry = registry_of_key(text);

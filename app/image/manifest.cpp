@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
+#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "exporter/exporter.hpp"
 #include "snapshotter/content/reference.hpp"
@@ -20,33 +21,17 @@ struct ManifestFlags {
   bool docker_types = false;
 };
 
-Reference target_name(const std::string& text) {
-  Reference name;
-  try {
-    name = Reference::parse(text);
-  } catch (Error& error) {
-    error.set_kind(ErrorKind::usage);
-    throw;
-  }
-  if (name.digest) throw Error("an index cannot be named by a digest", ErrorKind::usage);
-  return name;
-}
-
 std::map<std::string, std::string> read_annotations(const std::vector<std::string>& texts) {
   std::map<std::string, std::string> out;
   for (const auto& text : texts) {
-    const auto equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw Error("--annotation: " + lade::quoted(text) + " is not of the form KEY=VALUE",
-                  ErrorKind::usage);
-    }
-    out[text.substr(0, equals)] = text.substr(equals + 1);
+    auto [key, value] = key_value("--annotation", text);
+    out[std::move(key)] = std::move(value);
   }
   return out;
 }
 
 int create(const Globals& globals, const ManifestFlags& flags) {
-  const Reference name = target_name(flags.name);
+  const Reference name = parse_new_name(flags.name, "an index cannot be named by a digest");
   const auto annotations = read_annotations(flags.annotations);
   const auto state = StateDir::open(StateDir::default_root(globals.root));
   // One transaction, so that no image goes between being found and being part of a named index.
@@ -90,8 +75,7 @@ void add_manifest_command(CLI::App& command, const Globals& globals, CommandActi
       command.add_subcommand("create", "Make an index of images of this machine, and name it");
   creating->add_option("NAME", flags->name, "Name of the index, NAME[:TAG]")->required();
   creating->add_option("IMAGE", flags->images, "Images, one per platform, or indexes")->required();
-  creating->add_option("--annotation", flags->annotations, "Annotation of the index, K=V")
-      ->allow_extra_args(false);
+  add_list(*creating, "--annotation", flags->annotations, "Annotation of the index, K=V");
   creating->add_flag("--docker-types", flags->docker_types,
                      "Docker's media type instead of the OCI's");
   creating->callback([flags, &globals, &action] {

@@ -8,6 +8,7 @@
 
 #include "app/build_values.hpp"
 #include "app/commands.hpp"
+#include "app/flags.hpp"
 #include "app/listing.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -25,12 +26,6 @@ struct PruneFlags {
   bool force = false;
   bool verbose = false;
 };
-
-[[noreturn]] void throw_usage(const std::string& message, const char* hint = "") {
-  Error error(message, ErrorKind::usage);
-  error.set_hint(hint);
-  throw error;
-}
 
 void read_filter(const std::string& text, PruneOptions& options) {
   const auto equals = text.find('=');
@@ -108,10 +103,8 @@ void add_prune_command(CLI::App& command, const Globals& globals, CommandAction&
   auto flags = std::make_shared<PruneFlags>();
   command.add_flag("-a,--all", flags->all,
                    "The whole build cache, not only what nothing refers to");
-  command
-      .add_option("--filter", flags->filters,
-                  "until=DURATION (cache that was not used for so long), type=TYPE")
-      ->allow_extra_args(false);
+  add_list(command, "--filter", flags->filters,
+           "until=DURATION (cache that was not used for so long), type=TYPE");
   command.add_flag("-f,--force", flags->force, "Do not ask");
   command.add_option("--keep-storage", flags->keep_storage,
                      "Remove cache, least recently used first, until it takes no more than this");

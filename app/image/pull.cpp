@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/commands.hpp"
+#include "app/flags.hpp"
 #include "app/interrupts.hpp"
 #include "app/progress.hpp"
 #include "base/error.hpp"
@@ -34,14 +35,10 @@ class Pull {
  public:
   Pull(const Globals& globals, const PullFlags& flags)
       : flags_(flags),
-        name_(parse_name(flags.name)),
+        name_(parse_image_argument(flags.name)),
         state_(StateDir::open(StateDir::default_root(globals.root))),
         images_(*state_, {.pull = PullPolicy::always, .client_directory = {}}) {
-    if (flags.quiet) {
-      progress_ = std::make_unique<QuietProgress>(STDERR_FILENO);
-    } else {
-      progress_ = std::make_unique<PlainProgress>(STDERR_FILENO);
-    }
+    progress_ = make_progress(flags.quiet);
   }
 
   int run() {
@@ -69,15 +66,6 @@ class Pull {
   }
 
  private:
-  static Reference parse_name(const std::string& text) {
-    try {
-      return Reference::parse(text);
-    } catch (Error& error) {
-      error.set_kind(ErrorKind::usage);
-      throw;
-    }
-  }
-
   /// A layer to be unpacked, and the blob that the image has it in.
   struct Wanted {
     LayerStack stack;  ///< it is the last

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "app/commands.hpp"
+#include "app/flags.hpp"
 #include "app/interrupts.hpp"
 #include "app/progress.hpp"
 #include "base/error.hpp"
@@ -27,36 +28,24 @@ constexpr VertexNumber kVertex = 1;
 /// What BuildKit calls the image that an attestation in the same index is of.
 constexpr char kReferenceDigest[] = "vnd.docker.reference.digest";
 
+constexpr const char* kNoDigest = "an image is pushed to a tag, not to a digest";
+
 struct PushFlags {
   std::string name;
   std::string destination;
   bool quiet = false;
 };
 
-Reference parse_name(const std::string& text) {
-  try {
-    Reference name = Reference::parse(text);
-    if (name.digest) throw Error("an image is pushed to a tag, not to a digest");
-    return name;
-  } catch (Error& error) {
-    error.set_kind(ErrorKind::usage);
-    throw;
-  }
-}
-
 class PushCommand {
  public:
   PushCommand(const Globals& globals, const PushFlags& flags)
       : quiet_(flags.quiet),
-        name_(parse_name(flags.name)),
-        destination_(flags.destination.empty() ? name_ : parse_name(flags.destination)),
+        name_(parse_new_name(flags.name, kNoDigest)),
+        destination_(flags.destination.empty() ? name_
+                                               : parse_new_name(flags.destination, kNoDigest)),
         state_(StateDir::open(StateDir::default_root(globals.root))),
         client_(RegistryClient::create()) {
-    if (quiet_) {
-      progress_ = std::make_unique<QuietProgress>(STDERR_FILENO);
-    } else {
-      progress_ = std::make_unique<PlainProgress>(STDERR_FILENO);
-    }
+    progress_ = make_progress(quiet_);
   }
 
   int run() {

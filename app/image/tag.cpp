@@ -2,22 +2,14 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.hpp"
-#include "base/error.hpp"
-#include "snapshotter/content/reference.hpp"
+#include "app/flags.hpp"
 #include "snapshotter/stored_image.hpp"
 
 namespace lade {
 namespace {
 
 int run_tag(const Globals& globals, const std::string& source, const std::string& target) {
-  Reference name;
-  try {
-    name = Reference::parse(target);
-  } catch (Error& error) {
-    error.set_kind(ErrorKind::usage);
-    throw;
-  }
-  if (name.digest) throw Error("an image cannot be named by a digest", ErrorKind::usage);
+  const Reference name = parse_new_name(target);
   const auto state = StateDir::open(StateDir::default_root(globals.root));
   // One transaction, so that nothing removes the image between finding and naming it.
   state->database().transaction([&] {

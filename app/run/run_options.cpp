@@ -8,6 +8,7 @@
 
 #include "app/build_values.hpp"
 #include "app/csv.hpp"
+#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -15,12 +16,6 @@
 
 namespace lade {
 namespace {
-
-[[noreturn]] void throw_usage(const std::string& message, std::string hint = {}) {
-  Error error(message, ErrorKind::usage);
-  error.set_hint(std::move(hint));
-  throw error;
-}
 
 /// "K=V", or "K" for the variable of lade's own environment; an unset one is left to the image.
 void add_variable(const std::string& text, std::vector<std::string>& env) {
@@ -183,18 +178,6 @@ void refuse_what_needs_a_daemon(const RunFlags& flags) {
   }
 }
 
-/// Errors of `parse` are the command line's, and name the option.
-template <class Parse>
-auto of_option(const std::string& option, Parse parse) {
-  try {
-    return parse();
-  } catch (Error& error) {
-    error.set_kind(ErrorKind::usage);
-    if (!error.message().starts_with("--")) error.add_context(option);
-    throw;
-  }
-}
-
 void read_volumes(const RunFlags& flags, RunRequest& request) {
   auto& out = request.volumes;
   for (const auto& text : flags.volumes) {
@@ -225,37 +208,36 @@ void read_volumes(const RunFlags& flags, RunRequest& request) {
 void add_run_flags(CLI::App& command, RunFlags& flags) {
   // -h is docker's --hostname.
   command.set_help_flag("--help", "Print this help");
-  const auto list = [&](const char* name, std::vector<std::string>& values, const char* text) {
-    command.add_option(name, values, text)->allow_extra_args(false);
-  };
-  list("--add-host", flags.add_hosts, "Line of /etc/hosts, NAME:ADDRESS");
+  add_list(command, "--add-host", flags.add_hosts, "Line of /etc/hosts, NAME:ADDRESS");
   command.add_flag("-d,--detach", flags.detach, "Not possible: there is no daemon");
   command.add_option("--entrypoint", flags.entrypoint, "Program to run instead of the image's");
-  list("-e,--env", flags.env, "Environment variable, K=V; K takes it from lade's environment");
-  list("--env-file", flags.env_files, "File of environment variables");
+  add_list(command, "-e,--env", flags.env,
+           "Environment variable, K=V; K takes it from lade's environment");
+  add_list(command, "--env-file", flags.env_files, "File of environment variables");
   command.add_option("-h,--hostname", flags.hostname, "Host name of the container");
   command.add_flag("--init", flags.init, "Run an init that reaps processes and passes signals on");
   command.add_flag("-i,--interactive", flags.interactive, "Pass standard input on");
-  list("--mount", flags.mounts,
-       "Mount: type=bind|tmpfs|volume,source=PATH,target=PATH[,readonly][,tmpfs-size=SIZE]");
+  add_list(command, "--mount", flags.mounts,
+           "Mount: type=bind|tmpfs|volume,source=PATH,target=PATH[,readonly][,tmpfs-size=SIZE]");
   command.add_option("--name", flags.name, "Not possible: no containers are kept");
   command.add_option("--network,--net", flags.network,
                      "Network: default (outbound only), none, host");
   command.add_option("--platform", flags.platform, "Platform of the image, os/arch[/variant]");
   command.add_flag("--privileged", flags.privileged,
                    "All capabilities, no system call filter, the host's devices");
-  list("-p,--publish", flags.publish, "Not possible: see --network host");
+  add_list(command, "-p,--publish", flags.publish, "Not possible: see --network host");
   command.add_option("--pull", flags.pull,
                      "Ask the registry: missing (default), always, newer, never");
   command.add_flag("--read-only", flags.read_only, "The root filesystem cannot be written to");
   command.add_flag("--rm", flags.remove,
                    "Remove the container when it ends, which is what always happens");
   command.add_option("--shm-size", flags.shm_size, "Size of /dev/shm (64m, 1g)");
-  list("--tmpfs", flags.tmpfs, "Directory in memory, PATH[:size=SIZE,mode=MODE]");
+  add_list(command, "--tmpfs", flags.tmpfs, "Directory in memory, PATH[:size=SIZE,mode=MODE]");
   command.add_flag("-t,--tty", flags.terminal, "Give the container a terminal");
-  list("--ulimit", flags.ulimits, "Limit, NAME=SOFT[:HARD]");
+  add_list(command, "--ulimit", flags.ulimits, "Limit, NAME=SOFT[:HARD]");
   command.add_option("-u,--user", flags.user, "User, NAME|UID[:GROUP|GID]");
-  list("-v,--volume", flags.volumes, "Directory or file of the host, SOURCE:TARGET[:ro]");
+  add_list(command, "-v,--volume", flags.volumes,
+           "Directory or file of the host, SOURCE:TARGET[:ro]");
   command.add_option("-w,--workdir", flags.workdir, "Working directory");
   command.footer("Usage: lade run [OPTIONS] IMAGE [COMMAND] [ARG...]");
   // What follows the image belongs to the command.

@@ -11,9 +11,6 @@
 namespace lade {
 namespace {
 
-constexpr const char* kDefaultPath =
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 std::vector<std::string> arguments(const RunRequest& request, const ContainerConfig& config) {
   std::vector<std::string> args;
   if (!request.entrypoint) {
@@ -34,7 +31,7 @@ std::vector<std::string> environment(const RunRequest& request, const ContainerC
     const auto equals = variable.find('=');
     out.set_env(variable.substr(0, equals), variable.substr(equals + 1));
   };
-  set(kDefaultPath);
+  out.set_env("PATH", kDefaultPath);
   out.set_env("HOSTNAME", request.hostname);
   if (request.terminal) out.set_env("TERM", "xterm");
   for (const auto& variable : config.env) {

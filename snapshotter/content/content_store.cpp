@@ -144,6 +144,23 @@ class FileContentStore : public ContentStore {
   std::string tmp_dir_;
 };
 
+class LocalBlobs : public BlobProvider {
+ public:
+  explicit LocalBlobs(ContentStore& content) : content_(content) {}
+  std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
+    auto fd = content_.open_blob(descriptor.digest);
+    if (!fd) {
+      throw Error("blob " + descriptor.digest.str() + " is not in the content store",
+                  ErrorKind::not_found);
+    }
+    return std::make_unique<FdSource>(std::move(*fd));
+  }
+  std::string where() const override { return "the content store"; }
+
+ private:
+  ContentStore& content_;
+};
+
 }  // namespace
 
 std::unique_ptr<ContentStore> ContentStore::open(const std::string& root) {
@@ -156,6 +173,10 @@ Descriptor ContentStore::put(std::string_view bytes, std::string_view media_type
   Descriptor out = target->commit();
   out.media_type = media_type;
   return out;
+}
+
+std::shared_ptr<BlobProvider> local_blobs(ContentStore& content) {
+  return std::make_shared<LocalBlobs>(content);
 }
 
 }  // namespace lade

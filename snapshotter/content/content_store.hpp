@@ -54,4 +54,7 @@ class BlobProvider {
   virtual std::string where() const = 0;
 };
 
+/// The blobs of the content store, which outlives it.
+std::shared_ptr<BlobProvider> local_blobs(ContentStore& content);
+
 }  // namespace lade

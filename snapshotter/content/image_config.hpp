@@ -16,6 +16,10 @@
 
 namespace lade {
 
+/// PATH where an image sets none.
+inline constexpr std::string_view kDefaultPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A point in time with nanoseconds, RFC 3339 in JSON.
 struct Timestamp {
   int64_t seconds = 0;

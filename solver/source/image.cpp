@@ -14,23 +14,6 @@ constexpr std::string_view kLayoutScheme = "oci-layout://";
 constexpr uint64_t kMaxManifest = 4u << 20;
 constexpr uint64_t kMaxConfig = 8u << 20;
 
-class LocalBlobs : public BlobProvider {
- public:
-  explicit LocalBlobs(ContentStore& content) : content_(content) {}
-  std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
-    auto fd = content_.open_blob(descriptor.digest);
-    if (!fd) {
-      throw Error("blob " + descriptor.digest.str() + " is not in the content store",
-                  ErrorKind::not_found);
-    }
-    return std::make_unique<FdSource>(std::move(*fd));
-  }
-  std::string where() const override { return "the local content store"; }
-
- private:
-  ContentStore& content_;
-};
-
 std::string platforms_of(const Index& index) {
   std::vector<std::string> names;
   for (const auto& manifest : index.manifests) {
@@ -61,10 +44,6 @@ std::string fetch_document(ContentStore& content, BlobProvider& blobs, const Des
   }
   content.put(bytes, descriptor.media_type);
   return bytes;
-}
-
-std::shared_ptr<BlobProvider> local_blobs(ContentStore& content) {
-  return std::make_shared<LocalBlobs>(content);
 }
 
 ImageSources::ImageSources(StateDir& state, ImageSourceOptions options)

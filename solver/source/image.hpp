@@ -76,6 +76,5 @@ std::string fetch_document(ContentStore& content, BlobProvider& blobs, const Des
                            uint64_t limit);
 
 /// The blobs of the content store.
-std::shared_ptr<BlobProvider> local_blobs(ContentStore& content);
 
 }  // namespace lade

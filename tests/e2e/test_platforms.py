@@ -116,7 +116,7 @@ class Platforms(LadeTest):
         self.assertIn("qemu-user-static", result.stderr)
         self.assertIn("Dockerfile:3", result.stderr)
 
-    @unittest.skipUnless(EMULATOR.exists(), "no emulator of aarch64 is registered (qemu-user-static)")
+    @unittest.skipUnless(EMULATOR.exists(), "needs an emulator of aarch64 that the kernel knows (qemu-user-static)")
     def test_a_foreign_run_goes_through_the_emulator(self):
         (self.ws.context / "hello").write_bytes(arm64_program(b"hello from afar\n"))
         (self.ws.context / "hello").chmod(0o755)

@@ -31,7 +31,6 @@ class HttpSourceTest : public SolveTest {
   void SetUp() override {
     SolveTest::SetUp();
     remote_.http.retry_delay = 1ms;
-    remote_.http.stall_timeout = 300ms;
   }
 
   /// Builds what `op` alone gives.
@@ -249,7 +248,6 @@ TEST_F(HttpSourceTest, AFailureElsewhereEndsADownload) {
     reply.delay_body = 20s;
     return reply;
   });
-  remote_.http.stall_timeout = 60s;
   Graph graph;
   const auto slow = graph.add(http_source(server.url() + "/slow", "f", ""), {});
   const auto missing = graph.add(http_source(server.url() + "/missing", "f", ""), {});
