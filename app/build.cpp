@@ -27,6 +27,25 @@
 namespace lade {
 namespace {
 
+/// Whether any stage has a COPY or ADD of files of the build context.
+bool copies_from_context(const parser::Dockerfile& dockerfile) {
+  const auto takes_files = [](const parser::Transfer& transfer) {
+    return std::any_of(transfer.sources.begin(), transfer.sources.end(),
+                       [](const std::string& source) { return !source.starts_with("http"); });
+  };
+  const auto reads = [&](const parser::Command& command) {
+    if (const auto* copy = std::get_if<parser::Copy>(&command.body)) {
+      return copy->from.empty() && takes_files(copy->transfer);
+    }
+    const auto* add = std::get_if<parser::Add>(&command.body);
+    return add && takes_files(add->transfer);
+  };
+  return std::any_of(dockerfile.stages.begin(), dockerfile.stages.end(),
+                     [&](const parser::Stage& stage) {
+                       return std::any_of(stage.commands.begin(), stage.commands.end(), reads);
+                     });
+}
+
 /// One run of `lade build`.
 class Build {
  public:
@@ -51,6 +70,11 @@ class Build {
     std::optional<WarningsAtEnd> warnings;
     if (!request_.quiet) warnings.emplace(linter, request_.debug);
     const parser::Dockerfile dockerfile = parser::parse(input.dockerfile, &linter);
+
+    // Meanwhile a thread looks at what the Dockerfile may copy.
+    if (!input.source && copies_from_context(dockerfile)) {
+      scans_["context"] = begin_scan(context_options(input));
+    }
 
     // Lower: a graph and a config for the target. Asks registries for base images' configs.
     open_state();
@@ -208,14 +232,9 @@ class Build {
     options.secrets = request_.secrets;
     options.ssh = request_.ssh_sockets;
     options.remotes = remotes_;
-    const std::string cache_dir = state_->root() + "/stat-cache";
-    sys::make_dirs(cache_dir, 0700);
-    options.locals["context"] = {.directory = input.context,
-                                 .name = "the build context",
-                                 .ignore_patterns = input.ignore_patterns,
-                                 .ignore_file = input.ignore_file,
-                                 .ignore_lines = input.ignore_lines,
-                                 .cache_dir = input.spool ? input.context_cache : cache_dir};
+    options.scans = scans_;
+    sys::make_dirs(stat_cache_dir(), 0700);
+    options.locals["context"] = context_options(input);
     for (const auto& [name, value] : request_.lower.contexts) {
       if (is_image_context(value) || remote_context(value)) continue;
       options.locals[to_lower(name)] = {.directory = join_path(sys::current_directory(), value),
@@ -223,9 +242,20 @@ class Build {
                                         .ignore_patterns = {},
                                         .ignore_file = {},
                                         .ignore_lines = {},
-                                        .cache_dir = cache_dir};
+                                        .cache_dir = stat_cache_dir()};
     }
     return options;
+  }
+
+  std::string stat_cache_dir() const { return root_ + "/stat-cache"; }
+
+  LocalSourceOptions context_options(const BuildInput& input) const {
+    return {.directory = input.context,
+            .name = "the build context",
+            .ignore_patterns = input.ignore_patterns,
+            .ignore_file = input.ignore_file,
+            .ignore_lines = input.ignore_lines,
+            .cache_dir = input.spool ? input.context_cache : stat_cache_dir()};
   }
 
   std::vector<SolveResult> solve(const Definition& graph, const std::vector<Edge>& roots,
@@ -292,6 +322,7 @@ class Build {
   std::shared_ptr<RemoteSources> remotes_;
   std::optional<BuildCache> caches_;
   std::vector<SharedRecord> records_;  // for caches_
+  std::map<std::string, LocalScan> scans_;
 };
 
 }  // namespace

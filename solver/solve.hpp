@@ -29,6 +29,7 @@ namespace lade {
 
 struct SolveOptions {
   std::map<std::string, LocalSourceOptions> locals;  ///< by the name in "local://NAME"
+  std::map<std::string, LocalScan> scans;            ///< those of `locals` that have begun
   std::map<std::string, std::string> secrets;        ///< id -> value
   /// What HTTP and git sources ask with; shared by the runs of one build, so that they all see the
   /// same. Null: the run makes its own, with `secrets`.

@@ -1,4 +1,7 @@
 // Keys and content comparison.
+#include <algorithm>
+#include <chrono>
+
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
@@ -28,6 +31,13 @@ Task<std::shared_ptr<const Tree>> Solver::Run::scan_local_tree(std::string name)
   const auto options = options_.locals.find(name);
   if (options == options_.locals.end())
     throw Error("no directory was given for the context " + quoted(name));
+  if (const auto begun = options_.scans.find(name); begun != options_.scans.end()) {
+    const LocalScan& scan = begun->second;
+    const bool ready = scan.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    auto wait = [&scan] { scan.wait(); };
+    if (!ready) co_await on_thread(loop_, wait);
+    co_return scan.get();
+  }
   const LocalSourceOptions& local = options->second;
   auto work = [&local] { return scan_local(local); };
   co_return co_await on_cpu(loop_, work);
@@ -129,16 +139,25 @@ Task<bool> Solver::Run::look_up_imports(uint32_t vertex, VertexKey& key) {
   co_return true;
 }
 
-Task<Digest> Solver::Run::select_locals(const Vertex& vertex, const InputTrees& trees) {
-  bool any = false;
-  for (const auto& tree : trees) any = any || tree;
-  if (!any) co_return Digest();
+Task<Digest> Solver::Run::select_locals(const Vertex& vertex, Digest op, const InputTrees& trees) {
+  const auto given = [](const auto& tree) { return tree != nullptr; };
+  const auto first = std::find_if(trees.begin(), trees.end(), given);
+  if (first == trees.end()) co_return Digest();
   if (!std::holds_alternative<FileOp>(vertex.op)) {
     throw Error("only file ops can read a local directory as it lies: " + vertex.name);
   }
-  const FileOp& op = std::get<FileOp>(vertex.op);
-  auto work = [&op, &trees] { return file_op_selection(op, trees); };
-  co_return co_await on_cpu(loop_, work);
+  WireWriter writer;
+  writer.text("selection").digest(op).number(first - trees.begin());
+  const Digest question = Digest::of(writer.str());
+  const bool single = std::none_of(first + 1, trees.end(), given);
+  if (single) {
+    if (const auto known = (*first)->known_selection(question)) co_return *known;
+  }
+  const FileOp& file_op = std::get<FileOp>(vertex.op);
+  auto work = [&file_op, &trees] { return file_op_selection(file_op, trees); };
+  const Digest selection = co_await on_cpu(loop_, work);
+  if (single) (*first)->remember_selection(question, selection);
+  co_return selection;
 }
 
 Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
@@ -173,7 +192,7 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
       }
     }
     own_failure = true;
-    if (const Digest selection = co_await select_locals(v, trees); !selection.empty()) {
+    if (const Digest selection = co_await select_locals(v, key.op, trees); !selection.empty()) {
       writer.text("local").digest(selection);
       definition.text("local").digest(selection);
       for (size_t i = 0; i < trees.size(); ++i) {

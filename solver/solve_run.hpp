@@ -58,7 +58,7 @@ class Solver::Run {
   Task<VertexKey> compute_key(uint32_t vertex);
   Task<std::shared_ptr<const Tree>> local_tree(std::string name);
   Task<std::shared_ptr<const Tree>> scan_local_tree(std::string name);
-  Task<Digest> select_locals(const Vertex& vertex, const InputTrees& trees);
+  Task<Digest> select_locals(const Vertex& vertex, Digest op, const InputTrees& trees);
   VertexKey image_key(const SourceOp& op) const;
   Task<VertexKey> remote_key(uint32_t vertex);
   bool look_up(uint32_t vertex, VertexKey& key);

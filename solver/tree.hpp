@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "snapshotter/layer_index.hpp"
@@ -22,6 +23,10 @@ class Tree {
   /// Tells what was read while copying, to save content() the reading; throws Error if that
   /// contradicts what was known before ("changed while building").
   virtual void copied(const Found& file, const Digest& content) const = 0;
+  /// The digest that remember_selection() was told for `question`, maybe by an earlier build, if
+  /// nothing in the tree has changed since.
+  virtual std::optional<Digest> known_selection(const Digest& /*question*/) const { return {}; }
+  virtual void remember_selection(const Digest& /*question*/, const Digest& /*selection*/) const {}
   /// For messages: "the build context", "stage build".
   virtual std::string what() const = 0;
   /// Why `path` may be missing, as a hint; empty if unknown.

@@ -1,8 +1,11 @@
 #include "solver/source/local.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <deque>
 #include <map>
-#include <unordered_map>
+#include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
@@ -12,6 +15,7 @@
 #include "base/pattern.hpp"
 #include "base/stream.hpp"
 #include "base/text.hpp"
+#include "base/wire.hpp"
 #include "solver/source/stat_cache.hpp"
 
 namespace lade {
@@ -46,24 +50,36 @@ std::string read_link(int dirfd, const std::string& name) {
   }
 }
 
+/// What a scan found of one path.
+struct Scanned {
+  KnownFile file;
+  bool is_known = false;  ///< from the scan before: nothing but stat was asked
+  mode_t mode = 0;
+  dev_t device = 0;  ///< of device files
+  uint32_t hardlink_group = 0;
+};
+
 /// One pass over the directory, in the order of an index.
 class Scanner {
  public:
-  explicit Scanner(const LocalSourceOptions& options)
-      : options_(options), ignore_(options.ignore_patterns) {}
+  Scanner(const LocalSourceOptions& options, StatCache& cache)
+      : options_(options), cache_(cache), ignore_(options.ignore_patterns) {}
 
   void run(int root) {
     add(root, ".", "", sys::fstat(root));
     descend(root, "", nullptr);
   }
 
-  std::vector<Entry> entries;
-  std::unordered_map<std::string, FileStamp> stamps;
+  std::deque<std::string> strings;  // what is not in the cache: paths and link targets
+  std::vector<Scanned> found;
 
  private:
   void descend(int dir, const std::string& prefix, const PatternMatcher::Match* parent) {
+    std::string path = prefix.empty() ? "" : prefix + "/";
+    const size_t parent_size = path.size();
     for (const auto& name : sys::list_dir(dir)) {
-      const std::string path = prefix.empty() ? name : prefix + "/" + name;
+      path.resize(parent_size);
+      path += name;
       PatternMatcher::Match match;
       if (!ignore_.empty()) match = ignore_.match(path, parent);
       struct stat info{};
@@ -73,7 +89,7 @@ class Scanner {
       }
       const bool directory = S_ISDIR(info.st_mode);
       if (match.matched && !(directory && ignore_.exception_may_match_below(path))) continue;
-      const size_t position = entries.size();
+      const size_t position = found.size();
       if (S_ISSOCK(info.st_mode)) continue;  // nothing that a copy could bring over
       add(dir, name, path, info);
       if (!directory) continue;
@@ -82,31 +98,28 @@ class Scanner {
       });
       descend(child.get(), path, &match);
       // An excluded directory is there only for what "!" took back below it.
-      if (match.matched && entries.size() == position + 1) entries.pop_back();
+      if (match.matched && found.size() == position + 1) found.pop_back();
     }
   }
 
   void add(int dir, const std::string& name, const std::string& path, const struct stat& info) {
-    Entry entry;
-    entry.path = path;
-    entry.type = type_of(info.st_mode);
-    entry.mode = info.st_mode & 07777;
-    entry.mtime_sec = info.st_mtim.tv_sec;
-    entry.mtime_nsec = static_cast<uint32_t>(info.st_mtim.tv_nsec);
-    if (entry.type == EntryType::regular) {
-      entry.size = static_cast<uint64_t>(info.st_size);
-      stamps.emplace(path, FileStamp::of(info));
-      if (info.st_nlink > 1) entry.hardlink_group = group_of(info);
-    } else if (entry.type == EntryType::symlink) {
-      entry.link_target = read_link(dir, name);
-    } else if (entry.type != EntryType::directory) {
-      entry.dev_major = major(info.st_rdev);
-      entry.dev_minor = minor(info.st_rdev);
+    Scanned& out = found.emplace_back();
+    out.mode = info.st_mode;
+    out.device = info.st_rdev;
+    if (S_ISREG(info.st_mode) && info.st_nlink > 1) out.hardlink_group = group_of(info);
+    const FileStamp stamp = FileStamp::of(info);
+    if (const KnownFile* known = cache_.find(path, stamp)) {
+      out.file = *known;
+      out.is_known = true;
+      return;
     }
-    if (entry.type == EntryType::regular || entry.type == EntryType::directory) {
-      read_xattrs(dir, name, entry);
+    out.file.path = strings.emplace_back(path);
+    out.file.stamp = stamp;
+    if (S_ISLNK(info.st_mode)) {
+      out.file.link_target = strings.emplace_back(read_link(dir, name));
+    } else if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) {
+      out.file.xattrs = read_xattrs(dir, name);
     }
-    entries.push_back(std::move(entry));
   }
 
   uint32_t group_of(const struct stat& info) {
@@ -114,61 +127,118 @@ class Scanner {
     return groups_.emplace(std::pair(info.st_dev, info.st_ino), next).first->second;
   }
 
-  void read_xattrs(int dir, const std::string& name, Entry& entry) const {
+  static std::vector<sys::Xattr> read_xattrs(int dir, const std::string& name) {
+    std::vector<sys::Xattr> out;
     for (auto& xattr : sys::list_xattrs_of(fmt::format("/proc/self/fd/{}/{}", dir, name))) {
       // Labels of the host's security modules and overlay's own marks are not the file's.
       const bool kept = xattr.name == "security.capability" || xattr.name.starts_with("user.");
-      if (kept && !xattr.name.starts_with("user.overlay."))
-        entry.xattrs.push_back(std::move(xattr));
+      if (kept && !xattr.name.starts_with("user.overlay.")) out.push_back(std::move(xattr));
     }
+    return out;
   }
 
   const LocalSourceOptions& options_;
+  StatCache& cache_;
   PatternMatcher ignore_;
   std::map<std::pair<dev_t, ino_t>, uint32_t> groups_;
 };
 
+Entry entry_of(const Scanned& scanned) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  const FileStamp& stamp = scanned.file.stamp;
+  Entry entry;
+  entry.path = scanned.file.path;
+  entry.type = type_of(scanned.mode);
+  entry.mode = scanned.mode & 07777;
+  entry.mtime_sec = stamp.mtime_ns / kSecond - (stamp.mtime_ns % kSecond < 0 ? 1 : 0);
+  entry.mtime_nsec = static_cast<uint32_t>(stamp.mtime_ns - entry.mtime_sec * kSecond);
+  entry.hardlink_group = scanned.hardlink_group;
+  entry.link_target = scanned.file.link_target;
+  entry.xattrs = scanned.file.xattrs;
+  if (entry.type == EntryType::regular) {
+    entry.size = stamp.size;
+  } else if (entry.type == EntryType::char_device || entry.type == EntryType::block_device) {
+    entry.dev_major = major(scanned.device);
+    entry.dev_minor = minor(scanned.device);
+  }
+  return entry;
+}
+
+/// A scanned directory. If nothing has changed since the scan before, the same selections give
+/// what they gave then, and no entry is made unless a copy runs.
 class LocalTree : public Tree {
  public:
-  LocalTree(const LocalSourceOptions& options, UniqueFd root, Scanner scanner)
-      : options_(options),
-        root_(std::move(root)),
-        stamps_(std::move(scanner.stamps)),
-        ignore_(options.ignore_patterns),
-        cache_(options.cache_dir + "/" + Digest::of(options.directory).hex().substr(0, 32)),
-        index_({std::make_shared<const LayerIndex>(std::move(scanner.entries))}) {}
+  explicit LocalTree(LocalSourceOptions options)
+      : options_(std::move(options)),
+        root_(sys::open(options_.directory, O_RDONLY | O_DIRECTORY)),
+        started_ns_(realtime_ns()),
+        cache_path_(options_.cache_dir + "/" + cache_name(options_)),
+        cache_(cache_path_) {
+    Scanner scanner(options_, cache_);
+    scanner.run(root_.get());
+    strings_ = std::move(scanner.strings);
+    found_ = std::move(scanner.found);
+    unchanged_ =
+        found_.size() == cache_.size() &&
+        std::all_of(found_.begin(), found_.end(), [](const Scanned& one) { return one.is_known; });
+    if (unchanged_) selections_ = cache_.selections();
+  }
 
-  ~LocalTree() override { cache_.save(); }
+  ~LocalTree() override {
+    if (!unchanged_ || learnt_) save();
+  }
 
-  const MergedIndex& index() const override { return index_; }
+  const MergedIndex& index() const override {
+    std::call_once(indexed_, [this] {
+      std::vector<Entry> entries;
+      entries.reserve(found_.size());
+      for (const auto& one : found_) entries.push_back(entry_of(one));
+      auto layer = std::make_shared<const LayerIndex>(std::move(entries));
+      entries_ = layer->entries().data();
+      index_.emplace(std::vector{std::move(layer)});
+    });
+    return *index_;
+  }
 
   UniqueFd open(const Found& file) const override {
     auto fd = sys::open_in_root(root_.get(), file.path, O_RDONLY | O_NOFOLLOW);
-    if (!fd || FileStamp::of(sys::fstat(fd->get())) != stamps_.at(file.path)) throw_changed(file);
+    if (!fd || FileStamp::of(sys::fstat(fd->get())) != scanned(file).file.stamp) {
+      throw_changed(file);
+    }
     return std::move(*fd);
   }
 
   Digest content(const Found& file) const override {
-    const FileStamp& stamp = stamps_.at(file.path);
-    if (const auto known = cache_.find(file.path, stamp)) return *known;
     {
       const std::lock_guard lock(mutex_);
-      const auto known = hashed_.find(file.path);
-      if (known != hashed_.end()) return known->second;
+      if (const Digest& known = scanned(file).file.content; !known.empty()) return known;
     }
-    const int64_t now = realtime_ns();
     FdSource source(open(file));
     HashSink sink;
     copy_stream(source, sink);
     if (sink.size() != file.entry->size) throw_changed(file);
-    const Digest digest = sink.digest();
-    cache_.put(file.path, stamp, digest, now);
     const std::lock_guard lock(mutex_);
-    return hashed_[file.path] = digest;
+    learnt_ = true;
+    return scanned(file).file.content = sink.digest();
   }
 
   void copied(const Found& file, const Digest& digest) const override {
     if (content(file) != digest) throw_changed(file);
+  }
+
+  std::optional<Digest> known_selection(const Digest& question) const override {
+    const std::lock_guard lock(mutex_);
+    const auto known = selections_.find(question);
+    if (known == selections_.end()) return std::nullopt;
+    return known->second;
+  }
+
+  void remember_selection(const Digest& question, const Digest& selection) const override {
+    constexpr size_t kMany = 4096;  // of one directory that never changed
+    const std::lock_guard lock(mutex_);
+    if (selections_.size() >= kMany) selections_.clear();
+    selections_[question] = selection;
+    learnt_ = true;
   }
 
   std::string what() const override { return options_.name; }
@@ -176,19 +246,40 @@ class LocalTree : public Tree {
   std::string missing_hint(const std::string& path) const override {
     const std::string relative = path.substr(1);
     if (sys::open_in_root(root_.get(), relative.empty() ? "." : relative, O_PATH | O_NOFOLLOW)) {
-      if (!options_.ignore_patterns.empty() && ignore_.matches(relative)) {
+      if (PatternMatcher(options_.ignore_patterns).matches(relative)) {
         return "it exists but is excluded by " + excluding_line(relative);
       }
     }
     std::vector<std::string> names;
-    const auto parent = index_.resolve(dir_name(path).substr(1));
+    const auto parent = index().resolve(dir_name(path).substr(1));
     if (!parent) return {};
-    for (const auto& [name, found] : index_.list(parent->path)) names.push_back(name);
+    for (const auto& [name, found] : index().list(parent->path)) names.push_back(name);
     const std::string meant = nearest(base_name(path), names);
     return meant.empty() ? "" : "did you mean " + join_path(dir_name(path), meant) + "?";
   }
 
  private:
+  /// By what decides what is scanned.
+  static std::string cache_name(const LocalSourceOptions& options) {
+    WireWriter writer;
+    writer.text(options.directory).texts(options.ignore_patterns);
+    return Digest::of(writer.str()).hex().substr(0, 32);
+  }
+
+  Scanned& scanned(const Found& file) const {
+    return found_[static_cast<size_t>(file.entry - entries_)];
+  }
+
+  /// What could change without another stamp is not remembered, nor then what was selected.
+  void save() const {
+    std::vector<KnownFile> files;
+    files.reserve(found_.size());
+    for (const auto& one : found_) {
+      if (one.file.stamp.is_settled(started_ns_)) files.push_back(one.file);
+    }
+    StatCache::save(cache_path_, files, files.size() == found_.size() ? selections_ : Selections());
+  }
+
   /// The pattern without which `relative` would not be excluded: ".dockerignore:3 ('*.o')".
   std::string excluding_line(const std::string& relative) const {
     std::vector<std::string> patterns = options_.ignore_patterns;
@@ -215,21 +306,29 @@ class LocalTree : public Tree {
 
   LocalSourceOptions options_;
   UniqueFd root_;
-  std::unordered_map<std::string, FileStamp> stamps_;
-  PatternMatcher ignore_;
-  mutable StatCache cache_;
-  MergedIndex index_;
-  mutable std::mutex mutex_;  // guards hashed_
-  mutable std::unordered_map<std::string, Digest> hashed_;
+  int64_t started_ns_;
+  std::string cache_path_;
+  StatCache cache_;
+  std::deque<std::string> strings_;
+  bool unchanged_ = false;  // since what the cache remembers
+  mutable std::once_flag indexed_;
+  mutable std::optional<MergedIndex> index_;
+  mutable const Entry* entries_ = nullptr;  // of index_, in the order of found_
+  mutable std::mutex mutex_;                // guards the digests in found_, and what follows
+  mutable std::vector<Scanned> found_;
+  mutable Selections selections_;
+  mutable bool learnt_ = false;
 };
 
 }  // namespace
 
 std::shared_ptr<const Tree> scan_local(const LocalSourceOptions& options) {
-  UniqueFd root = sys::open(options.directory, O_RDONLY | O_DIRECTORY);
-  Scanner scanner(options);
-  scanner.run(root.get());
-  return std::make_shared<LocalTree>(options, std::move(root), std::move(scanner));
+  return std::make_shared<LocalTree>(options);
+}
+
+LocalScan begin_scan(LocalSourceOptions options) {
+  return std::async(std::launch::async,
+                    [options = std::move(options)] { return scan_local(options); });
 }
 
 }  // namespace lade

@@ -6,6 +6,7 @@
 // the scan again.
 #pragma once
 
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,5 +27,11 @@ struct LocalSourceOptions {
 /// Scans; blocks on the disk. Throws Error naming the path that could not be read. The owner of
 /// everything is 0:0; set-id bits, mode, mtime and xattrs are the files'.
 std::shared_ptr<const Tree> scan_local(const LocalSourceOptions& options);
+
+/// A scan that may still be going on. The last copy of it waits for its end.
+using LocalScan = std::shared_future<std::shared_ptr<const Tree>>;
+
+/// scan_local() on a thread of its own, while the build's other preparations go on.
+LocalScan begin_scan(LocalSourceOptions options);
 
 }  // namespace lade

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -131,7 +132,7 @@ TEST_F(LocalSourceTest, ContentIsTheFilesDigest) {
 
 TEST_F(LocalSourceTest, RewritingAFileOfTheSameSizeNeverYieldsAnOldDigest) {
   const std::string path = context({{.path = "f", .content = "0000"}});
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     const std::string content = fmt::format("{:04}", i);
     rewrite(path + "/f", content);
     ASSERT_EQ(digest_of(*scan(path), "f"), Digest::of(content)) << "rewrite " << i;
@@ -156,6 +157,60 @@ TEST_F(LocalSourceTest, UnchangedFilesAreNotReadAgain) {
   const auto tree = scan(path);
   ASSERT_EQ(::rename((path + "/f").c_str(), (path + "/g").c_str()), 0);
   EXPECT_EQ(digest_of(*tree, "f"), Digest::of("aaaa"));
+}
+
+TEST_F(LocalSourceTest, XattrsAndLinksAreReadAgainOnlyWhenTheyChange) {
+  const std::string path = context({{.path = "f", .content = "aaaa"}});
+  ASSERT_EQ(::symlink("old", (path + "/l").c_str()), 0);
+  ASSERT_EQ(::setxattr((path + "/f").c_str(), "user.x", "1", 1, 0), 0);
+  ::usleep(50'000);
+  for (int round = 0; round < 2; ++round) {  // read, and remembered
+    const auto tree = scan(path);
+    EXPECT_EQ(tree->index().find("l")->entry->link_target, "old");
+    EXPECT_EQ(tree->index().find("f")->entry->xattrs, (std::vector<sys::Xattr>{{"user.x", "1"}}));
+  }
+  ASSERT_EQ(::setxattr((path + "/f").c_str(), "user.x", "2", 1, 0), 0);
+  ASSERT_EQ(::unlink((path + "/l").c_str()), 0);
+  ASSERT_EQ(::symlink("new", (path + "/l").c_str()), 0);
+  const auto tree = scan(path);
+  EXPECT_EQ(tree->index().find("l")->entry->link_target, "new");
+  EXPECT_EQ(tree->index().find("f")->entry->xattrs, (std::vector<sys::Xattr>{{"user.x", "2"}}));
+}
+
+TEST_F(LocalSourceTest, SelectionsHoldUntilAnythingChanges) {
+  const std::string path = context({{.path = "d/f", .content = "aaaa"}, {.path = "g"}});
+  ASSERT_EQ(::symlink("g", (path + "/l").c_str()), 0);
+  const Digest question = Digest::of("question");
+  const std::vector<std::function<int()>> changes = {
+      [&] { return rewrite(path + "/d/f", "bbbb"), 0; },
+      [&] { return rewrite(path + "/d/new", ""), 0; },
+      [&] { return ::unlink((path + "/d/new").c_str()); },
+      [&] { return ::chmod((path + "/g").c_str(), 0600); },
+      [&] { return ::setxattr((path + "/g").c_str(), "user.x", "1", 1, 0); },
+      [&] { return ::rename((path + "/g").c_str(), (path + "/h").c_str()); },
+      [&] { return ::unlink((path + "/l").c_str()) + ::symlink("h", (path + "/l").c_str()); },
+      [&] { return ::mkdir((path + "/empty").c_str(), 0755); },
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    ::usleep(50'000);
+    const Digest answer = Digest::of(fmt::format("answer {}", i));
+    scan(path)->remember_selection(question, answer);
+    EXPECT_EQ(scan(path)->known_selection(question), answer) << i;
+    EXPECT_EQ(scan(path)->known_selection(question), answer) << "unchanged twice " << i;
+    EXPECT_EQ(scan(path)->known_selection(Digest::of("other")), std::nullopt);
+    ASSERT_EQ(changes[i](), 0) << i;
+    EXPECT_EQ(scan(path)->known_selection(question), std::nullopt) << i;
+  }
+}
+
+TEST_F(LocalSourceTest, NothingIsSaidOfATreeThatChangedJustNow) {
+  const std::string path = context({{.path = "f", .content = "aaaa"}});
+  for (int i = 0; i < 50; ++i) {
+    rewrite(path + "/f", fmt::format("{:04}", i));
+    const auto tree = scan(path);
+    EXPECT_EQ(tree->known_selection(Digest::of("q")), std::nullopt);
+    tree->remember_selection(Digest::of("q"), Digest::of("a"));
+  }
 }
 
 TEST_F(LocalSourceTest, AFileThatChangedAfterTheScanIsAnError) {
