@@ -15,7 +15,7 @@
 #include "base/error.hpp"
 #include "base/event_loop.hpp"
 #include "base/sys.hpp"
-#include "solver/executor/network.hpp"
+#include "solver/executor/network_helper.hpp"
 #include "solver/executor/protocol.hpp"
 #include "solver/executor/zygote.hpp"
 
@@ -89,8 +89,7 @@ const std::string& ZygoteExecutor::network_helper() {
 
 void ZygoteExecutor::prefetch_network() {
   try {
-    channel_.send(
-        WireWriter().number(sandbox::Request::prefetch_network).text(network_helper()).str());
+    channel_.send(WireWriter().number(sandbox::Request::prefetch_network).str());
   } catch (const Error&) {
     // start() meets the same and throws it.
   }

@@ -21,10 +21,10 @@ namespace lade::sandbox {
 
 /// First number of each message from lade to the zygote.
 enum class Request : uint8_t {
-  start,             ///< step id; descriptors: memory file with a StartRequest, stdout, stderr, and
-                     ///< those of the spec that are there
-  signal,            ///< step id, number
-  prefetch_network,  ///< path of the network helper
+  start,   ///< step id; descriptors: memory file with a StartRequest, stdout, stderr, and
+           ///< those of the spec that are there
+  signal,  ///< step id, number
+  prefetch_network,
 };
 
 struct StartRequest {

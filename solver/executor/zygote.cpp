@@ -49,6 +49,7 @@ struct Running {
   UniqueFd failure;  // read end; holds a SetupFailure if the command was never reached
   NetworkPool::Slot* slot = nullptr;
   bool slot_reusable = true;
+  std::string network_failure;  // why it was killed
   std::optional<StepCgroup> cgroup;
 };
 
@@ -66,8 +67,8 @@ class Zygote {
   void handle(Channel::Packet packet);
   void begin(Pending step);
   void launch(Pending step, NetworkPool::Slot* slot);
+  void lose_network(const NetworkPool::EndedHelper& helper);
   pid_t clone_child(const Pending& step, const ChildPlan& plan) const;
-  void serve_waiting();
   void signal_step(uint64_t id, int number);
   void reap();
   void ended(pid_t pid, int status, const rusage& usage);
@@ -82,7 +83,6 @@ class Zygote {
   std::optional<SeccompFilter> filter_;
   NetworkPool network_;
   std::unordered_map<pid_t, Running> running_;
-  std::deque<Pending> waiting_;     // for a network slot
   std::deque<std::string> unsent_;  // reports; so that a slow lade never blocks us
 };
 
@@ -101,14 +101,8 @@ void Zygote::serve() {
     flush();
     wait();
     while (auto packet = channel_.receive()) handle(std::move(*packet));
-    for (auto& failure : network_.update()) {
-      // Each waiting step has a slot of its own on the way; one that fails, fails one step.
-      if (waiting_.empty()) break;
-      fail(waiting_.front().id, std::move(failure));
-      waiting_.pop_front();
-    }
+    for (const auto& failed : network_.update()) lose_network(failed);
     reap();
-    serve_waiting();
   }
 }
 
@@ -116,16 +110,15 @@ void Zygote::wait() {
   const short events = unsent_.empty() ? POLLIN : POLLIN | POLLOUT;
   std::vector<pollfd> fds = {{channel_.fd(), events, 0}, {children_.get(), POLLIN, 0}};
   network_.add_poll(fds);
-  ::poll(fds.data(), fds.size(), network_.deadline_ms());
+  ::poll(fds.data(), fds.size(), -1);
 }
 
 void Zygote::handle(Channel::Packet packet) {
   WireReader in(packet.bytes);
   const auto request = in.number<Request>();
   if (request == Request::prefetch_network) {
-    const std::string helper(in.text());
     try {
-      network_.prepare(helper, 1);
+      network_.prepare();
       if (!filter_) filter_ = SeccompFilter::compile();
     } catch (const Error&) {
       // The step that needs it will try again and report.
@@ -156,24 +149,8 @@ void Zygote::handle(Channel::Packet packet) {
 
 void Zygote::begin(Pending step) {
   if (step.request.spec.network != NetworkMode::sandbox) return launch(std::move(step), nullptr);
-  if (NetworkPool::Slot* slot = network_.acquire()) return launch(std::move(step), slot);
-  network_.prepare(step.request.network_helper, waiting_.size() + 1);
-  waiting_.push_back(std::move(step));
-}
-
-void Zygote::serve_waiting() {
-  while (!waiting_.empty()) {
-    NetworkPool::Slot* slot = network_.acquire();
-    if (slot == nullptr) return;
-    Pending step = std::move(waiting_.front());
-    waiting_.pop_front();
-    const auto id = step.id;
-    try {
-      launch(std::move(step), slot);
-    } catch (const std::exception& error) {
-      fail(id, error.what());
-    }
-  }
+  NetworkPool::Slot* slot = network_.acquire(step.request.network_helper);
+  launch(std::move(step), slot);
 }
 
 void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
@@ -228,14 +205,16 @@ void Zygote::signal_step(uint64_t id, int number) {
     // Not reaped yet, so the number is still its own.
     if (step.id == id) ::kill(pid, number);
   }
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
-                                  [&](const auto& step) { return step.id == id; });
-  if (found == waiting_.end()) return;
-  waiting_.erase(found);
-  ExitReport killed{id, {}};
-  killed.result.signal = number;
-  killed.result.exit_code = 128 + number;
-  report(killed);
+}
+
+/// A step whose packets go nowhere is not left to find out by its own time-outs.
+void Zygote::lose_network(const NetworkPool::EndedHelper& helper) {
+  if (helper.failure.empty()) return;
+  for (auto& [pid, step] : running_) {
+    if (step.slot != helper.slot) continue;
+    step.network_failure = helper.failure;
+    ::kill(pid, SIGKILL);
+  }
 }
 
 void Zygote::reap() {
@@ -245,7 +224,12 @@ void Zygote::reap() {
   int status = 0;
   rusage usage{};
   for (pid_t pid = 0; (pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0;) {
-    if (!network_.helper_ended(pid)) ended(pid, status, usage);
+    const auto helper = network_.helper_ended(pid, status);
+    if (helper.slot != nullptr) {
+      lose_network(helper);
+    } else {
+      ended(pid, status, usage);
+    }
   }
 }
 
@@ -272,6 +256,10 @@ void Zygote::ended(pid_t pid, int status, const rusage& usage) {
   if (auto failure = read_failure(step.failure.get())) {
     result.exit_code = failure->exit_code;
     result.setup_error = std::move(failure->message);
+  }
+  if (!step.network_failure.empty()) {
+    result.exit_code = sandbox_failed;
+    result.setup_error = std::move(step.network_failure);
   }
   result.user_us = microseconds(usage.ru_utime);
   result.system_us = microseconds(usage.ru_stime);

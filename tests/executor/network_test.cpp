@@ -1,14 +1,19 @@
+#include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/sys.hpp"
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
 #include "tests/executor/sandbox_fixture.hpp"
@@ -34,6 +39,39 @@ struct Listener {
     EXPECT_EQ(::listen(fd.get(), 5), 0);
     ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &size);
     port = ntohs(name.sin_port);
+  }
+};
+
+/// This machine's address towards the outside, if it has one; no packet is sent to find out.
+std::optional<std::string> own_address() {
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(9);
+  ::inet_pton(AF_INET, "192.0.2.1", &name.sin_addr);
+  socklen_t size = sizeof name;
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&name), size) != 0) return std::nullopt;
+  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &size);
+  char text[INET_ADDRSTRLEN] = "";
+  ::inet_ntop(AF_INET, &name.sin_addr, text, sizeof text);
+  if (std::string_view(text).starts_with("127.")) return std::nullopt;
+  return text;
+}
+
+/// Sends one client's bytes back until it sends no more.
+struct EchoServer {
+  Listener listener{INADDR_ANY};
+  int port = listener.port;
+  std::thread thread{[this] {
+    const UniqueFd client(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    std::array<char, 65536> bytes{};
+    for (ssize_t size = 0; (size = ::read(client.get(), bytes.data(), bytes.size())) > 0;) {
+      sys::write_all(client.get(), {bytes.data(), static_cast<size_t>(size)});
+    }
+  }};
+  ~EchoServer() {
+    ::shutdown(listener.fd.get(), SHUT_RDWR);  // in case nobody came
+    thread.join();
   }
 };
 
@@ -148,16 +186,25 @@ TEST_F(NetworkSlotTest, ASlotIsDroppedAfterAnInsecureStep) {
 
 TEST_F(NetworkSlotTest, APrefetchedSlotIsUsed) {
   executor().prefetch_network();
+  EXPECT_EQ(output_of(in(NetworkMode::sandbox, "ls /sys/class/net")), "lo\ntap0\n");
+}
+
+TEST_F(NetworkSlotTest, NoHelperRunsUntilAPacketIsSent) {
+  ASSERT_EQ(output_of(in(NetworkMode::sandbox, "ip addr show tap0 >/dev/null; echo x")), "x\n");
   const auto zygote = testing::child_named(::getpid(), "lade-zygote");
   ASSERT_TRUE(zygote);
-  ASSERT_TRUE(
-      testing::eventually([&] { return testing::processes_of_session(*zygote).size() == 2; }));
-  EXPECT_EQ(output_of(in(NetworkMode::sandbox, "ls /sys/class/net")), "lo\ntap0\n");
-  EXPECT_EQ(testing::processes_of_session(*zygote).size(), 2u);
+  EXPECT_EQ(testing::processes_of_session(*zygote).size(), 1u);
+  run(in(NetworkMode::sandbox, "nc -w 1 10.0.2.2 9 </dev/null"));
+  // The one that carries frames, and slirp4netns.
+  EXPECT_EQ(testing::processes_of_session(*zygote).size(), 3u);
+  run(in(NetworkMode::sandbox, "nc -w 1 10.0.2.2 9 </dev/null"));
+  EXPECT_EQ(testing::processes_of_session(*zygote).size(), 3u);
 }
 
 TEST_F(NetworkSlotTest, AHelperThatDiedIsReplaced) {
-  ASSERT_EQ(output_of(in(NetworkMode::sandbox, "echo x")), "x\n");
+  const std::string refused =
+      "nc -w 9 10.0.2.2 9 </dev/null 2>&1; ip neigh show 10.0.2.2 | grep -c lladdr";
+  ASSERT_THAT(output_of(in(NetworkMode::sandbox, refused)), HasSubstr("1\n"));
   const auto zygote = testing::child_named(::getpid(), "lade-zygote");
   ASSERT_TRUE(zygote);
   for (const pid_t pid : testing::processes_of_session(*zygote)) {
@@ -165,21 +212,35 @@ TEST_F(NetworkSlotTest, AHelperThatDiedIsReplaced) {
   }
   ASSERT_TRUE(
       testing::eventually([&] { return testing::processes_of_session(*zygote).size() == 1; }));
-  EXPECT_EQ(output_of(in(NetworkMode::sandbox, "ls /sys/class/net")), "lo\ntap0\n");
+  EXPECT_THAT(output_of(in(NetworkMode::sandbox, "ip neigh flush all; " + refused)),
+              HasSubstr("1\n"));
 }
 
-TEST_F(NetworkSlotTest, AWaitingStepCanBeKilled) {
-  bool done = false;
-  ExecResult result;
-  const auto step = executor().start(
-      in(NetworkMode::sandbox, "sleep 30"), [](LogStream, std::string_view) {},
-      [&](const ExecResult& r) {
-        result = r;
-        done = true;
-      });
-  executor().kill(step);  // its slot takes longer than this
-  loop().run_until([&] { return done; });
-  EXPECT_EQ(result.exit_code, 137);
+TEST_F(NetworkSlotTest, AHelperThatDoesNotStartFailsTheStepThatNeedsIt) {
+  const std::string path = std::getenv("PATH");
+  const std::string broken = make_dir("broken");
+  ASSERT_TRUE(testing::write_text(broken + "/slirp4netns", "#!/bin/sh\necho broken >&2\nexit 1\n"));
+  ASSERT_EQ(::chmod((broken + "/slirp4netns").c_str(), 0755), 0);
+  ::setenv("PATH", (broken + ":" + path).c_str(), 1);
+  EXPECT_EQ(output_of(in(NetworkMode::sandbox, "echo no packet")), "no packet\n");
+  const auto finished = run(in(NetworkMode::sandbox, "nc -w 20 10.0.2.2 9 </dev/null; sleep 20"));
+  ::setenv("PATH", path.c_str(), 1);
+  EXPECT_THAT(finished.result.setup_error,
+              AllOf(HasSubstr("could not set up the network of the sandbox: slirp4netns: "),
+                    HasSubstr("broken")));
+}
+
+// Frames of all sizes, both ways at once, through a receiver that is slower than the sender.
+TEST_F(NetworkSlotTest, ManyBytesArriveAsTheyWereSent) {
+  const auto address = own_address();
+  if (!address) GTEST_SKIP() << "this machine has no address but loopback";
+  const EchoServer server;
+  const auto finished = run(in(
+      NetworkMode::sandbox,
+      fmt::format("head -c 20000000 /dev/urandom >/tmp/sent; nc -w 20 {} {} </tmp/sent >/tmp/got; "
+                  "cmp /tmp/sent /tmp/got && echo same",
+                  *address, server.port)));
+  EXPECT_EQ(finished.out, "same\n") << finished.err;
 }
 
 }  // namespace

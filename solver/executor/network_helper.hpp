@@ -1,0 +1,23 @@
+// The process between a sandbox's interface and slirp4netns. It is started by the first packet:
+// most steps send none.
+#pragma once
+
+#include <string>
+
+namespace lade::sandbox {
+
+/// How the process ends.
+enum class HelperExit : int {
+  ended = 0,     ///< it was told to, or slirp4netns has ended
+  no_start = 2,  ///< slirp4netns did not come up; `errors` says why
+};
+
+/// Starts slirp4netns from `helper` and carries frames between it and `tap` until `exit_fd` is
+/// closed at its other end. To be called in a forked child; slirp4netns is gone when it ends.
+/// slirp4netns's messages go to `errors`.
+[[noreturn]] void run_network_helper(const std::string& helper, int tap, int exit_fd, int errors);
+
+/// The path of slirp4netns. Throws Error that says what to install.
+std::string find_network_helper();
+
+}  // namespace lade::sandbox
