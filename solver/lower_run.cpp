@@ -1,5 +1,6 @@
 // RUN.
 #include <algorithm>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -17,16 +18,12 @@ constexpr std::string_view kScriptDir = "/dev/pipes/";
 /// "RUN |2 a=1 b=2 /bin/sh -c make": the build arguments in force come first.
 std::string history_text(const StageState& stage, const std::vector<std::string>& args) {
   std::vector<std::string> words;
-  std::vector<std::string> names;
+  std::unordered_map<std::string_view, size_t> positions;
   for (const auto& arg : stage.build_args) {
+    const auto [position, is_new] = positions.try_emplace(arg.name, words.size());
+    if (is_new) words.emplace_back();
     const std::string value = stage.env.get(arg.name).value_or(arg.value.value_or(""));
-    const auto known = std::find(names.begin(), names.end(), arg.name);
-    if (known != names.end()) {
-      words[static_cast<size_t>(known - names.begin())] = arg.name + "=" + value;
-    } else {
-      names.push_back(arg.name);
-      words.push_back(arg.name + "=" + value);
-    }
+    words[position->second] = arg.name + "=" + value;
   }
   if (!words.empty()) words.insert(words.begin(), fmt::format("|{}", words.size()));
   words.insert(words.end(), args.begin(), args.end());

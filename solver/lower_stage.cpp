@@ -13,26 +13,35 @@
 namespace lade::lowering {
 
 void EnvList::set(std::string_view name, std::string value) {
-  std::erase_if(values_, [&](const auto& entry) { return entry.first == name; });
-  values_.emplace_back(name, std::move(value));
+  const auto [position, is_new] = positions_.try_emplace(std::string(name), values_.size());
+  if (!is_new) {
+    values_[position->second] = {};
+    position->second = values_.size();
+  }
+  values_.push_back({std::string(name), std::move(value)});
 }
 
 std::optional<std::string> EnvList::get(std::string_view name) const {
-  for (const auto& [key, value] : values_) {
-    if (key == name) return value;
-  }
-  return std::nullopt;
+  const auto position = positions_.find(name);
+  if (position == positions_.end()) return std::nullopt;
+  return values_[position->second].value;
 }
 
 std::vector<std::string> EnvList::assignments() const {
   std::vector<std::string> out;
-  for (const auto& [key, value] : values_) out.push_back(key + "=" + value);
+  out.reserve(positions_.size());
+  for (const auto& [name, value] : values_) {
+    if (!name.empty()) out.push_back(name + "=" + value);
+  }
   return out;
 }
 
 std::vector<std::string> EnvList::names() const {
   std::vector<std::string> out;
-  for (const auto& [key, value] : values_) out.push_back(key);
+  out.reserve(positions_.size());
+  for (const auto& variable : values_) {
+    if (!variable.name.empty()) out.push_back(variable.name);
+  }
   return out;
 }
 

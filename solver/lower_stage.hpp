@@ -2,11 +2,13 @@
 // solver/lower*.cpp only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,7 +32,15 @@ class EnvList {
   parser::Environment environment() const;  ///< refers to this list
 
  private:
-  std::vector<std::pair<std::string, std::string>> values_;
+  struct Variable {
+    std::string name;  ///< empty: it was set again, further on
+    std::string value;
+  };
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  std::vector<Variable> values_;
+  std::unordered_map<std::string, size_t, Hash, std::equal_to<>> positions_;
 };
 
 struct BuildArg {

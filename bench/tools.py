@@ -1,0 +1,260 @@
+"""The builders that are measured: each turns a workload's wishes into a command of its own."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+
+@dataclasses.dataclass
+class Build:
+    """What to build. `args` are build arguments; `output` is "" or "oci", with `compression`; `push` a name."""
+
+    context: pathlib.Path
+    args: dict = dataclasses.field(default_factory=dict)
+    no_cache: bool = False
+    output: pathlib.Path | None = None
+    compression: str = "gzip"
+    push: str = ""
+    cache_from: str = ""
+    cache_to: str = ""
+    outline: bool = False
+
+
+@dataclasses.dataclass
+class Cost:
+    seconds: float
+    written: int = 0  # bytes, as the kernel counts them
+    rss: int = 0  # peak of the builder's own processes; 0 if it was not watched
+
+
+def call(command, **options):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
+    if result.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def written_by(pid):
+    for line in pathlib.Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("write_bytes:"):
+            return int(line.split()[1])
+    return 0
+
+
+class RssWatch(threading.Thread):
+    """The peak of the summed resident memory of processes that run one of `programs`."""
+
+    def __init__(self, programs):
+        super().__init__(daemon=True)
+        self.programs = {str(pathlib.Path(program).resolve()) for program in programs}
+        self.peak = 0
+        self.ended = threading.Event()
+
+    def run(self):
+        page = os.sysconf("SC_PAGE_SIZE")
+        while not self.ended.wait(0.005):
+            total = 0
+            for entry in os.scandir("/proc"):
+                if not entry.name.isdigit():
+                    continue
+                try:
+                    if os.readlink(f"/proc/{entry.name}/exe") in self.programs:
+                        total += int(pathlib.Path(f"/proc/{entry.name}/statm").read_text().split()[1]) * page
+                except OSError:
+                    continue  # it has ended
+            self.peak = max(self.peak, total)
+
+    def stop(self):
+        self.ended.set()
+        self.join()
+        return self.peak
+
+
+def built_version(program):
+    """Of its main module's requirement: `./dev peers` builds it as a dependency of tests/peers/go.mod."""
+    for line in (pathlib.Path(__file__).parent.parent / "tests/peers/go.mod").read_text().splitlines():
+        if "github.com/moby/buildkit " in line:
+            return line.split()[-1]
+    return call([program, "--version"]).split()[2]
+
+
+class Tool:
+    """A builder. `run()` measures one build; `forget()` drops its cache, images and all."""
+
+    name = ""
+
+    def programs(self):
+        raise NotImplementedError
+
+    def run(self, build, watch=False):
+        command = [str(part) for part in self.command(build)]
+        watcher = RssWatch(self.programs()) if watch else None
+        if watcher:
+            watcher.start()
+        before = self.daemon_written()
+        started = time.perf_counter()
+        log = open(self.log_path, "w+b")  # noqa: SIM115
+        with log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                log.seek(0)
+                raise SystemExit(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')[-4000:]}")
+        written = usage.ru_oublock * 512 + self.daemon_written() - before
+        return Cost(seconds, written, watcher.stop() if watcher else 0)
+
+    def daemon_written(self):
+        return 0
+
+    def close(self):
+        pass
+
+
+class Lade(Tool):
+    name = "lade"
+
+    def __init__(self, binary, work, bases):
+        self.binary, self.bases = binary, bases
+        self.root = work / "lade"
+        self.log_path = work / "lade.log"
+        self.version = call([binary, "--version"]).split()[-1]
+
+    def programs(self):
+        return [self.binary]
+
+    def command(self, build):
+        command = [self.binary, "--root", self.root, "build", "-q"]
+        if build.outline:
+            command[-1:] = ["--call=outline"]
+        for name, layout in self.bases.items():
+            command += ["--build-context", f"{name}=oci-layout://{layout}"]
+        for key, value in build.args.items():
+            command += ["--build-arg", f"{key}={value}"]
+        if build.no_cache:
+            command += ["--no-cache"]
+        if build.output:
+            command += ["-o", f"type=oci,dest={build.output},compression={build.compression}"]
+        if build.push:
+            command += ["-o", f"type=registry,name={build.push}"]
+        if build.cache_from:
+            command += ["--cache-from", f"type=registry,ref={build.cache_from}-lade"]
+        if build.cache_to:
+            command += ["--cache-to", f"type=registry,ref={build.cache_to}-lade,mode=max"]
+        return [*command, build.context]
+
+    def forget(self):
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+class BuildKit(Tool):
+    name = "BuildKit"
+
+    def __init__(self, folder, work, bases):
+        self.buildctl, self.buildkitd, self.bases = folder / "buildctl", folder / "buildkitd", bases
+        self.address = f"unix://{work}/buildkitd.sock"
+        self.root = work / "buildkit"
+        self.log_path = work / "buildctl.log"
+        self.version = built_version(self.buildctl)
+        self.log = open(work / "buildkitd.log", "w")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [self.buildkitd, "--root", self.root, "--addr", self.address, "--containerd-worker=false",
+             "--oci-worker-binary", shutil.which("runc") or "runc"], stdout=self.log, stderr=self.log)
+        for _ in range(300):
+            ready = subprocess.run([self.buildctl, "--addr", self.address, "debug", "workers"], capture_output=True,
+                                   check=False)
+            if ready.returncode == 0:
+                return
+            time.sleep(0.1)
+        raise SystemExit(f"buildkitd did not start, see {self.log.name}")
+
+    def programs(self):
+        return [self.buildctl, self.buildkitd]
+
+    def daemon_written(self):
+        return written_by(self.process.pid)
+
+    def command(self, build):
+        command = [self.buildctl, "--addr", self.address, "build", "--progress", "quiet", "--frontend",
+                   "dockerfile.v0", "--local", f"context={build.context}", "--local", f"dockerfile={build.context}"]
+        options = {f"build-arg:{key}": value for key, value in build.args.items()}
+        for name, layout in self.bases.items():
+            digest = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
+            command += ["--oci-layout", f"{name}={layout}"]
+            options[f"context:{name}"] = f"oci-layout://{name}@{digest}"
+        if build.outline:
+            options["requestid"] = "frontend.outline"
+        for key, value in options.items():
+            command += ["--opt", f"{key}={value}"]
+        if build.no_cache:
+            command += ["--no-cache"]
+        if build.output:
+            command += ["--output", f"type=oci,dest={build.output},compression={build.compression}"]
+        if build.push:
+            command += ["--output", f"type=image,name={build.push},push=true,registry.insecure=true"]
+        if build.cache_from:
+            command += ["--import-cache", f"type=registry,ref={build.cache_from}-buildkit,registry.insecure=true"]
+        if build.cache_to:
+            command += ["--export-cache",
+                        f"type=registry,ref={build.cache_to}-buildkit,mode=max,registry.insecure=true"]
+        return command
+
+    def forget(self):
+        call([self.buildctl, "--addr", self.address, "prune", "--all"])
+
+    def close(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        self.log.close()
+
+
+class Buildah(Tool):
+    """Builds without a daemon too. It takes part in a few cases only: it is the slowest by far."""
+
+    name = "buildah"
+
+    def __init__(self, work, bases):
+        self.root = work / "buildah"
+        # crun refuses hosts with both versions of cgroups.
+        self.storage = ["buildah", "--root", self.root, "--runroot", work / "buildah-run", "--storage-driver",
+                        "overlay"]
+        self.log_path = work / "buildah.log"
+        self.names = bases
+        self.version = call(["buildah", "--version"]).split()[2]
+        self.load()
+
+    def load(self):
+        for name, layout in self.names.items():
+            call([*self.storage, "pull", "-q", f"oci:{layout}"])
+            image = call([*self.storage, "images", "-q", "--no-trunc"]).split()[0]
+            call([*self.storage, "tag", image, f"localhost/{name}"])
+
+    def programs(self):
+        return [shutil.which("buildah")]
+
+    def command(self, build):
+        command = [*self.storage, "bud", "-q", "--layers", "--isolation", "oci", "--runtime", "runc", "--ulimit", "nofile=1024:1024",
+                   "--ulimit", "nproc=4096:4096", "--pull-never"]
+        for key, value in build.args.items():
+            command += ["--build-arg", f"{key}={value}"]
+        if build.no_cache:
+            command += ["--no-cache"]
+        if build.output:
+            command += ["-t", f"oci-archive:{build.output}"]
+        return [*command, build.context]
+
+    def forget(self):
+        call([*self.storage, "rmi", "-a", "-f"])
+        self.load()
+
+    def close(self):
+        for line in reversed(pathlib.Path("/proc/mounts").read_text().splitlines()):
+            if line.split()[1].startswith(str(self.root)):
+                call(["umount", "-l", line.split()[1]])
