@@ -245,8 +245,8 @@ class Parse(Workload):
     what = "parse and lower a Dockerfile of 1,000 instructions (`--call=outline`)"
 
     def setup(self):
-        lines = "".join(f"ARG a{n}=value-{n}\nENV E{n}=$a{n}:${{E{n - 1}:-none}}\nRUN echo $E{n} > /f{n}\n"
-                        for n in range(333))
+        lines = "".join(f"ARG a{n}=value-{n}\nENV E{n}=$a{n}\nLABEL l{n}=$E{n}\nRUN echo $E{n} > /f{n}\n"
+                        for n in range(250))
         write(self.folder, f"FROM busybox\n{lines}")
 
     def build(self, tool, number):

@@ -116,6 +116,8 @@ class FileOpRun {
         scratch_(base.empty()),
         builder_(layers, base_tree_->index()) {}
 
+  void borrow_from(LayerId earlier) { builder_.borrow_from(earlier); }
+
   void operator()(const CopyAction& action) {
     const Tree& tree = *trees_.at(action.input - 1);
     const Override changes = override_of(action.owner, action.mode);
@@ -238,6 +240,10 @@ class FileOpRun {
         return;
       }
     }
+    if (meta.hardlink_group == 0 &&
+        builder_.borrow_file(path, meta, [&] { return tree.content(found); })) {
+      return;
+    }
     FdSource bytes(tree.open(found));
     tree.copied(found, builder_.put_file(path, meta, bytes));
     if (meta.hardlink_group != 0) groups_[group] = path;
@@ -347,8 +353,9 @@ Digest file_op_selection(const FileOp& op, const InputTrees& trees) {
 }
 
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
-                    const InputTrees& trees) {
+                    const InputTrees& trees, std::optional<LayerId> earlier) {
   FileOpRun run(layers, base, trees);
+  if (earlier) run.borrow_from(*earlier);
   for (const auto& action : op.actions) std::visit(run, action);
   return run.commit();
 }

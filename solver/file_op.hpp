@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -22,7 +23,9 @@ Digest file_op_selection(const FileOp& op, const InputTrees& trees);
 bool is_tar_header(std::string_view block);
 
 /// Applies the actions on top of `base` as one new layer. CPU- and disk-bound. Throws Error.
+/// `earlier` is what the same op made once, of other inputs: files that are the same are not
+/// written again. It must have its directory, and stay.
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
-                    const InputTrees& trees);
+                    const InputTrees& trees, std::optional<LayerId> earlier = {});
 
 }  // namespace lade

@@ -220,6 +220,36 @@ Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSo
   return entry.content;
 }
 
+void LayerBuilder::borrow_from(LayerId donor) {
+  donor_ = layers_.index(donor);
+  donor_root_ = sys::open(layers_.directory(donor), O_RDONLY | O_DIRECTORY);
+}
+
+bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
+                               const std::function<Digest()>& content) {
+  const Entry* theirs = donor_ ? donor_->find(path) : nullptr;
+  if (!theirs || theirs->content.empty() || theirs->hardlink_group != 0) return false;
+  Entry entry = meta;
+  entry.path = path;
+  entry.hardlink_group = 0;
+  entry.content = theirs->content;
+  if (entry != *theirs || content() != theirs->content) return false;
+  const std::string parent = parent_of(path);
+  if (!donor_fd_ || donor_dir_ != parent) {
+    auto fd = sys::open_in_root(donor_root_.get(), parent.empty() ? "." : parent,
+                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd) return false;
+    donor_fd_ = std::move(*fd);
+    donor_dir_ = parent;
+  }
+  const UniqueFd dir = ready(path);
+  const std::string name = name_of(path);
+  // Among others, a file may have as many links as its filesystem allows already.
+  if (::linkat(donor_fd_.get(), name.c_str(), dir.get(), name.c_str(), 0) != 0) return false;
+  entries_[path] = std::move(entry);
+  return true;
+}
+
 void LayerBuilder::put_hardlink(const std::string& path, const std::string& existing) {
   const UniqueFd dir = ready(path);
   const UniqueFd from = layer_dir(parent_of(existing));

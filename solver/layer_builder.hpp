@@ -3,7 +3,9 @@
 // that the layer's directory can be stacked by overlayfs as it lies.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -40,6 +42,15 @@ class LayerBuilder {
   /// Puts a regular file, replacing what is there unless that is a directory. Returns the content's
   /// digest.
   Digest put_file(const std::string& path, const Entry& meta, ByteSource& bytes);
+  /// From now on borrow_file() looks into the layer `donor`, whose directory must be here and stay
+  /// while this lives: what an earlier run of the same step made.
+  void borrow_from(LayerId donor);
+  /// Puts a regular file as a hard link to the donor's at the same path, if that has the metadata
+  /// of `meta` and the `content` (asked last). False if it has not; then nothing was done. Layers
+  /// never change, and of two layers only one can be seen at a path, so that nobody can tell but by
+  /// the number of links.
+  bool borrow_file(const std::string& path, const Entry& meta,
+                   const std::function<Digest()>& content);
   /// Puts a hard link to a file put earlier.
   void put_hardlink(const std::string& path, const std::string& existing);
   /// Puts a symlink, device or fifo.
@@ -78,6 +89,10 @@ class LayerBuilder {
   // The directory that was written to last: most copies stay in one for a while.
   std::string last_dir_;
   UniqueFd last_fd_;
+  std::shared_ptr<const LayerIndex> donor_;
+  UniqueFd donor_root_;
+  std::string donor_dir_;  // likewise
+  UniqueFd donor_fd_;
 };
 
 }  // namespace lade

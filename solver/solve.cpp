@@ -266,17 +266,30 @@ Task<LayerStack> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& in
   co_return layers;
 }
 
+/// The newest layer that the op has made of any inputs, if it is here as a directory.
+std::optional<LayerId> Solver::Run::earlier_result(const Digest& op) {
+  for (const auto& record : cache_.with_op(op, 1)) {
+    // exists() also keeps it from being collected meanwhile.
+    if (record.layers.empty() || !state_.layers().exists(record.layers)) continue;
+    if (state_.layers().has_directory(record.layers.back())) return record.layers.back();
+  }
+  return std::nullopt;
+}
+
 Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
                                        const std::vector<Ref>& inputs,
                                        std::vector<RecordInput>& record) {
   LayerStack layers = inputs[0].layers;
+  // A build without cache takes nothing over, not even bytes that are surely the same.
+  std::optional<LayerId> earlier;
+  if (!vertex_at(vertex).ignore_cache) earlier = earlier_result(states_[vertex].op);
   auto work = [&] {
     InputTrees trees;
     for (size_t i = 1; i < inputs.size(); ++i) {
       trees.push_back(inputs[i].local ? inputs[i].local
                                       : stack_tree(state_.layers(), inputs[i].layers));
     }
-    const LayerId layer = run_file_op(state_.layers(), layers, op, trees);
+    const LayerId layer = run_file_op(state_.layers(), layers, op, trees, earlier);
     for (size_t i = 1; i < inputs.size(); ++i) {
       if (!inputs[i].local)
         record[i].selection = input_selection(vertex_at(vertex), i, trees[i - 1]);

@@ -86,6 +86,7 @@ class Solver::Run {
   Task<Ref> run_vertex(uint32_t vertex, VertexKey key, std::vector<Ref> inputs);
   Task<LayerStack> run_op(uint32_t vertex, const std::vector<Ref>& inputs,
                           std::vector<RecordInput>& record);
+  std::optional<LayerId> earlier_result(const Digest& op);
   Task<LayerStack> run_file(uint32_t vertex, const FileOp& op, const std::vector<Ref>& inputs,
                             std::vector<RecordInput>& record);
   Task<LayerId> run_remote(uint32_t vertex, SourceOp op);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -362,6 +363,69 @@ TEST_F(ArchiveTest, UnpackingMergesIntoWhatIsThere) {
   EXPECT_THAT(view(copy({{.path = "a", .content = tar}}, add("/a", "/x/"), {base})),
               ElementsAre("d 755 0:0 x", "d 700 0:0 x/d", "f 644 0:0 x/d/new = 1",
                           "f 644 0:0 x/d/old = 0"));
+}
+
+// -- files that an earlier run has made
+
+class BorrowTest : public FileOpTest {
+ protected:
+  static constexpr int64_t kTime = 1'000'000'000;
+
+  ino_t inode(LayerId layer, const std::string& path) {
+    struct stat info{};
+    EXPECT_EQ(::lstat((layers().directory(layer) + "/" + path).c_str(), &info), 0) << path;
+    return info.st_ino;
+  }
+};
+
+TEST_F(BorrowTest, WhatIsTheSameIsNotWrittenAgain) {
+  const std::string path = context({{.path = "d/same", .content = "1", .mtime = kTime},
+                                    {.path = "d/text", .content = "1", .mtime = kTime},
+                                    {.path = "d/mode", .content = "1", .mtime = kTime},
+                                    {.path = "d/time", .content = "1", .mtime = kTime},
+                                    {.path = "d/xattr", .content = "1", .mtime = kTime},
+                                    {.path = "gone", .content = "1", .mtime = kTime}});
+  const FileOp op{{action("/", "/")}};
+  const LayerId earlier = run_file_op(layers(), {}, op, {scan(path)});
+  const timespec times[2] = {{kTime, 0}, {kTime, 0}};
+  {
+    const UniqueFd text = sys::open(path + "/d/text", O_WRONLY);
+    sys::write_all(text.get(), "2");
+    ASSERT_EQ(::futimens(text.get(), times), 0);
+  }
+  ASSERT_EQ(::chmod((path + "/d/mode").c_str(), 0600), 0);
+  ASSERT_EQ(::utimensat(AT_FDCWD, (path + "/d/time").c_str(), nullptr, 0), 0);
+  ASSERT_EQ(::setxattr((path + "/d/xattr").c_str(), "user.x", "1", 1, 0), 0);
+  ASSERT_EQ(::unlink((path + "/gone").c_str()), 0);
+
+  const LayerId fresh = run_file_op(layers(), {}, op, {scan(path)});
+  const LayerId borrowed = run_file_op(layers(), {}, op, {scan(path)}, earlier);
+  EXPECT_EQ(layers().index(borrowed)->entries(), layers().index(fresh)->entries());
+  EXPECT_THAT(layers().verify(borrowed), IsEmpty());
+  EXPECT_THAT(layers().verify(earlier), IsEmpty());
+  EXPECT_EQ(inode(borrowed, "d/same"), inode(earlier, "d/same"));
+  for (const char* changed : {"d/text", "d/mode", "d/time", "d/xattr"}) {
+    EXPECT_NE(inode(borrowed, changed), inode(earlier, changed)) << changed;
+  }
+}
+
+TEST_F(BorrowTest, HardLinksStayAmongThemselves) {
+  const std::string path = context({{.path = "a", .content = "1", .mtime = kTime}});
+  ASSERT_EQ(::link((path + "/a").c_str(), (path + "/b").c_str()), 0);
+  const FileOp op{{action("/", "/")}};
+  const LayerId earlier = run_file_op(layers(), {}, op, {scan(path)});
+  const LayerId again = run_file_op(layers(), {}, op, {scan(path)}, earlier);
+  EXPECT_EQ(inode(again, "a"), inode(again, "b"));
+  EXPECT_NE(inode(again, "a"), inode(earlier, "a"));
+  EXPECT_EQ(layers().index(again)->entries(), layers().index(earlier)->entries());
+}
+
+TEST_F(BorrowTest, OnlyTheSamePathIsBorrowed) {
+  const std::string path = context({{.path = "a", .content = "1", .mtime = kTime}});
+  const LayerId earlier = run_file_op(layers(), {}, FileOp{{action("/a", "/x")}}, {scan(path)});
+  const LayerId moved =
+      run_file_op(layers(), {}, FileOp{{action("/a", "/y")}}, {scan(path)}, earlier);
+  EXPECT_NE(inode(moved, "y"), inode(earlier, "x"));
 }
 
 }  // namespace
