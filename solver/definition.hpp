@@ -106,9 +106,10 @@ struct CopyAction {
   std::optional<CopyOwner> owner{};
   std::optional<std::string> mode{};    ///< octal or symbolic (parser-checked)
   std::vector<std::string> excludes{};  ///< patterns relative to the copied root
-  bool wildcard = true;  ///< `source` may have wildcards, one that matches nothing is no error
-  bool parents = false;  ///< keep the source's path below the destination (--parents)
-  bool unpack = false;   ///< ADD: archives are unpacked
+  bool wildcard = true;     ///< `source` may have wildcards, one that matches nothing is no error
+  bool must_match = false;  ///< but for this; not in keys: it decides between no result and one
+  bool parents = false;     ///< keep the source's path below the destination (--parents)
+  bool unpack = false;      ///< ADD: archives are unpacked
   bool follow_destination = true;  ///< symlinks in the destination resolve (false with --link)
 };
 

@@ -137,7 +137,9 @@ class Preparation {
     set_process();
     out_.upper = state_.layers().prepare();
     for (const char* dir : {"proc", "sys", "dev"}) add_system_directory(dir);
-    for (size_t i = 0; i < op_.mounts.size(); ++i) add_mount(i);
+    for (size_t i = 0; i < op_.mounts.size(); ++i) {
+      if (!is_replaced(i)) add_mount(i);
+    }
     for (const auto& mount : host_mounts_) add_host_mount(mount);
     add_files();
     stubs_->finish();
@@ -212,6 +214,23 @@ class Preparation {
     const auto found = state_.layers().merged(stack).resolve(relative(subpath));
     if (!found) throw Error(fmt::format("\"{}\" not found in what is to be mounted", subpath));
     return found->entry->type == EntryType::directory;
+  }
+
+  bool is_given(const ExecMount& mount) const {
+    if (mount.type == ExecMountType::secret) {
+      return secrets_.values.contains(mount.id) && !mount.env_only;
+    }
+    return mount.type != ExecMountType::ssh || secrets_.agents.contains(mount.id);
+  }
+
+  /// Of several mounts on one target the last one is made. Nothing is gained by leaving out files,
+  /// which may also be variables, and may be required.
+  bool is_replaced(size_t position) const {
+    const ExecMount& mount = op_.mounts[position];
+    if (mount.type == ExecMountType::secret || mount.type == ExecMountType::ssh) return false;
+    return std::any_of(
+        op_.mounts.begin() + static_cast<ptrdiff_t>(position) + 1, op_.mounts.end(),
+        [&](const ExecMount& later) { return later.target == mount.target && is_given(later); });
   }
 
   void add_mount(size_t position) {

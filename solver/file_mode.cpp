@@ -14,68 +14,103 @@ constexpr uint32_t everywhere(uint32_t bits) {
   return bits << 6 | bits << 3 | bits;
 }
 
-struct Clause {
-  uint32_t classes = 0;  // which of the nine rwx bits may change
-  bool user = false;
-  bool group = false;
-  bool executable = false;  // what X asks: a directory, or any x of the mode before all clauses
+constexpr uint32_t kSetIds = kSetUser | kSetGroup;
+
+bool is_operator(char c) {
+  return c == '+' || c == '-' || c == '=';
+}
+
+/// One clause of a symbolic mode, such as "go=u-w". Oddities are those of BSD's setmode(3), which
+/// BuildKit uses: copying a class ("u=g") leaves the set-id bits alone, and once there is a "t" a
+/// clause without classes is about the sticky bit only.
+class Clause {
+ public:
+  Clause(uint32_t mode, bool executable) : mode_(mode), executable_(executable) {}
+
+  uint32_t apply(std::string_view text) {
+    size_t at = 0;
+    for (; at < text.size() && !is_operator(text[at]); ++at) add_class(text[at]);
+    while (at < text.size()) {
+      start(text[at++]);
+      for (; at < text.size() && !is_operator(text[at]); ++at) add_permission(text[at]);
+      finish();
+    }
+    return mode_;
+  }
+
+ private:
+  void add_class(char c) {
+    if (c == 'u' || c == 'a') who_ |= kSetUser | 0700;
+    if (c == 'g' || c == 'a') who_ |= kSetGroup | 0070;
+    if (c == 'o' || c == 'a') who_ |= 0007;
+  }
+
+  void start(char operation) {
+    operation_ = operation;
+    who_ &= ~kSticky;
+    bits_ = 0;
+    searchable_ = copied_ = false;
+  }
+
+  void add_permission(char c) {
+    const bool beyond_others = who_ == 0 || (who_ & ~0007u) != 0;
+    if (c == 'r') bits_ |= everywhere(4);
+    if (c == 'w') bits_ |= everywhere(2);
+    // "-X" takes every x away.
+    if (c == 'x' || (c == 'X' && operation_ == '-')) bits_ |= everywhere(1);
+    if (c == 'X' && operation_ != '-') searchable_ = true;
+    if (c == 's' && beyond_others) bits_ |= kSetIds;
+    if (c == 't' && beyond_others) {
+      who_ |= kSticky;
+      bits_ |= kSticky;
+    }
+    if (c == 'u') copy(6);
+    if (c == 'g') copy(3);
+    if (c == 'o') copy(0);
+  }
+
+  void finish() {
+    if (bits_ != 0 || (operation_ == '=' && !copied_)) change(bits_);
+    if (searchable_ && executable_) mode_ |= of_classes(everywhere(1));
+  }
+
+  uint32_t of_classes(uint32_t bits) const { return who_ == 0 ? bits : bits & who_; }
+
+  void change(uint32_t bits) {
+    if (operation_ == '=') mode_ &= ~(who_ == 0 ? kSetIds | 0777 : who_);
+    if (operation_ == '-') {
+      mode_ &= ~of_classes(bits);
+    } else {
+      mode_ |= of_classes(bits);
+    }
+  }
+
+  /// Copies the class whose bits begin at `shift`. What came before it in the clause is done first.
+  void copy(int shift) {
+    if (bits_ != 0) change(bits_);
+    if (searchable_ && executable_) mode_ |= of_classes(everywhere(1));
+    bits_ = 0;
+    searchable_ = false;
+    copied_ = true;
+    const uint32_t permissions = mode_ >> shift & 7;
+    const uint32_t targets = of_classes(0777);
+    const uint32_t bits = everywhere(permissions) & targets;
+    if (operation_ == '=') mode_ &= ~targets;
+    if (operation_ == '-') {
+      mode_ &= ~bits;
+    } else {
+      mode_ |= bits;
+    }
+  }
+
+  uint32_t mode_;
+  bool executable_;   // what X asks: a directory, or any x of the mode before all clauses
+  uint32_t who_ = 0;  // which bits may change; 0: no class was named
+  char operation_ = '+';
+  uint32_t bits_ = 0;
+  bool searchable_ = false;  // there was an X
+  bool copied_ = false;
 };
-
-uint32_t permission_bits(char c, uint32_t mode, const Clause& clause) {
-  switch (c) {
-    case 'r':
-      return everywhere(4) & clause.classes;
-    case 'w':
-      return everywhere(2) & clause.classes;
-    case 'x':
-      return everywhere(1) & clause.classes;
-    case 'X':
-      return clause.executable ? everywhere(1) & clause.classes : 0;
-    case 's':
-      return (clause.user ? kSetUser : 0) | (clause.group ? kSetGroup : 0);
-    case 't':
-      return clause.user || clause.group ? kSticky : 0;  // "o+t" does nothing
-    case 'u':
-      return everywhere(mode >> 6 & 7) & clause.classes;
-    case 'g':
-      return everywhere(mode >> 3 & 7) & clause.classes;
-    case 'o':
-      return everywhere(mode & 7) & clause.classes;
-    default:
-      return 0;
-  }
-}
-
-uint32_t apply_clause(std::string_view text, uint32_t mode, bool executable) {
-  Clause clause;
-  size_t i = 0;
-  for (; i < text.size() && std::string_view("ugoa").find(text[i]) != std::string_view::npos; ++i) {
-    const bool all = text[i] == 'a';
-    if (all || text[i] == 'u') clause.classes |= 0700, clause.user = true;
-    if (all || text[i] == 'g') clause.classes |= 0070, clause.group = true;
-    if (all || text[i] == 'o') clause.classes |= 0007;
-  }
-  if (i == 0) clause = {0777, true, true, false};
-  clause.executable = executable;
-  while (i < text.size()) {
-    const char operation = text[i++];
-    uint32_t bits = 0;
-    for (; i < text.size() && std::string_view("+-=").find(text[i]) == std::string_view::npos;
-         ++i) {
-      // "-X" takes every x away.
-      const char permission = text[i] == 'X' && operation == '-' ? 'x' : text[i];
-      bits |= permission_bits(permission, mode, clause);
-    }
-    if (operation == '+') mode |= bits;
-    if (operation == '-') mode &= ~bits;
-    if (operation == '=') {
-      const uint32_t cleared =
-          clause.classes | (clause.user ? kSetUser : 0) | (clause.group ? kSetGroup : 0);
-      mode = (mode & ~cleared) | bits;
-    }
-  }
-  return mode;
-}
 
 }  // namespace
 
@@ -91,7 +126,9 @@ std::optional<uint32_t> octal_mode(std::string_view text) {
 uint32_t apply_mode(std::string_view text, uint32_t mode, bool directory) {
   if (const auto octal = octal_mode(text)) return *octal;
   const bool executable = directory || (mode & everywhere(1)) != 0;
-  for (const auto& clause : split(text, ',')) mode = apply_clause(clause, mode, executable);
+  for (const auto& clause : split(text, ',')) {
+    mode = Clause(mode, executable).apply(clause);
+  }
   return mode;
 }
 

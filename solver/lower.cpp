@@ -284,12 +284,15 @@ void dispatch_stage(LowerState& state, StageState& stage) {
   set_name_prefix(state, stage);
   stage.dispatched = true;
   auto& config = stage.image.config;
-  if (!config.get_env("PATH")) config.env.push_back("PATH=" + std::string(kDefaultPath));
+  if (!is_windows(stage) && !config.get_env("PATH")) {
+    config.env.push_back("PATH=" + std::string(kDefaultPath));
+  }
   for (const auto& variable : config.env) {
     const auto equals = variable.find('=');
     stage.env.set(variable.substr(0, equals),
                   equals == std::string::npos ? "" : variable.substr(equals + 1));
   }
+  config.working_dir = with_slashes(stage, std::move(config.working_dir));
   if (!config.working_dir.empty() && !config.working_dir.starts_with('/')) {
     config.working_dir = join_path("/", config.working_dir);
   }
@@ -382,6 +385,10 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
   LoweredImage image;
   image.root = *target.root;
   image.config = std::move(target.image);
+  if (is_windows(target)) {
+    std::string& directory = image.config.config.working_dir;
+    std::replace(directory.begin(), directory.end(), '/', '\\');
+  }
   for (const auto& [key, value] : options.labels) image.config.config.labels[key] = value;
   image.platform = target.platform.value_or(state.target_platform);
   if (options.target_platform) image.config.platform = *options.target_platform;

@@ -15,7 +15,7 @@ ImageConfig empty_image(const Platform& platform) {
   ImageConfig image;
   image.platform = platform;
   image.config.working_dir = "/";
-  image.config.env = {"PATH=" + std::string(kDefaultPath)};
+  if (platform.os != "windows") image.config.env = {"PATH=" + std::string(kDefaultPath)};
   return image;
 }
 

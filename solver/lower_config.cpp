@@ -1,6 +1,7 @@
 // The instructions that change nothing but the image's config (and WORKDIR, which makes a
 // directory).
 #include <array>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -25,9 +26,11 @@ bool known_signal(std::string_view text) {
       "INT",  "IO",     "IOT",  "KILL",   "PIPE",  "POLL", "PROF", "PWR",   "QUIT",
       "SEGV", "STKFLT", "STOP", "SYS",    "TERM",  "TRAP", "TSTP", "TTIN",  "TTOU",
       "URG",  "USR1",   "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX"};
-  if (!text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos) {
-    return text != "0" && text.size() < 5;
-  }
+  // Any number but 0, also one that no system has.
+  const std::string_view digits = text.substr(text.starts_with('+') ? 1 : 0);
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
+  if (error == std::errc() && end == digits.end() && !text.starts_with("+-")) return value != 0;
   std::string name = to_upper(text);
   if (name.starts_with("SIG")) name.erase(0, 3);
   for (const std::string_view known : kNames) {
@@ -66,7 +69,6 @@ struct DispatchConfig {
     std::string text = "ENV";
     lint_old_form(state, command, body.variables);
     for (const auto& [key, value] : values) {
-      if (key.empty()) throw Error("ENV names can not be blank");
       lint_secret_name(state, "ENV", key);
       text += fmt::format(" {}={}", key, value);
       stage.env.set(key, value);
@@ -83,7 +85,6 @@ struct DispatchConfig {
     }
     lint_old_form(state, command, body.labels);
     for (const auto& [key, value] : values) {
-      if (key.empty()) throw Error("LABEL names can not be blank");
       config().labels[key] = value;
       text += fmt::format(" {}={}", key, value);
     }
@@ -201,7 +202,7 @@ struct DispatchConfig {
   }
 
   void operator()(const parser::Workdir& body) const {
-    const std::string path = expanded(body.path);
+    const std::string path = with_slashes(stage, expanded(body.path));
     lint_workdir(state, stage, path);
     const std::string current = config().working_dir.empty() ? "/" : config().working_dir;
     // An absolute path stays as it was written, as in BuildKit.

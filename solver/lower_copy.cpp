@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/pattern.hpp"
 #include "base/text.hpp"
 #include "solver/lower_lint.hpp"
 #include "solver/lower_stage.hpp"
@@ -59,6 +60,8 @@ TransferPlan expand_transfer(LowerState& state, StageState& stage,
                              const parser::Transfer& transfer) {
   TransferPlan plan;
   for (const auto& source : transfer.sources) plan.sources.push_back(expand(state, stage, source));
+  // A malformed pattern is an error also where there is nothing to exclude from.
+  static_cast<void>(PatternMatcher(transfer.excludes));
   plan.inline_files = transfer.inline_files;
   for (auto& file : plan.inline_files) {
     if (!file.expand) continue;
@@ -68,7 +71,7 @@ TransferPlan expand_transfer(LowerState& state, StageState& stage,
     file.content = std::move(expansion.text);
   }
   plan.written_destination = expand(state, stage, transfer.destination);
-  const std::string& written = plan.written_destination;
+  const std::string written = with_slashes(stage, plan.written_destination);
   const std::string cwd =
       stage.image.config.working_dir.empty() ? "/" : stage.image.config.working_dir;
   plan.destination = join_path(cwd, written);
@@ -178,6 +181,8 @@ void dispatch_copy(LowerState& state, StageState& stage, const StageCommand& com
     CopyAction action = copy_action(plan, copy.transfer, link);
     action.source = copy.parents ? "/" + source : join_path("/", source);
     action.parents = copy.parents;
+    action.must_match =
+        command.sources.empty() && !copy.parents && wildcard_must_match(state, source);
     op.actions.push_back(std::move(action));
   }
   add_inline_files(plan, link, op, history);
@@ -239,7 +244,9 @@ struct AddSources {
   void local(const std::string& path) {
     lint_context_source(state, "Add", path);
     if (!context) context = input(state.context_edge("add"));
-    copy(*context, join_path("/", path)).unpack = add.unpack.value_or(true);
+    CopyAction& action = copy(*context, join_path("/", path));
+    action.unpack = add.unpack.value_or(true);
+    action.must_match = wildcard_must_match(state, path);
   }
 };
 

@@ -245,6 +245,17 @@ void check_entitlements(const LowerState& state, const ExecOp& op) {
   }
 }
 
+/// An image may say "=value", a process's environment must not.
+std::vector<std::string> environment_of(const StageState& stage) {
+  std::vector<std::string> env = stage.env.assignments();
+  for (const auto& variable : env) {
+    if (variable.starts_with('=')) {
+      throw Error(fmt::format("environment variable {} has no name", lade::quoted(variable)));
+    }
+  }
+  return env;
+}
+
 }  // namespace
 
 void dispatch_run(LowerState& state, StageState& stage, const StageCommand& command,
@@ -265,7 +276,7 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
       op.args.push_back(script.text);
     }
   }
-  op.env = stage.env.assignments();
+  op.env = environment_of(stage);
   op.cwd = join_path("/", stage.image.config.working_dir);
   op.user = stage.user;
   op.extra_hosts = state.options.extra_hosts;

@@ -145,9 +145,22 @@ std::string expand_shown(const LowerState& state, const StageState& stage,
   }
 }
 
+bool is_windows(const StageState& stage) {
+  return stage.platform && stage.platform->os == "windows";
+}
+
+std::string with_slashes(const StageState& stage, std::string path) {
+  if (!is_windows(stage)) return path;
+  std::replace(path.begin(), path.end(), '\\', '/');
+  if (path.size() >= 2 && path[1] == ':' && (path[0] == 'c' || path[0] == 'C')) path.erase(0, 2);
+  return path;
+}
+
 std::vector<std::string> shell_of(const StageState& stage) {
   const auto& shell = stage.image.config.shell;
-  return shell && !shell->empty() ? *shell : std::vector<std::string>{"/bin/sh", "-c"};
+  if (shell && !shell->empty()) return *shell;
+  if (is_windows(stage)) return {"cmd", "/S", "/C"};
+  return {"/bin/sh", "-c"};
 }
 
 std::string step_name(StageState& stage, const StageCommand& command, const std::string& text) {

@@ -161,6 +161,10 @@ void dispatch(LowerState& state, StageState& stage, const StageCommand& command)
 // The larger ones, each in a file of its own.
 void dispatch_run(LowerState& state, StageState& stage, const StageCommand& command,
                   const parser::Run& run);
+/// Whether BuildKit fails if this source of a COPY or ADD, which is in the build context, has a
+/// wildcard and matches nothing.
+bool wildcard_must_match(const LowerState& state, const std::string& source);
+
 void dispatch_copy(LowerState& state, StageState& stage, const StageCommand& command,
                    const parser::Copy& copy);
 void dispatch_add(LowerState& state, StageState& stage, const StageCommand& command,
@@ -173,6 +177,11 @@ std::vector<std::string> parse_port(const std::string& text);
 std::string expand(const LowerState& state, const StageState& stage, std::string_view word);
 /// The same for what people see only: nothing is checked, and what cannot be expanded stays.
 std::string expand_shown(const LowerState& state, const StageState& stage, const std::string& text);
+/// Whether it is for Windows, whose images have no PATH of ours, another shell, and other
+/// separators.
+bool is_windows(const StageState& stage);
+/// A path as the Dockerfile has it, for Windows with slashes and without "C:".
+std::string with_slashes(const StageState& stage, std::string path);
 /// What the stage wraps shell forms in: its SHELL, or /bin/sh -c.
 std::vector<std::string> shell_of(const StageState& stage);
 /// "[build 2/5] RUN make": the next step's name; counts it.

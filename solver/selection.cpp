@@ -1,5 +1,7 @@
 #include "solver/selection.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <oneapi/tbb/parallel_for_each.h>
 
@@ -94,7 +96,9 @@ std::vector<std::string> expand_wildcards(const Tree& tree, const std::string& p
   const Glob glob(rest, Glob::Dialect::path);
   std::vector<std::string> matches;
   const auto root = tree.index().resolve(base);
-  if (!root || root->entry->type != EntryType::directory) return matches;
+  // To match nothing is no error, to look for it where nothing is, is one.
+  if (!root) throw_missing(tree, "/" + base);
+  if (root->entry->type != EntryType::directory) return matches;
   tree.index().walk(root->path, [&](const Found& found) {
     const std::string relative = below(root->path, found.path);
     if (!glob.matches(relative)) return true;
@@ -112,7 +116,8 @@ std::vector<SelectedRoot> select_with_parents(const Tree& tree, const CopyAction
       pivot == std::string::npos ? "/" : clean_path("/" + action.source.substr(0, pivot));
   const std::string kept =
       relative_of(pivot == std::string::npos ? action.source : action.source.substr(pivot + 3));
-  if (!has_wildcard(top) && !has_wildcard(kept)) {
+  const bool plain = !has_wildcard(top) && !has_wildcard(kept);
+  if (plain) {
     const std::string whole = join_path(top, kept);
     // No symlink is followed on the way.
     if (!tree.index().find(relative_of(whole))) throw_missing(tree, whole);
@@ -132,6 +137,11 @@ std::vector<SelectedRoot> select_with_parents(const Tree& tree, const CopyAction
     }
     roots.push_back(std::move(root));
   }
+  const auto empty = [](const SelectedRoot& root) { return root.entries.empty(); };
+  if (plain && !kept.empty() && std::all_of(roots.begin(), roots.end(), empty)) {
+    throw Error(fmt::format("nothing of {} is left by --exclude", lade::quoted(action.source)),
+                ErrorKind::not_found);
+  }
   return roots;
 }
 
@@ -145,6 +155,7 @@ std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& act
     for (const auto& path : expand_wildcards(tree, action.source)) {
       roots.push_back(make_root(tree, action, path));
     }
+    if (roots.empty() && action.must_match) throw_missing(tree, action.source);
   } else {
     roots.push_back(make_root(tree, action, action.source));
   }

@@ -192,7 +192,7 @@ std::string ImageConfig::serialize() const {
       .member_unless_empty("author", author);
   write_container_config(out, config);
   if (created) out.member("created", created->str());
-  write_history(out, history);
+  if (!history.empty()) write_history(out, history);
   out.member("os", platform.os)
       .member_unless_empty("os.features", platform.os_features)
       .member_unless_empty("os.version", platform.os_version);

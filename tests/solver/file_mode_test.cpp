@@ -55,5 +55,22 @@ TEST(ApplyMode, IsChmods) {
     EXPECT_EQ(apply_mode(c.text, c.before, c.directory), c.after) << c.text;
 }
 
+TEST(ApplyMode, HasTheOdditiesOfBsdsSetmode) {
+  const ModeCase cases[] = {
+      {"u=g", 04755, false, 04555},  // copying keeps what is no permission
+      {"g=u", 02750, false, 02770}, {"go=u-w", 0750, false, 0755},
+      {"u=rg", 0750, false, 0550},  // in the order in which they are written
+      {"u=gr", 0750, false, 0450},  {"u+go", 0047, false, 0747},
+      {"u-g", 0770, false, 0070},
+      {"u=ru", 0370, false, 0470},   {"=u", 06740, false, 06777},
+      {"+rt", 0000, true, 01000},  // about the sticky bit only
+      {"=rt", 0755, true, 01755},   {"u=t", 04755, true, 01055},
+      {"o=s", 0755, false, 0750},   {"=s", 0755, false, 06000},
+      {"u=Xs", 0655, false, 04155},
+  };
+  for (const auto& c : cases)
+    EXPECT_EQ(apply_mode(c.text, c.before, c.directory), c.after) << c.text;
+}
+
 }  // namespace
 }  // namespace lade

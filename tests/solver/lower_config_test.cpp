@@ -249,6 +249,9 @@ TEST(LowerConfig, BadValuesAreErrorsWithTheirLines) {
       {"STOPSIGNAL SIGFOO", "Dockerfile:2: invalid signal: SIGFOO"},
       {"STOPSIGNAL 0", "Dockerfile:2: invalid signal: 0"},
       {"STOPSIGNAL RTMIN+16", "Dockerfile:2: invalid signal: RTMIN+16"},
+      {"STOPSIGNAL -0", "Dockerfile:2: invalid signal: -0"},
+      {"STOPSIGNAL +-5", "Dockerfile:2: invalid signal: +-5"},
+      {"STOPSIGNAL 99999999999999999999", "Dockerfile:2: invalid signal: 99999999999999999999"},
       {"VOLUME $unset", "Dockerfile:2: VOLUME specified can not be an empty string"},
       {"VOLUME /a \\\n  $unset", "Dockerfile:2-3: VOLUME specified can not be an empty string"},
   };
@@ -258,10 +261,30 @@ TEST(LowerConfig, BadValuesAreErrorsWithTheirLines) {
 }
 
 TEST(LowerConfig, SignalsByNumberNameAndRealTimeOffset) {
-  for (const char* signal : {"9", "KILL", "sigkill", "SIGRTMIN+3", "RTMAX-14", "SIGWINCH"}) {
+  for (const char* signal : {"9", "KILL", "sigkill", "SIGRTMIN+3", "RTMAX-14", "SIGWINCH", "00644",
+                             "-1", "+5", "12345678901"}) {
     const auto image = lowered(std::string("FROM scratch\nSTOPSIGNAL ") + signal + "\n");
     EXPECT_EQ(image.config.config.stop_signal, signal);
   }
+}
+
+TEST(LowerConfig, ANameThatExpandsToNothingIsKept) {
+  const auto image = lowered("FROM scratch\nLABEL ${no}=a\nENV ${no}=b c=d\n");
+  EXPECT_THAT(image.config.config.labels, ElementsAre(Pair("", "a")));
+  EXPECT_THAT(image.config.config.env, ElementsAre(HasSubstr("PATH="), "=b", "c=d"));
+  EXPECT_EQ(Lowering("FROM scratch\nENV ${no}=b\nRUN x\n").error(),
+            "Dockerfile:3: environment variable '=b' has no name");
+}
+
+TEST(LowerConfig, WindowsImagesHaveTheirOwnSeparatorsShellAndNoPath) {
+  Lowering lowering("FROM scratch\nWORKDIR c:\\\\a\\\\b\nWORKDIR c\nCMD dir\n");
+  lowering.options.target_platform = Platform::parse("windows/amd64");
+  const auto image = lowering.run();
+  EXPECT_THAT(image.config.config.env, IsEmpty());
+  EXPECT_EQ(image.config.config.working_dir, "\\a\\b\\c");
+  EXPECT_THAT(*image.config.config.cmd, ElementsAre("cmd", "/S", "/C", "dir"));
+  EXPECT_THAT(history(image), ElementsAre("WORKDIR /a/b", "WORKDIR /a/b/c",
+                                          "CMD [\"cmd\" \"/S\" \"/C\" \"dir\"] (empty)"));
 }
 
 TEST(LowerConfig, CommandLineLabelsAreAddedWithoutHistory) {

@@ -185,6 +185,37 @@ TEST(LowerMounts, TheRootIsNoTarget) {
 
 // -- COPY and ADD
 
+/// Whether the last COPY's wildcard must match something.
+bool must_match(const std::string& instructions) {
+  const auto image = lowered("FROM debian AS base\nFROM debian\n" + instructions + "\n");
+  return std::get<CopyAction>(last_file(image).actions.back()).must_match;
+}
+
+TEST(LowerCopy, AWildcardInADirectoryThatNothingElseNamesMustMatch) {
+  for (const char* alone :
+       {"COPY d/*.c /x/", "COPY ./d/e/*/f /x/", "ADD d/*.c /x/", "COPY d2 /y\nCOPY d/* /x/",
+        "RUN --mount=source=e y\nCOPY d/* /x/", "RUN --mount=from=base y\nCOPY d/* /x/",
+        "RUN --mount=type=cache,target=/d y\nCOPY d/* /x/", "COPY --from=base d /y\nCOPY d/* /x/",
+        "FROM debian AS unused\nCOPY d /y\nFROM debian\nCOPY d/* /x/"}) {
+    EXPECT_TRUE(must_match(alone)) << alone;
+  }
+  for (const char* named :
+       {"COPY *.c /x/", "COPY d/e /x/", "COPY d /y\nCOPY d/* /x/", "COPY . /y\nCOPY d/* /x/",
+        "COPY d/f d/* /x/", "COPY d/*.h d/*.c /x/", "COPY $d /y\nCOPY d/* /x/",
+        "RUN --mount=target=/m y\nCOPY d/* /x/", "COPY --from=base d/* /x/",
+        "COPY --parents d/* /x/", "FROM base AS b\nCOPY d /y\nFROM b\nCOPY d/* /x/"}) {
+    EXPECT_FALSE(must_match(named)) << named;
+  }
+}
+
+TEST(LowerCopy, AMalformedExcludeIsAnErrorWhateverIsCopied) {
+  for (const char* sources : {"a", "a*", "<<a"}) {
+    EXPECT_THAT(error_in("COPY --exclude=[ " + std::string(sources) + " /b\na"),
+                HasSubstr("Dockerfile:2"))
+        << sources;
+  }
+}
+
 TEST(LowerCopy, DestinationsAreAbsoluteAndKeepWhatMakesThemDirectories) {
   const std::pair<const char*, const char*> cases[] = {
       {"COPY a /b", "/b"},

@@ -78,9 +78,28 @@ TEST_F(SelectionTest, WildcardsNameSeveralRoots) {
 TEST_F(SelectionTest, AWildcardWithoutAMatchIsNoErrorAndANameIs) {
   const auto tree = scan(context({{.path = "main.c"}}));
   EXPECT_THAT(selected(*tree, from("/*.h")), IsEmpty());
-  EXPECT_THAT(selected(*tree, from("/nowhere/*")), IsEmpty());
   EXPECT_EQ(error_of([&] { selected(*tree, from("/mian.c")); }),
             "\"/mian.c\" not found in the build context\nhint: did you mean /main.c?");
+}
+
+TEST_F(SelectionTest, AWildcardsDirectoryHasToBeThere) {
+  const auto tree = scan(context({{.path = "d/a"}, {.path = "link", .link = "d"}}));
+  EXPECT_THAT(selected(*tree, from("/d/*.c")), IsEmpty());
+  EXPECT_THAT(selected(*tree, from("/d/a/*")), IsEmpty());
+  EXPECT_THAT(selected(*tree, from("/link/*")), ElementsAre("a"));
+  EXPECT_EQ(error_of([&] { selected(*tree, from("/nowhere/*")); }),
+            "\"/nowhere\" not found in the build context");
+  EXPECT_THAT(error_of([&] { selected(*tree, from("/d/no/*/x")); }), HasSubstr("\"/d/no\""));
+}
+
+TEST_F(SelectionTest, AWildcardThatMustMatchNamesItselfIfItDoesNot) {
+  const auto tree = scan(context({{.path = "d/a.c"}}));
+  CopyAction action = from("/d/*.h");
+  action.must_match = true;
+  EXPECT_EQ(error_of([&] { selected(*tree, action); }),
+            "\"/d/*.h\" not found in the build context");
+  action.source = "/d/*.c";
+  EXPECT_THAT(selected(*tree, action), ElementsAre("a.c"));
 }
 
 TEST_F(SelectionTest, WithoutWildcardsAStarIsAName) {
@@ -119,6 +138,17 @@ TEST_F(SelectionTest, ParentsOfAMissingNameIsAnErrorAndOfAWildcardNot) {
   EXPECT_THAT(error_of([&] { selected(*tree, parents("/a/./c")); }),
               HasSubstr("\"/a/c\" not found"));
   EXPECT_THAT(selected(*tree, parents("/x/*")), ElementsAre("/"));
+}
+
+TEST_F(SelectionTest, ParentsOfANameThatIsExcludedWhollyAreAnError) {
+  const auto tree = scan(context({{.path = "a/b"}, {.path = "a/c"}}));
+  CopyAction action = parents("/a");
+  action.excludes = {"a/b"};
+  EXPECT_THAT(selected(*tree, action), ElementsAre("/ a/ a/c"));
+  action.excludes = {"*"};
+  EXPECT_EQ(error_of([&] { selected(*tree, action); }), "nothing of '/a' is left by --exclude");
+  action.source = "/a*";
+  EXPECT_THAT(selected(*tree, action), ElementsAre("/"));
 }
 
 TEST_F(SelectionTest, ParentsAllowAWildcardBeforeThePivot) {
