@@ -109,7 +109,7 @@ def _repacked(rename, *files):
     return out.getvalue()
 
 
-def _busybox():
+def busybox_layer():
     """Both builders mount on /dev, /proc and /sys; only `bare` has to see that these are missing."""
     return _repacked(lambda name: name if name != "." else "", *map(directory, ("dev", "proc", "sys", "root")))
 
@@ -120,19 +120,19 @@ def _history(*entries):
 
 
 def _plain(layout):
-    return layout.image([_busybox()], {"Env": [f"PATH={PATH}"], "Cmd": ["/bin/sh"]},
+    return layout.image([busybox_layer()], {"Env": [f"PATH={PATH}"], "Cmd": ["/bin/sh"]},
                         history=_history(("import busybox", False), ("CMD sh", True)))
 
 
 def _other(layout):
     """The same files with one more, so that COPY --from of an image is seen to read the right one."""
     extra = layer(directory("opt"), File("opt/other", "from other\n", owner=(7, 8), mode=0o640))
-    return layout.image([_busybox(), extra], {"Env": [f"PATH={PATH}"]})
+    return layout.image([busybox_layer(), extra], {"Env": [f"PATH={PATH}"]})
 
 
 def _configured(layout):
     """Every field of the config is set, and all of it must be inherited."""
-    return layout.image([_busybox()], {
+    return layout.image([busybox_layer()], {
         "User": "nobody", "WorkingDir": "/srv", "Entrypoint": ["/bin/echo", "base"], "Cmd": ["from-base"],
         "Env": ["PATH=/bin:/base", "BASE=one", "EMPTY="], "Labels": {"base.label": "yes", "over": "base"},
         "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}, "StopSignal": "SIGINT", "Shell": ["/bin/sh", "-ec"],
@@ -141,26 +141,26 @@ def _configured(layout):
 
 
 def _no_path(layout):
-    return layout.image([_busybox()], {"Env": ["ONLY=this"]})
+    return layout.image([busybox_layer()], {"Env": ["ONLY=this"]})
 
 
 def _no_config(layout):
-    return layout.image([_busybox()], {})
+    return layout.image([busybox_layer()], {})
 
 
 def _onbuild(layout):
-    return layout.image([_busybox()], {
+    return layout.image([busybox_layer()], {
         "Env": [f"PATH={PATH}"], "WorkingDir": "/app",
         "OnBuild": ["ARG WHO=trigger", "RUN echo made for $WHO > /trigger", "ENV TRIGGERED=yes",
                     "COPY hello.txt /app/"]})
 
 
 def _onbuild_from(layout):
-    return layout.image([_busybox()], {"Env": [f"PATH={PATH}"], "OnBuild": ["COPY --from=other /opt/other /brought"]})
+    return layout.image([busybox_layer()], {"Env": [f"PATH={PATH}"], "OnBuild": ["COPY --from=other /opt/other /brought"]})
 
 
 def _onbuild_bad(layout):
-    return layout.image([_busybox()], {"Env": [f"PATH={PATH}"], "OnBuild": ["RUN exit 9"]})
+    return layout.image([busybox_layer()], {"Env": [f"PATH={PATH}"], "OnBuild": ["RUN exit 9"]})
 
 
 def _merged(layout):
@@ -189,11 +189,11 @@ def _odd(layout):
     second = layer(File("odd/dir/.wh.a"), File("odd/three", "three, again\n"), File("odd/opaque/.wh..wh..opq"),
                    File("odd/opaque/new", "new\n"))
     third = layer(File("odd/dir/a", "a is back\n"), File("odd/.wh.three"))
-    return layout.image([_busybox(), first, second, third], {"Env": [f"PATH={PATH}"]})
+    return layout.image([busybox_layer(), first, second, third], {"Env": [f"PATH={PATH}"]})
 
 
 def _no_history(layout):
-    return layout.image([_busybox(), layer(File("second", "layer\n"))], {"Env": [f"PATH={PATH}"]}, history=[])
+    return layout.image([busybox_layer(), layer(File("second", "layer\n"))], {"Env": [f"PATH={PATH}"]}, history=[])
 
 
 def _users(layout):
@@ -203,7 +203,7 @@ def _users(layout):
               "homeless:x:1003:2003:::/bin/sh\nalice:x:9999:9999:second alice:/:/bin/sh\n")
     group = ("root:x:0:\nalices:x:2001:\nstaff:x:50:alice,bob\nadm:x:4:alice\nwheel:x:10:root\nbroken\n"
              "bobs:x:2002:\n88:x:3088:\n")
-    return layout.image([_busybox(), layer(directory("etc"), File("etc/passwd", passwd), File("etc/group", group),
+    return layout.image([busybox_layer(), layer(directory("etc"), File("etc/passwd", passwd), File("etc/group", group),
                                            directory("home"), directory("home/alice", owner=(1001, 2001)))],
                         {"Env": [f"PATH={PATH}"]})
 
@@ -212,7 +212,7 @@ def _platforms(layout):
     """An index of two architectures; their files say which they are of."""
     manifests = []
     for architecture in ("amd64", "arm64"):
-        descriptor = layout.image([_busybox(), layer(File("arch", f"{architecture}\n"))],
+        descriptor = layout.image([busybox_layer(), layer(File("arch", f"{architecture}\n"))],
                                   {"Env": [f"PATH={PATH}"]}, architecture)
         manifests.append(dict(descriptor, platform={"os": "linux", "architecture": architecture}))
     return layout.document({"schemaVersion": 2, "mediaType": _OCI + "index.v1+json", "manifests": manifests},
@@ -249,6 +249,11 @@ class Bases:
                             f"oci:{layout.directory}:latest", f"docker://{self.registry.host}/{name}"],
                            check=True, env=support.environment())
             self.pushed.add(name)
+
+    def layout(self, name):
+        """The image as a directory, and its digest."""
+        directory = self.work / f"base-{name}"
+        return directory, json.loads((directory / "index.json").read_text())["manifests"][0]["digest"]
 
     def context(self, name):
         """What a named context of that base is."""

@@ -4,7 +4,10 @@
     #: target STAGE             #: platform OS/ARCH         #: network MODE        #: allow ENTITLEMENT
     #: label K=V ...            #: annotation K=V ...       #: hosts NAME=ADDRESS ...
     #: ulimit NAME=SOFT:HARD    #: shm-size BYTES           #: secret ID=TEXT ...
-    #: named NAME=VALUE ...     named contexts: VALUE is a function of contexts.py or docker-image://...
+    #: named NAME=VALUE ...     named contexts: VALUE is a function of contexts.py, layout:BASE, or a URL
+    #: remote KIND[SUFFIX]      the context with the Dockerfile in it is no directory but what remote.py makes of it
+    #: call METHOD              a subrequest, such as outline; the texts are compared, not images
+    #: ssh ID ...               an agent with a key under each of these names
     #: context FUNCTION         of contexts.py, makes the context (default: named like the topic, else an empty one)
     #: file PATH TEXT           one more file of the context; \\n, \\t and \\\\ are escapes
     #: beside PATH TEXT         the same, in the Dockerfile's own directory
@@ -22,7 +25,7 @@ import shlex
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
 _MAPS = ("args", "label", "annotation", "hosts", "ulimit", "secret", "named")
-_WORDS = ("target", "platform", "network", "shm-size", "allow", "context")
+_WORDS = ("target", "platform", "network", "shm-size", "allow", "context", "remote", "call", "ssh")
 
 
 class CaseError(Exception):
@@ -39,6 +42,9 @@ class Case:
     network: str = ""
     shm_size: str = ""
     allow: str = ""
+    remote: str = ""
+    call: str = ""
+    ssh: str = ""
     args: dict = dataclasses.field(default_factory=dict)
     label: dict = dataclasses.field(default_factory=dict)
     annotation: dict = dataclasses.field(default_factory=dict)

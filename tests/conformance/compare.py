@@ -1,5 +1,6 @@
 """What differs between two images: config, history, layers, media types and the flattened files."""
 
+import difflib
 import fnmatch
 import hashlib
 import json
@@ -85,3 +86,10 @@ def differences(ours, theirs, mtimes=()):
     found += _values("manifest.layers", [layer["mediaType"] for layer in ours.layers or []],
                      [layer["mediaType"] for layer in theirs.layers or []])
     return found + list(_layers(ours, theirs)) + list(_files(ours.tree(), theirs.tree(), mtimes))
+
+
+def texts(ours, theirs):
+    """Lines that say where the answers to a subrequest differ."""
+    for line in difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "buildkit", "lade", lineterm="", n=0):
+        if not line.startswith(("---", "+++", "@@")):
+            yield f"answer: only in {'lade' if line[0] == '+' else 'buildkit'}: {line[1:]!r}"

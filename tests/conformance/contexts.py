@@ -224,6 +224,18 @@ def ignored(tree):
     tree.directory("void")
 
 
+def everything(tree):
+    """What random cases copy from: a little of all of the above."""
+    for part in (copy, links, archives):
+        part(tree)
+    for name in ("loop", "dangling", "outside"):
+        (tree.root / name).unlink()  # BuildKit fails on these wherever there are exclusions
+    tree.file("hello.txt", "hello\n")
+    tree.file("modes/setuid", "u\n", 0o4755)
+    tree.file("modes/dir/f", "f\n", 0o666, owner=(33, 33))
+    tree.directory("modes/dir", 0o2770, owner=(33, 44))
+
+
 # Topics whose cases use another's files.
 onbuild = expansion = heredoc = parents = stages = users = mounts = copy
 copyflags = copy

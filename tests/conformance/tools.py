@@ -23,6 +23,9 @@ class Prepared:
     directory: pathlib.Path  # holds dockerfile/, context/, secrets/, named/
     args: dict
     named: dict  # name -> directory or docker-image://...
+    remote: object = None  # remote.Remote
+    layouts: dict = dataclasses.field(default_factory=dict)  # name -> (directory of an image layout, digest)
+    agents: dict = dataclasses.field(default_factory=dict)  # name -> socket
 
     @property
     def context(self):
@@ -42,13 +45,14 @@ class Outcome:
     log: str
     command: list
     path: pathlib.Path  # of the image
+    answer: str = ""  # on standard output
 
     @property
     def built(self):
         return self.code == 0
 
-    def image(self):
-        return Image.read(self.path)
+    def images(self):
+        return Image.read_platforms(self.path)
 
     def line(self):
         """The Dockerfile's line that the error names."""
@@ -63,14 +67,15 @@ class Outcome:
         return f"$ {' '.join(map(str, self.command))}\n{self.log[-8000:]}[exit code {self.code}]\n"
 
 
-def _run(command, path):
-    try:
-        done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, env=support.environment(), timeout=TIMEOUT, check=False)
-        code, output = done.returncode, done.stdout
-    except subprocess.TimeoutExpired as late:
-        code, output = -1, (late.stdout or b"") + b"\n[did not end within %d s]\n" % TIMEOUT
-    return Outcome(code, output.decode("utf-8", "replace"), command, path)
+def _run(command, path, stdin=None):
+    with open(stdin or os.devnull, "rb") as source:
+        try:
+            done = subprocess.run(list(map(str, command)), stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env=support.environment(), timeout=TIMEOUT, check=False)
+            code, output, answer = done.returncode, done.stderr, done.stdout
+        except subprocess.TimeoutExpired as late:
+            code, output, answer = -1, (late.stderr or b"") + b"\n[did not end within %d s]\n" % TIMEOUT, b""
+    return Outcome(code, output.decode("utf-8", "replace"), command, path, answer.decode("utf-8", "replace"))
 
 
 class Lade:
@@ -85,8 +90,12 @@ class Lade:
 
     def build(self, prepared):
         case, path = prepared.case, prepared.directory / "lade.tar"
-        command = [self.binary, "--root", self.root, "build", "--progress", "plain", "-f", prepared.dockerfile,
-                   "-o", f"type=oci,dest={path},compression=uncompressed"]
+        command = [self.binary, "--root", self.root, "build", "--progress", "plain"]
+        command += [f"--call={case.call}"] if case.call else ["-o", f"type=oci,dest={path},compression=uncompressed"]
+        for name, (directory, digest) in prepared.layouts.items():
+            command += ["--build-context", f"{name}=oci-layout://{directory}@{digest}"]
+        for name, socket in prepared.agents.items():
+            command += ["--ssh", f"{name}={socket}"]
         for option, values in (("--build-arg", prepared.args), ("--label", case.label), ("--ulimit", case.ulimit),
                                ("--annotation", case.annotation), ("--build-context", prepared.named)):
             for key, value in values.items():
@@ -99,7 +108,9 @@ class Lade:
                               ("shm-size", case.shm_size), ("allow", case.allow)):
             if value:
                 command += [f"--{option}", value]
-        return _run([*command, prepared.context], path)
+        if prepared.remote:
+            return _run([*command, prepared.remote.context], path, prepared.remote.stdin)
+        return _run([*command, "-f", prepared.dockerfile, prepared.context], path)
 
 
 class BuildKit:
@@ -112,7 +123,7 @@ class BuildKit:
     def _dockerfile(prepared):
         """The Dockerfile's directory. BuildKit would fetch the frontend that a syntax directive names, where lade is
         one itself: a directive without effect takes its place."""
-        text, count = re.subn(rb"^#\s*syntax\s*=.*", b"# check=skip=none", prepared.dockerfile.read_bytes())
+        text, count = re.subn(rb"^(\xef\xbb\xbf)?#\s*syntax\s*=.*", rb"\1# check=skip=none", prepared.dockerfile.read_bytes())
         if not count:
             return prepared.dockerfile.parent
         other = shutil.copytree(prepared.dockerfile.parent, prepared.directory / "dockerfile-without-syntax")
@@ -123,10 +134,21 @@ class BuildKit:
         case, path = prepared.case, prepared.directory / "buildkit.tar"
         output = "".join(f",annotation.{key}={value}" for key, value in case.annotation.items())
         command = [self.buildctl, "--addr", self.address, "build", "--progress", "plain",
-                   "--frontend", "dockerfile.v0",
-                   "--local", f"context={prepared.context}", "--local", f"dockerfile={self._dockerfile(prepared)}",
-                   "--output", f"type=oci,dest={path},compression=uncompressed{output}"]
+                   "--frontend", "dockerfile.v0"]
         options = {f"build-arg:{key}": value for key, value in prepared.args.items()}
+        if prepared.remote:
+            options["context"] = prepared.remote.url
+        else:
+            command += ["--local", f"context={prepared.context}", "--local", f"dockerfile={self._dockerfile(prepared)}"]
+        if case.call:
+            options["requestid"] = "frontend." + {"check": "lint"}.get(case.call, case.call)
+        else:
+            command += ["--output", f"type=oci,dest={path},compression=uncompressed{output}"]
+        for name, (directory, digest) in prepared.layouts.items():
+            command += ["--oci-layout", f"layout-{name}={directory}"]
+            options[f"context:{name}"] = f"oci-layout://layout-{name}@{digest}"
+        for name, socket in prepared.agents.items():
+            command += ["--ssh", f"{name}={socket}"]
         options |= {f"label:{key}": value for key, value in case.label.items()}
         for key, value in prepared.named.items():
             if "://" not in value:
@@ -147,6 +169,22 @@ class BuildKit:
         for key, value in options.items():
             command += ["--opt", f"{key}={value}"]
         return _run(command, path)
+
+
+class Agent:
+    """An SSH agent with a key of its own."""
+
+    def __init__(self, work):
+        self.socket, key = work / "agent.sock", work / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "conformance", "-f", key], check=True)
+        self.process = subprocess.Popen(["ssh-agent", "-D", "-a", self.socket], stdout=subprocess.DEVNULL)
+        while not self.socket.exists() and self.process.poll() is None:
+            time.sleep(0.05)
+        subprocess.run(["ssh-add", "-q", key], check=True, env=support.environment({"SSH_AUTH_SOCK": str(self.socket)}))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
 
 
 class BuildKitDaemon:

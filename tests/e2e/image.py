@@ -145,10 +145,11 @@ def read_rootfs_tar(path):
 class Image:
     """An OCI image: archive or layout directory. Every blob read is verified against its digest."""
 
-    def __init__(self, read, names):
+    def __init__(self, read, names, descriptor=None):
+        """`descriptor` is of one manifest; without it the layout's first."""
         self._read, self.names = read, names
         self.index = json.loads(read("index.json"))
-        self.descriptor = self.index["manifests"][0]
+        self.descriptor = descriptor or self.index["manifests"][0]
         self.manifest = json.loads(self.blob(self.descriptor))
         self.config = json.loads(self.blob(self.manifest["config"]))
         self.layers = self.manifest["layers"]
@@ -162,6 +163,18 @@ class Image:
         with tarfile.open(path, "r:") as tar:
             files = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
         return Image(files.__getitem__, list(files))
+
+    @staticmethod
+    def read_platforms(path):
+        """platform -> Image of each manifest of an archive's index; "" -> the image if it is a single one."""
+        with tarfile.open(path, "r:") as tar:
+            files = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
+        descriptor = json.loads(files["index.json"])["manifests"][0]
+        if not descriptor["mediaType"].endswith(("index.v1+json", "manifest.list.v2+json")):
+            return {"": Image(files.__getitem__, list(files))}
+        manifests = json.loads(files["blobs/" + descriptor["digest"].replace(":", "/")])["manifests"]
+        return {"/".join(filter(None, map(manifest["platform"].get, ("os", "architecture", "variant")))):
+                Image(files.__getitem__, list(files), manifest) for manifest in manifests}
 
     @property
     def digest(self):

@@ -1,0 +1,3 @@
+#: fails 3 "/many/\*.nothing" not found in the build context
+FROM busybox
+ADD many/*.nothing /no-match-add/

@@ -1,0 +1,3 @@
+#: call check
+FROM busybox
+RUN true

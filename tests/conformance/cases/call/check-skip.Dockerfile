@@ -1,0 +1,5 @@
+#: call check
+# check=skip=MaintainerDeprecated
+FROM busybox
+MAINTAINER me
+ENV a b

@@ -1,0 +1,2 @@
+#: call outline
+FROM scratch

@@ -1,0 +1,4 @@
+#: call targets
+#: target a
+FROM scratch AS a
+FROM a AS b

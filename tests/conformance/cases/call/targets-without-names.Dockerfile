@@ -1,0 +1,4 @@
+#: call targets
+FROM scratch
+LABEL a=b
+FROM busybox

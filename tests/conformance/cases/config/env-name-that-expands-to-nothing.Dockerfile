@@ -1,0 +1,2 @@
+FROM busybox
+ENV ${NOPE}=x b=c

@@ -1,0 +1,2 @@
+FROM busybox
+LABEL ${NOPE}=x b=c

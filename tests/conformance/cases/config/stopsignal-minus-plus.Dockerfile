@@ -1,0 +1,3 @@
+#: fails 3 invalid signal: \+-5
+FROM busybox
+STOPSIGNAL +-5

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --from=merged /real/file/*.txt /x/

@@ -1,0 +1,3 @@
+#: fails 3 "/dir/sub/\*/\*.nothing" not found
+FROM busybox
+COPY dir/sub/*/*.nothing /deep-no-match/

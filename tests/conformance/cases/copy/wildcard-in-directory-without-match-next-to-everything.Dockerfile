@@ -1,0 +1,4 @@
+FROM busybox AS a
+COPY . /c
+FROM a
+COPY dir/*.nothing /x/

@@ -1,0 +1,3 @@
+FROM busybox
+RUN --mount=target=/c true
+COPY dir/*.nothing /x/

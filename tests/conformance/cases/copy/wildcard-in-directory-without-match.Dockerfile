@@ -1,0 +1,3 @@
+#: fails 3 "/dir/\*.nothing" not found in the build context
+FROM busybox
+COPY dir/*.nothing /no-match/

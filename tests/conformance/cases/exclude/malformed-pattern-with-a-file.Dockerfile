@@ -1,0 +1,3 @@
+#: fails 3 malformed pattern '\['
+FROM busybox
+COPY --exclude=[ a.go /x/

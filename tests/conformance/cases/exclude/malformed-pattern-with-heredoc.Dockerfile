@@ -1,0 +1,5 @@
+#: fails 3 malformed pattern '\['
+FROM busybox
+COPY --exclude=[ <<F /x/
+f
+F

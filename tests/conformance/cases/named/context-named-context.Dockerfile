@@ -1,0 +1,4 @@
+#: named context=copy
+#: file mine m\n
+FROM busybox
+COPY . /c

@@ -1,0 +1,3 @@
+#: named src={http}/repo.git
+FROM busybox
+COPY --from=src . /s/

@@ -1,0 +1,3 @@
+#: named src={http}/a.tar.gz
+FROM busybox
+COPY --from=src . /s/

@@ -1,0 +1,3 @@
+#: named src={http}/hello.txt
+FROM busybox
+COPY --from=src . /s/

@@ -1,0 +1,3 @@
+#: named src=layout:other
+FROM src
+RUN cat /opt/other > /out

@@ -1,0 +1,3 @@
+#: named src=layout:other
+FROM busybox
+COPY --from=src /opt /o

@@ -1,0 +1,3 @@
+#: named src=layout:platforms
+FROM src
+ENV a=b

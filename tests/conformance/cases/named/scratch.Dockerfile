@@ -1,0 +1,4 @@
+#: named scratch=docker-image://{registry}/other:latest
+FROM scratch
+LABEL a=b
+# other

@@ -1,0 +1,6 @@
+#: platform linux/amd64,linux/arm64
+FROM --platform=$BUILDPLATFORM platforms AS build
+ARG TARGETPLATFORM BUILDPLATFORM TARGETARCH BUILDARCH TARGETSTAGE
+RUN echo $BUILDPLATFORM $TARGETPLATFORM $BUILDARCH $TARGETARCH $TARGETSTAGE > /out
+FROM platforms
+COPY --from=build /out /arch /from-build/

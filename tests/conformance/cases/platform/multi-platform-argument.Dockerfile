@@ -1,0 +1,3 @@
+#: args BUILDKIT_MULTI_PLATFORM=1
+FROM scratch
+LABEL a=b

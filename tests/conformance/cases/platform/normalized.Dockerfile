@@ -1,0 +1,4 @@
+#: platform linux/x86_64,linux/aarch64
+FROM scratch
+ARG TARGETPLATFORM
+LABEL p=$TARGETPLATFORM

@@ -1,0 +1,3 @@
+#: platform linux/arm64
+FROM platforms
+COPY --from=platforms /arch /copied

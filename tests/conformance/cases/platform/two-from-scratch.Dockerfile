@@ -1,0 +1,6 @@
+#: platform linux/amd64,linux/arm64
+#: file a a\n
+FROM scratch
+COPY a /
+ARG TARGETPLATFORM BUILDPLATFORM
+LABEL p=$TARGETPLATFORM b=$BUILDPLATFORM

@@ -1,0 +1,4 @@
+#: platform windows/amd64
+FROM scratch
+ENV A=b
+ENTRYPOINT ["a"]

@@ -1,0 +1,4 @@
+#: remote file
+#: fails 4 "/Dockerfile" not found
+FROM busybox
+COPY Dockerfile /c/

@@ -1,0 +1,3 @@
+#: remote file
+FROM busybox
+COPY . /c/

@@ -1,0 +1,3 @@
+#: remote stdin-file
+FROM busybox
+RUN echo file > /out

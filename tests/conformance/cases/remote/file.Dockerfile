@@ -1,0 +1,3 @@
+#: remote file
+FROM busybox
+RUN echo file > /out

@@ -1,0 +1,5 @@
+#: remote git?branch=main
+#: context copy
+FROM busybox
+COPY . /c/
+RUN ls -R /c > /list

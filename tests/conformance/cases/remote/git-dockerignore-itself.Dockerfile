@@ -1,0 +1,5 @@
+#: remote git
+#: file .dockerignore *\n
+#: file a a\n
+FROM busybox
+COPY a /a

@@ -1,0 +1,5 @@
+#: remote git#main:sub
+#: file sub/Dockerfile FROM busybox\nCOPY . /c/\n
+#: file sub/a a\n
+FROM busybox
+RUN false

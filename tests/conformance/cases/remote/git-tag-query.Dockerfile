@@ -1,0 +1,5 @@
+#: remote git?tag=v1
+#: context copy
+FROM busybox
+COPY . /c/
+RUN ls -R /c > /list

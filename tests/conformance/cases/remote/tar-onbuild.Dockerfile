@@ -1,0 +1,3 @@
+#: remote tar.gz
+#: file hello.txt hello\n
+FROM onbuild

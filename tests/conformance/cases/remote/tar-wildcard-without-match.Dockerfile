@@ -1,0 +1,4 @@
+#: remote tar
+#: context copy
+FROM busybox
+COPY dir/*.nothing /c/

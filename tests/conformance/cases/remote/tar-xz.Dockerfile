@@ -1,0 +1,5 @@
+#: remote tar.xz
+#: context copy
+FROM busybox
+COPY . /c/
+RUN ls -R /c > /list
