@@ -22,6 +22,7 @@
 #include "base/text.hpp"
 #include "parser/parse.hpp"
 #include "solver/cache_store.hpp"
+#include "solver/local_name.hpp"
 #include "solver/solve.hpp"
 
 namespace lade {
@@ -237,12 +238,12 @@ class Build {
     options.locals["context"] = context_options(input);
     for (const auto& [name, value] : request_.lower.contexts) {
       if (is_image_context(value) || remote_context(value)) continue;
-      options.locals[to_lower(name)] = {.directory = join_path(sys::current_directory(), value),
-                                        .name = "the context " + lade::quoted(name),
-                                        .ignore_patterns = {},
-                                        .ignore_file = {},
-                                        .ignore_lines = {},
-                                        .cache_dir = stat_cache_dir()};
+      options.locals[local_name(name)] = {.directory = join_path(sys::current_directory(), value),
+                                          .name = "the context " + lade::quoted(name),
+                                          .ignore_patterns = {},
+                                          .ignore_file = {},
+                                          .ignore_lines = {},
+                                          .cache_dir = stat_cache_dir()};
     }
     return options;
   }

@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "solver/local_name.hpp"
 #include "solver/lower_lint.hpp"
 #include "solver/lower_remote.hpp"
 #include "solver/lower_stage.hpp"
@@ -59,7 +60,7 @@ void suggest_stage(const LowerState& state, const std::string& name, Error& erro
 }  // namespace
 
 NamedContext named_context(const LowerState& state, const std::string& name) {
-  if (name == kScratch || name == "context") return {};  // these two have a meaning of their own
+  if (name == kScratch) return {};  // has a meaning of its own
   const auto& contexts = state.options.contexts;
   if (const auto exact = contexts.find(name); exact != contexts.end())
     return {exact->first, exact->second};
@@ -91,7 +92,7 @@ void resolve_base(LowerState& state, StageState& stage) {
       if (replaces_stage || !stage.stage) stage.dispatched = true;
       return;
     }
-    stage.local = state.local_edge(to_lower(named.name), {});
+    stage.local = state.local_edge(local_name(named.name), {});
     // Whatever runs on it or mounts it sees a layer of its files.
     Vertex copy;
     copy.op = FileOp{{CopyAction{.source = "/", .destination = "/", .wildcard = false}}};

@@ -247,13 +247,12 @@ void check_entitlements(const LowerState& state, const ExecOp& op) {
 
 /// An image may say "=value", a process's environment must not.
 std::vector<std::string> environment_of(const StageState& stage) {
-  std::vector<std::string> env = stage.env.assignments();
-  for (const auto& variable : env) {
+  for (const auto& variable : stage.image.config.env) {
     if (variable.starts_with('=')) {
       throw Error(fmt::format("environment variable {} has no name", lade::quoted(variable)));
     }
   }
-  return env;
+  return stage.env.assignments();
 }
 
 }  // namespace

@@ -146,8 +146,14 @@ Task<Digest> Solver::Run::select_locals(const Vertex& vertex, Digest op, const I
   if (!std::holds_alternative<FileOp>(vertex.op)) {
     throw Error("only file ops can read a local directory as it lies: " + vertex.name);
   }
+  const auto& actions = std::get<FileOp>(vertex.op).actions;
+  // Not part of the op's digest, but of whether there is an answer.
+  const bool must_match = std::any_of(actions.begin(), actions.end(), [](const auto& action) {
+    const auto* copy = std::get_if<CopyAction>(&action);
+    return copy != nullptr && copy->must_match;
+  });
   WireWriter writer;
-  writer.text("selection").digest(op).number(first - trees.begin());
+  writer.text("selection").digest(op).number(first - trees.begin()).number(must_match);
   const Digest question = Digest::of(writer.str());
   const bool single = std::none_of(first + 1, trees.end(), given);
   if (single) {

@@ -152,8 +152,8 @@ class BuildKit:
         options |= {f"label:{key}": value for key, value in case.label.items()}
         for key, value in prepared.named.items():
             if "://" not in value:
-                command += ["--local", f"{key}={value}"]
-                value = f"local:{key}"
+                command += ["--local", f"named-{key}={value}"]  # one may be called "context"
+                value = f"local:named-{key}"
             options[f"context:{key}"] = value
         for option, values in (("add-hosts", case.hosts), ("ulimit", case.ulimit)):
             if values:

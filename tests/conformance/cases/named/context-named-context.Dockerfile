@@ -2,3 +2,4 @@
 #: file mine m\n
 FROM busybox
 COPY . /c
+COPY --from=context . /n
