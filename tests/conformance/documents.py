@@ -1,12 +1,13 @@
 """Cases out of documents: every ```dockerfile block of the Markdown files below a folder, such as BuildKit's docs.
 
-Most blocks are fragments, and name images, files and programs that are not there. They are completed in one mechanical way:
+Most blocks are fragments, and name images, files and programs that are not there. They are completed in one mechanical
+way:
 - lines of dots alone are left out, and a block without FROM gets "FROM example" after its directives;
-- every image that is named stands for one image: busybox (as bash, too) with a stand-in for each program that any block runs and busybox has not
-  (or would need a network for), which makes the files that follow -o and succeeds, and with a file at each path that any
-  block copies or mounts from a stage or image;
-- the context has what COPY, ADD and bind mounts name: a directory with a file where the name ends in a slash or has no dot, else
-  a file; what a wildcard stands for is "x"; secrets that are mounted and entitlements that are needed are given.
+- every image that is named stands for one image: busybox (as bash, too) with a stand-in for each program that any block
+  runs and busybox has not (or would need a network for), which makes the files that follow -o and succeeds, and with a
+  file at each path that any block copies or mounts from a stage or image;
+- the context has what COPY, ADD and bind mounts name: a directory with a file where the name ends in a slash or has no
+  dot, else a file; what a wildcard stands for is "x"; secrets that are mounted and entitlements that are needed are given.
 
 Both tools then have to build the same image, or both have to fail; DIFFERS names the exceptions.
 """
@@ -99,13 +100,18 @@ def _instructions(lines):
         flags = []
         while found := re.match(r"\s*--([\w-]+)(?:=(\S*))?\s*", rest):
             flags.append((found[1], found[2] or ""))
-            rest = rest[found.end():]
+            rest = rest[found.end() :]
         yield keyword.upper(), flags, rest.strip()
 
 
 def _defaults(instructions):
     """What ARGs in front of the first FROM and the platform arguments stand for."""
-    values = {"BUILDPLATFORM": "linux/amd64", "TARGETPLATFORM": "linux/amd64", "TARGETOS": "linux", "TARGETARCH": "amd64"}
+    values = {
+        "BUILDPLATFORM": "linux/amd64",
+        "TARGETPLATFORM": "linux/amd64",
+        "TARGETOS": "linux",
+        "TARGETARCH": "amd64",
+    }
     for keyword, _, rest in instructions:
         if keyword == "ARG" or keyword == "ENV":
             for name, value in re.findall(r"(\w+)=(\S*)", rest):
@@ -117,6 +123,7 @@ def _expanded(text, values):
     def value(found):
         name, default = found[1] or found[2], found[3] or ""
         return values.get(name) or default
+
     return re.sub(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?[^}]*\})", value, text)
 
 
@@ -127,7 +134,9 @@ def _paths(rest):
         words = re.findall(r'"([^"]*)"', rest) if rest.startswith("[") else shlex.split(rest)
     except ValueError:
         words = rest.split()
-    return [word for word in words[:-1] if not word.startswith("<<") and "://" not in word and not word.startswith("git@")]
+    return [
+        word for word in words[:-1] if not word.startswith("<<") and "://" not in word and not word.startswith("git@")
+    ]
 
 
 def _mounts(flags):
@@ -212,8 +221,14 @@ def _differs(text):
 
 
 def _allow(text):
-    return next((name for flag, name in (("--security=insecure", "security.insecure"), ("--network=host", "network.host"))
-                 if flag in text), "")
+    return next(
+        (
+            name
+            for flag, name in (("--security=insecure", "security.insecure"), ("--network=host", "network.host"))
+            if flag in text
+        ),
+        "",
+    )
 
 
 class Documents:
@@ -226,9 +241,16 @@ class Documents:
             lines = _completed(block.lines)
             needs = _Needs(lines)
             text = "\n".join(lines) + "\n"
-            case = cases.Case(block.name, text.encode(), context="empty", allow=_allow(text), file=_files(needs.sources),
-                              secret={name: "secret\n" for name in needs.secrets if name}, differs=_differs(text),
-                              named={name: f"docker-image://{{registry}}/{BASE}:latest" for name in [BASE, *needs.images]})
+            case = cases.Case(
+                block.name,
+                text.encode(),
+                context="empty",
+                allow=_allow(text),
+                file=_files(needs.sources),
+                secret={name: "secret\n" for name in needs.secrets if name},
+                differs=_differs(text),
+                named={name: f"docker-image://{{registry}}/{BASE}:latest" for name in [BASE, *needs.images]},
+            )
             self._programs |= needs.programs
             self._copied |= needs.copied
             self.cases.append(case)
@@ -237,14 +259,22 @@ class Documents:
         """A maker for bases.BASES."""
         with tarfile.open(support.busybox_tar()) as busybox:
             known = {name.rpartition("/")[2] for name in busybox.getnames()} - NETWORKED
-        shell = set("if then else elif fi for do done while until case esac cd export set test echo exit true false source exec".split())
-        files = [bases.directory("etc"), bases.File("etc/passwd", "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")]
-        files += [bases.File(f"usr/local/bin/{name}", _STAND_IN, mode=0o755)
-                  for name in sorted(self._programs - known - shell)]
+        shell = set(
+            "if then else elif fi for do done while until case esac cd export set test echo exit true false source exec".split()
+        )
+        files = [
+            bases.directory("etc"),
+            bases.File("etc/passwd", "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"),
+        ]
+        files += [
+            bases.File(f"usr/local/bin/{name}", _STAND_IN, mode=0o755)
+            for name in sorted(self._programs - known - shell)
+        ]
         files.append(bases.symlink("bin/bash", "busybox"))
         copied = _files(self._copied)
         parents = {str(parent) for name in copied for parent in pathlib.PurePath(name).parents} - {"."}
         files += [bases.directory(name) for name in sorted(parents)]
         files += [bases.File(name, text) for name, text in copied.items()]
-        return layout.image([bases.busybox_layer(), bases.layer(*files)],
-                            {"Env": [f"PATH={bases.PATH}"], "Cmd": ["/bin/sh"]})
+        return layout.image(
+            [bases.busybox_layer(), bases.layer(*files)], {"Env": [f"PATH={bases.PATH}"], "Cmd": ["/bin/sh"]}
+        )

@@ -1,7 +1,7 @@
 """Random cases: Dockerfiles that a seed makes, valid ones and such that are wrong in a small way.
 
-A seed makes either a Dockerfile from scratch, instruction by instruction, or takes a case of cases/ and changes its text in
-a few places. The same seed makes the same Dockerfile for as long as this file and that case are what they are.
+A seed makes either a Dockerfile from scratch, instruction by instruction, or takes a case of cases/ and changes its
+text in a few places. The same seed makes the same Dockerfile for as long as this file and that case are what they are.
 """
 
 import random
@@ -12,49 +12,72 @@ import contexts
 
 BASES = ("busybox",) * 6 + ("users", "merged", "configured", "odd", "onbuild", "other", "no-path", "scratch", "scratch")
 VARIABLES = ("A", "B", "C", "D", "PATH", "HOME", "TARGETARCH", "UNSET")
-PLAIN = ("a", "b", "one", "x.y", "dir", "1", "0", "é", "-", "_", "a-b", "/a/b", "k=v", "~", "%", "@", "v1.2.3", "+", "tar.gz")
-EXPANSIONS = ("$%s", "${%s}", "${%s:-x}", "${%s-y}", "${%s:+z}", "${%s+w}", "${%s#o}", "${%s##*o}", "${%s%%e}", "${%s%%%%n*}",
-              "${%s/n/N}", "${%s//n/}", "${%s:-${B}}", "${%s:-\"q q\"}", "${%s:+'s'}", "\\$%s", "$$%s", 
-              "${%s/o*/}", "${%s#?}", "${%s%%?}", "${%s/?/!}", "${%s//[a-n]/-}", "${%s:-a b}", "$%s$A", "${%s}}", "{$%s}")
-ODD = ("\\ ", "\\\"", "\\'", "\\\\", "\\n", "\\t", "#", "#x", "*", "?", "[a]", "&", "|", ";", "!", "(", ")", "<", ">", ",", ":", "=",
-       "''", '""', "'a b'", '"a b"', '"a\'b"', "'a\"b'", '"\\""', '"$A"', "'$A'", '"\\$A"', "\\a", "a\\b", "`", "^", "\u00a0", "\u200b",
-       "日本", "🚢", "\x0b", "$", "$$", "$1", "$-", "$(a)", "${}", "${A", "${A:}", "${A:x}", "${ A}", "${A B}", '"', "'", "\\", "<<E",
-       "[", "]", '["a"]', "{", "}", "a]", "\\$", "${A!}", "${A^}", "${#A}", "${A:0:1}", "$A_B", "${A.B}", "$é", "${1}", "${A//}", "${A/}",
-       "${A#}", "${A%}", "\"${A:-'x'}\"", "${B:?no}", "${UNSET?}", "${UNSET:?$A}", "'\"'", "--x", "=a", "a=", "\r")
-SOURCES = ("a.txt", "b.txt", "dir", "dir/", "dir/sub", "./a.txt", "/a.txt", "/dir/one", "*.txt", "dir/*", "d*", "?.txt", "[ab].txt", ".",
-           "./", "/", "*", "real/file", "to-file", "to-dir", "to-dir/sub", "absolute", "tree", "tree/dir", "hard", "hard/*", "a.tar",
-           "a.gz", "many", "many/*", "script.sh", "private", ".hidden", "dir/void", "dir/../a.txt", "../a.txt", "dir/*/three.txt",
-           "**/three.txt", "with space.txt", "modes", "modes/dir", "fake.tar.gz", "no*match", "gone", "dangling", "dir/./sub/three.txt",
-           "dir/sub/./deep", "./dir/./sub/deep", "Dockerfile", ".dockerignore", "dir2", "dir2/*", "to-sub", "tree/up", "dir/.", "dir/..",
-           "[!a].txt", "dir/s?b", "docs/**", "**/*.txt", "**", "*/", "*/*", "a.txt/", "[[]bracket].txt", "star*.txt", "star\\*.txt",
-           "[", "ünï.txt", "", "loop", "outside", "special.tar", "link.tar", "a.zst", "empty.tar", "cut.tar")
-ODD_SOURCES = ("/odd", "/odd/", "/odd/*", "/odd/one", "/odd/two", "/odd/dir", "/odd/dir/a", "/odd/opaque", "/odd/f*", "/odd/set*", "/odd/./dir/a", "/odd/none",
-               "/odd/name with spaces", "/odd/ünï", "/odd/sticky", "/odd/../odd/one", "/odd/d?r", "odd/one")
-MERGED_SOURCES = ("/real", "/real/", "/abs", "/abs/", "/rel", "/rel/", "/up", "/file-link", "/real/file", "/abs/file", "/abs/sub", "/etc/through", "/etc/through/", "/bin/true", "/bin",
-                  "/*-link", "/real/*", "/abs/*", "/dangling", "/loop", "/etc", "/etc/*", "/./abs/./file", "/abs/./sub", "/usr/./bin/true", "/bin/./true", "/rel/../file")
-STAGE_SOURCES = ("/bin/tru?", "/made*", "/mad[e]", "/made/*", "/out*", "/", "/etc*", "/m*/*", "/made/./*", "/d*", "/*/./sub", "/w*", "/made/sub*", "/d/*", "/r*", "/[a-c]*", "/o*/*", "/t*", "/abs*", "/.", "./", ".", "/odd", "/odd/*", "/etc", "/real", "/abs", "/rel", "/gone",
-                 "/none*", "made", "/d", "/d/*", "/bin/t*", "/odd/dir", "/made/link", "/made/./sub", "/odd/./dir/a", "/file-link", "/w",
+PLAIN = ("a", "b", "one", "x.y", "dir", "1", "0", "é", "-", "_", "a-b", "/a/b", "k=v", "~", "%", "@", "v1.2.3", "+",
+         "tar.gz")
+EXPANSIONS = ("$%s", "${%s}", "${%s:-x}", "${%s-y}", "${%s:+z}", "${%s+w}", "${%s#o}", "${%s##*o}", "${%s%%e}",
+              "${%s%%%%n*}", "${%s/n/N}", "${%s//n/}", "${%s:-${B}}", "${%s:-\"q q\"}", "${%s:+'s'}", "\\$%s", "$$%s",
+              "${%s/o*/}", "${%s#?}", "${%s%%?}", "${%s/?/!}", "${%s//[a-n]/-}", "${%s:-a b}", "$%s$A", "${%s}}",
+              "{$%s}")
+ODD = ("\\ ", "\\\"", "\\'", "\\\\", "\\n", "\\t", "#", "#x", "*", "?", "[a]", "&", "|", ";", "!", "(", ")", "<", ">",
+       ",", ":", "=", "''", '""', "'a b'", '"a b"', '"a\'b"', "'a\"b'", '"\\""', '"$A"', "'$A'", '"\\$A"', "\\a",
+       "a\\b", "`", "^", "\u00a0", "\u200b", "日本", "🚢", "\x0b", "$", "$$", "$1", "$-", "$(a)", "${}", "${A", "${A:}",
+       "${A:x}", "${ A}", "${A B}", '"', "'", "\\", "<<E", "[", "]", '["a"]', "{", "}", "a]", "\\$", "${A!}", "${A^}",
+       "${#A}", "${A:0:1}", "$A_B", "${A.B}", "$é", "${1}", "${A//}", "${A/}", "${A#}", "${A%}", "\"${A:-'x'}\"",
+       "${B:?no}", "${UNSET?}", "${UNSET:?$A}", "'\"'", "--x", "=a", "a=", "\r")
+SOURCES = ("a.txt", "b.txt", "dir", "dir/", "dir/sub", "./a.txt", "/a.txt", "/dir/one", "*.txt", "dir/*", "d*",
+           "?.txt", "[ab].txt", ".", "./", "/", "*", "real/file", "to-file", "to-dir", "to-dir/sub", "absolute",
+           "tree", "tree/dir", "hard", "hard/*", "a.tar", "a.gz", "many", "many/*", "script.sh", "private", ".hidden",
+           "dir/void", "dir/../a.txt", "../a.txt", "dir/*/three.txt", "**/three.txt", "with space.txt", "modes",
+           "modes/dir", "fake.tar.gz", "no*match", "gone", "dangling", "dir/./sub/three.txt", "dir/sub/./deep",
+           "./dir/./sub/deep", "Dockerfile", ".dockerignore", "dir2", "dir2/*", "to-sub", "tree/up", "dir/.",
+           "dir/..", "[!a].txt", "dir/s?b", "docs/**", "**/*.txt", "**", "*/", "*/*", "a.txt/", "[[]bracket].txt",
+           "star*.txt", "star\\*.txt", "[", "ünï.txt", "", "loop", "outside", "special.tar", "link.tar", "a.zst",
+           "empty.tar", "cut.tar")
+ODD_SOURCES = ("/odd", "/odd/", "/odd/*", "/odd/one", "/odd/two", "/odd/dir", "/odd/dir/a", "/odd/opaque", "/odd/f*",
+               "/odd/set*", "/odd/./dir/a", "/odd/none", "/odd/name with spaces", "/odd/ünï", "/odd/sticky",
+               "/odd/../odd/one", "/odd/d?r", "odd/one")
+MERGED_SOURCES = ("/real", "/real/", "/abs", "/abs/", "/rel", "/rel/", "/up", "/file-link", "/real/file", "/abs/file",
+                  "/abs/sub", "/etc/through", "/etc/through/", "/bin/true", "/bin", "/*-link", "/real/*", "/abs/*",
+                  "/dangling", "/loop", "/etc", "/etc/*", "/./abs/./file", "/abs/./sub", "/usr/./bin/true",
+                  "/bin/./true", "/rel/../file")
+STAGE_SOURCES = ("/bin/tru?", "/made*", "/mad[e]", "/made/*", "/out*", "/", "/etc*", "/m*/*", "/made/./*", "/d*",
+                 "/*/./sub", "/w*", "/made/sub*", "/d/*", "/r*", "/[a-c]*", "/o*/*", "/t*", "/abs*", "/.", "./", ".",
+                 "/odd", "/odd/*", "/etc", "/real", "/abs", "/rel", "/gone", "/none*", "made", "/d", "/d/*",
+                 "/bin/t*", "/odd/dir", "/made/link", "/made/./sub", "/odd/./dir/a", "/file-link", "/w",
                  "/etc/passwd", "/dangling", "/etc/through")
-DESTINATIONS = ("/d", "/d/", "d", "d/", ".", "./", "/", "/d/e/f", "/d/e/f/", "..", "../x", "/abs", "/abs/", "/rel/", "/abs/new/", "/etc/",
-                "/etc/through/", "/up/", "/dangling", "/dangling/", "/bin/new", "/d/../e/", "//d//e", "/made", "/made/", "/made/link/",
-                "/made/file", "$A", "/$A/", "/d d", "/ünï/", "/loop/", "/file-link", "/d/.", "/d/./e", "/tmp/", "/dev/x", "/proc/x",
-                "/etc/hosts", "/d/*", "/d/a.txt", "/d/sub", "\"/q\"", "/run/x/", "/made/link", "")
-MODES = ("644", "0755", "4755", "01777", "7", "0", "u+x", "go-rwx", "a=rX", "u=rw,g=r,o=", "+x", "-w", "u+s", "g+s", "+t", "u=g", "go=u-w", "a+X",
-         "=", "u+rwx,go=", "888", "99999", "rwx", "u+", "$M", "0o755", "+644", " 644", "-1", "a=", "ug+x,o-r", "u-x+r", "g=u", "a+st",
-         "D644", "u+x,", ",u+x", "17777", "00644", "u+w,a-w,o+t")
-OWNERS = ("1000", "1000:2000", "0:0", "root", "root:root", "nobody", "nobody:nobody", "alice", "alice:staff", "1:bobs", "gone", ":1", "1:",
-          "alice:50", "77", "$A", "-1", "65536:70000", "4294967296", "bob", "root:gone", "1:2:3", ":", "daemon", "2147483647", "0x10", "+5", "01")
-STEPS = ("mkdir -p /made/sub && echo $A > /made/file && ln -sfn sub /made/link", "echo \"$A|$B|$C\" > /out-$$", "id > /out-id", "pwd > /out-pwd",
-         "rm -rf /made", "mv /made /moved", "chmod 700 /made", "chown -R 5:6 /made", "test -n \"$A\"", "touch /made/new", "true", "env -0 | tr '\\0' '\\n' | grep -v -e HOSTNAME= -e OTEL_ -e TRACEPARENT= | sort > /out-env",
-         "umask > /out-umask", "ln -s /nowhere /dangling2", "ls -lnR /m /m/n /m2 /m3 /m4 /made /run/secrets | sed 's/ [A-Z][a-z][a-z] .*:[0-9][0-9] / /; /^total/d' > /out-ls-m", "find /m /m2 /m3 -type f | sort > /out-find-m", "cat /run/secrets/* > /out-secret", "mount | grep -E ' /(m|made|abs|rel|real)' | sed 's/.* on //; s/ type.*(r/ (r/; s/,.*//' | sort > /out-mounts", "echo x > /m/new", "rmdir /m", "mkdir /made && touch /made/sub", "rm -f /etc/passwd", "echo hi > out-rel",
-         "mkdir -p /d/e && echo x > /d/e/f", "ln -f /made/file /made/hard", "cat a.txt > /out-a", "rm -rf /d", "mkdir -m 2775 /made", ": $A",
-         "mkdir -p /tmp/x && chmod 1777 /tmp", "ls -a / > /out-ls", "find /m* > /out-find", "cp -a /bin/true /made || true",
-         "echo a \\\\b '\\n' \"c\\\"\" > /out-q", "echo a; false; echo b", "rm -rf /etc && ln -s /d /etc", "mkfifo /made-p", "printf '%s' \"$0\" \"$@\" > /out-args")
-PORTS = ("80", "80/tcp", "443/UDP", "8000-8003", "8000-8001/udp", "$P", "53/sctp", "0", "65535", "65536", "1-", "-1", "http", "80:80",
-         "127.0.0.1:80:81", "80/", "/tcp", "80-79", "080", "80/tcp/udp", "8080:80/udp", "1:2:3", "[::1]:80:80", "8000-8002:9000-9002", "+80", "1e3")
-DURATIONS = ("1s", "500ms", "1m30s", "0", "0s", "1h", "1.5s", "10", "-1s", "1us", "abc", "", "1d", "1ms", ".5s", "1s1s", "+2s", "1µs", "2h45m")
-PLATFORMS = ("linux/amd64", "linux/arm64", "$BUILDPLATFORM", "$TARGETPLATFORM", "${BUILDPLATFORM}", "linux", "amd64", "LINUX/AMD64", "bad/", "",
-             "linux/x86_64", "local", "linux/arm/v7", "windows/amd64", "linux/amd64/v2", "$NOPE")
+DESTINATIONS = ("/d", "/d/", "d", "d/", ".", "./", "/", "/d/e/f", "/d/e/f/", "..", "../x", "/abs", "/abs/", "/rel/",
+                "/abs/new/", "/etc/", "/etc/through/", "/up/", "/dangling", "/dangling/", "/bin/new", "/d/../e/",
+                "//d//e", "/made", "/made/", "/made/link/", "/made/file", "$A", "/$A/", "/d d", "/ünï/", "/loop/",
+                "/file-link", "/d/.", "/d/./e", "/tmp/", "/dev/x", "/proc/x", "/etc/hosts", "/d/*", "/d/a.txt",
+                "/d/sub", "\"/q\"", "/run/x/", "/made/link", "")
+MODES = ("644", "0755", "4755", "01777", "7", "0", "u+x", "go-rwx", "a=rX", "u=rw,g=r,o=", "+x", "-w", "u+s", "g+s",
+         "+t", "u=g", "go=u-w", "a+X", "=", "u+rwx,go=", "888", "99999", "rwx", "u+", "$M", "0o755", "+644", " 644",
+         "-1", "a=", "ug+x,o-r", "u-x+r", "g=u", "a+st", "D644", "u+x,", ",u+x", "17777", "00644", "u+w,a-w,o+t")
+OWNERS = ("1000", "1000:2000", "0:0", "root", "root:root", "nobody", "nobody:nobody", "alice", "alice:staff",
+          "1:bobs", "gone", ":1", "1:", "alice:50", "77", "$A", "-1", "65536:70000", "4294967296", "bob", "root:gone",
+          "1:2:3", ":", "daemon", "2147483647", "0x10", "+5", "01")
+STEPS = ("mkdir -p /made/sub && echo $A > /made/file && ln -sfn sub /made/link", "echo \"$A|$B|$C\" > /out-$$",
+         "id > /out-id", "pwd > /out-pwd", "rm -rf /made", "mv /made /moved", "chmod 700 /made", "chown -R 5:6 /made",
+         "test -n \"$A\"", "touch /made/new", "true",
+         "env -0 | tr '\\0' '\\n' | grep -v -e HOSTNAME= -e OTEL_ -e TRACEPARENT= | sort > /out-env",
+         "umask > /out-umask", "ln -s /nowhere /dangling2",
+         "ls -lnR /m /m/n /m2 /m3 /m4 /made /run/secrets | sed 's/ [A-Z][a-z][a-z] .*:[0-9][0-9] / /; /^total/d' > /out-ls-m",
+         "find /m /m2 /m3 -type f | sort > /out-find-m", "cat /run/secrets/* > /out-secret",
+         "mount | grep -E ' /(m|made|abs|rel|real)' | sed 's/.* on //; s/ type.*(r/ (r/; s/,.*//' | sort > /out-mounts",
+         "echo x > /m/new", "rmdir /m", "mkdir /made && touch /made/sub", "rm -f /etc/passwd", "echo hi > out-rel",
+         "mkdir -p /d/e && echo x > /d/e/f", "ln -f /made/file /made/hard", "cat a.txt > /out-a", "rm -rf /d",
+         "mkdir -m 2775 /made", ": $A", "mkdir -p /tmp/x && chmod 1777 /tmp", "ls -a / > /out-ls",
+         "find /m* > /out-find", "cp -a /bin/true /made || true", "echo a \\\\b '\\n' \"c\\\"\" > /out-q",
+         "echo a; false; echo b", "rm -rf /etc && ln -s /d /etc", "mkfifo /made-p",
+         "printf '%s' \"$0\" \"$@\" > /out-args")
+PORTS = ("80", "80/tcp", "443/UDP", "8000-8003", "8000-8001/udp", "$P", "53/sctp", "0", "65535", "65536", "1-", "-1",
+         "http", "80:80", "127.0.0.1:80:81", "80/", "/tcp", "80-79", "080", "80/tcp/udp", "8080:80/udp", "1:2:3",
+         "[::1]:80:80", "8000-8002:9000-9002", "+80", "1e3")
+DURATIONS = ("1s", "500ms", "1m30s", "0", "0s", "1h", "1.5s", "10", "-1s", "1us", "abc", "", "1d", "1ms", ".5s",
+             "1s1s", "+2s", "1µs", "2h45m")
+PLATFORMS = ("linux/amd64", "linux/arm64", "$BUILDPLATFORM", "$TARGETPLATFORM", "${BUILDPLATFORM}", "linux", "amd64",
+             "LINUX/AMD64", "bad/", "", "linux/x86_64", "local", "linux/arm/v7", "windows/amd64", "linux/amd64/v2",
+             "$NOPE")
 INSTRUCTIONS = "FROM RUN COPY ADD ENV ARG LABEL WORKDIR USER VOLUME EXPOSE CMD ENTRYPOINT SHELL STOPSIGNAL HEALTHCHECK ONBUILD MAINTAINER".split()
 
 

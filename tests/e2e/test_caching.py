@@ -56,6 +56,15 @@ class Caching(LadeTest):
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         self.assert_ran(self.build_steps(), "COPY b.txt")
 
+    def test_a_base_image_that_was_rebuilt_with_another_config_reruns_nothing(self):
+        app = "FROM base\nRUN echo one > /one\nCOPY a.txt /dst/\n"
+        digests = []
+        for label, ran in (("one", 2), ("two", 0)):
+            base = self.build(f"FROM busybox\nRUN echo base > /base\nLABEL a={label}\n", "-t", "base", "-q")
+            digests.append(base.stdout)
+            self.assertEqual(len(self.build(app).ran), ran)
+        self.assertNotEqual(*digests)
+
     def test_touch_alone_reruns_nothing(self):
         for name in ("a.txt", "b.txt", "Dockerfile"):
             os.utime(self.ws.context / name, (1700000000, 1700000000))
