@@ -454,6 +454,9 @@ MEANT = (
     r"config.history: lade \"\(none\)\", buildkit null",  # of an image of which nothing happened
 )
 
+# What BuildKit fails on by mistake: see README.md.
+MISTAKES = re.compile(r'error: failed to solve: (.*: "/": not found|.*open /\S+: no such file or directory)$', re.M)
+
 
 def meant(difference):
     return any(re.match(pattern, difference) for pattern in MEANT)
