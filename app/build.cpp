@@ -103,11 +103,14 @@ class Build {
                         std::vector<BuiltImage>& images, const BuildInput& input) {
     try {
       std::vector<SolveResult> solved = solve(graph, roots, input);
-      for (size_t i = 0; i < images.size(); ++i) images[i].solved = std::move(solved[i]);
+      for (size_t i = 0; i < images.size(); ++i) {
+        images[i].solved = std::move(solved[i]);
+        images[i].inline_cache = caches_->inline_records(records_);
+      }
       const auto first = static_cast<VertexNumber>(graph.vertices.size() + 1);
       const VertexNumber next =
           export_build(*state_, *progress_, request_, images, caches_->provider(), first);
-      caches_->export_all(records_, *progress_, next);
+      caches_->export_all(records_, mounts_, *progress_, next);
       return true;
     } catch (const LostLayer& lost) {
       if (!caches_->imports() || !caches_->imports()->distrust(lost.layer())) throw;
@@ -195,7 +198,7 @@ class Build {
       options.name_platforms = platforms.size() > 1;
       // What there is to say of one platform was said of the first.
       options.linter = images.empty() ? &linter : nullptr;
-      images.push_back({lower(dockerfile, options, *images_), {}});
+      images.push_back({lower(dockerfile, options, *images_), {}, {}});
     }
     return images;
   }
@@ -220,8 +223,17 @@ class Build {
 
   void open_caches() {
     CompressionOptions compression;
+    bool is_image = false;
     for (const auto& output : request_.outputs) {
-      if (needs_blobs(output)) compression = output.image.compression;
+      if (!needs_blobs(output)) continue;
+      compression = output.image.compression;
+      is_image = true;
+    }
+    const bool is_inline = std::any_of(
+        request_.cache_to.begin(), request_.cache_to.end(),
+        [](const CacheTarget& target) { return target.place.type == CacheType::inlined; });
+    if (is_inline && !is_image) {
+      progress_->warning("--cache-to type=inline has no effect: no output is an image");
     }
     caches_.emplace(*state_, *images_, request_, compression);
   }
@@ -279,6 +291,7 @@ class Build {
       std::vector<SolveResult> solved = solver.solve(graph, roots);
       keep_log(input, solver.steps());
       if (caches_->has_exports()) records_ = solver.shared_records();
+      mounts_ = solver.shared_mounts();
       return solved;
     } catch (const Error&) {
       keep_log(input, solver.steps());
@@ -324,6 +337,7 @@ class Build {
   std::optional<BuildCache> caches_;
   std::vector<SharedRecord> records_;  // for caches_
   std::map<std::string, LocalScan> scans_;
+  std::vector<SharedMount> mounts_;    // for caches_
 };
 
 }  // namespace

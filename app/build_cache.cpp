@@ -1,5 +1,7 @@
 #include "app/build_cache.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -13,6 +15,11 @@ std::shared_ptr<CacheStorage> open_storage(const CachePlace& place, bool offline
   if (place.type == CacheType::local) {
     return directory_cache(place.where, place.tag, place.digest);
   }
+  if (place.type == CacheType::s3) {
+    HttpOptions http;
+    http.offline = offline;
+    return s3_cache(place.s3, http);
+  }
   if (!client) {
     RegistryOptions options;
     options.http.offline = offline;
@@ -25,18 +32,29 @@ std::shared_ptr<CacheStorage> open_storage(const CachePlace& place, bool offline
 
 BuildCache::BuildCache(StateDir& state, ImageSources& images, const BuildRequest& request,
                        const CompressionOptions& compression)
-    : images_(images) {
+    : images_(images), request_(request) {
   std::shared_ptr<RegistryClient> client;
   std::vector<CacheImports::Origin> origins;
   for (const auto& place : request.cache_from) {
-    origins.push_back({place.name(), open_storage(place, request.offline, client)});
+    origins.push_back({place.name(), open_storage(place, request.offline, client), place.mounts});
   }
   if (!origins.empty()) imports_ = std::make_shared<CacheImports>(state, std::move(origins));
   for (const auto& target : request.cache_to) {
+    if (target.place.type == CacheType::inlined) {
+      inline_ = target;
+      continue;
+    }
     CacheExportOptions options;
     options.name = target.place.name();
     options.all_steps = target.all_steps;
     options.reexport = target.reexport;
+    options.threads = target.parallelism;
+    options.mounts = target.place.mounts;
+    options.known_mount = [imports = imports_,
+                           name = options.name](const Digest& id) -> std::optional<Descriptor> {
+      const auto mount = imports ? imports->mount_of(name, id) : std::nullopt;
+      return mount ? std::optional(mount->blob) : std::nullopt;
+    };
     options.compression = target.compression.value_or(compression);
     exports_.push_back(
         {target, std::make_unique<CacheExport>(
@@ -54,6 +72,33 @@ LayerProvider BuildCache::provider() const {
   };
 }
 
+/// Whether the image goes to the repository that the record came from: who can write one of its
+/// tags can write them all.
+bool BuildCache::goes_back(const std::string& origin) const {
+  constexpr std::string_view kRegistry = "registry:";
+  if (!origin.starts_with(kRegistry)) return false;
+  const std::string repository = Reference::parse(origin.substr(kRegistry.size())).name();
+  const auto is_it = [&](const std::string& name) {
+    return Reference::parse(name).name() == repository;
+  };
+  if (std::any_of(request_.names.begin(), request_.names.end(), is_it)) return true;
+  return std::any_of(request_.outputs.begin(), request_.outputs.end(), [&](const Output& output) {
+    return std::any_of(output.names.begin(), output.names.end(), is_it);
+  });
+}
+
+std::optional<std::vector<SharedRecord>> BuildCache::inline_records(
+    const std::vector<SharedRecord>& records) const {
+  if (!inline_) return std::nullopt;
+  std::vector<SharedRecord> out;
+  for (const auto& record : records) {
+    if (record.origin.empty() || inline_->reexport || goes_back(record.origin)) {
+      out.push_back(record);
+    }
+  }
+  return out;
+}
+
 void BuildCache::layer_made(LayerId layer, bool of_result) {
   for (auto& one : exports_) {
     if (of_result || one.target.all_steps) one.run->layer_made(layer);
@@ -61,13 +106,15 @@ void BuildCache::layer_made(LayerId layer, bool of_result) {
 }
 
 VertexNumber BuildCache::export_all(const std::vector<SharedRecord>& records,
-                                    ProgressSink& progress, VertexNumber first) {
+                                    const std::vector<SharedMount>& mounts, ProgressSink& progress,
+                                    VertexNumber first) {
   for (auto& one : exports_) {
     const VertexNumber at = first++;
     progress.declared(at, "exporting cache to " + one.target.place.name());
     progress.started(at);
     try {
-      one.run->finish(records, [&](const std::string& line) { progress.status(at, line, 0, 0); });
+      one.run->finish(records, mounts,
+                      [&](const std::string& line) { progress.status(at, line, 0, 0); });
       progress.completed(at);
     } catch (const Error& error) {
       if (!one.target.ignore_error) {

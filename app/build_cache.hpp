@@ -24,20 +24,28 @@ class BuildCache {
   /// Where a layer that is not here can be had: its image, or an imported cache.
   LayerProvider provider() const;
 
-  bool has_exports() const { return !exports_.empty(); }
+  bool has_exports() const { return inline_ || !exports_.empty(); }
+  /// What the image itself is to say of its steps (--cache-to type=inline); nullopt: nothing.
+  std::optional<std::vector<SharedRecord>> inline_records(
+      const std::vector<SharedRecord>& records) const;
   /// A step made this layer; whoever exports it begins to. Thread-safe.
   void layer_made(LayerId layer, bool of_result);
   /// Writes all caches, each as a progress item numbered from `first`; returns the next number.
-  VertexNumber export_all(const std::vector<SharedRecord>& records, ProgressSink& progress,
+  VertexNumber export_all(const std::vector<SharedRecord>& records,
+                          const std::vector<SharedMount>& mounts, ProgressSink& progress,
                           VertexNumber first);
 
  private:
+  bool goes_back(const std::string& origin) const;
+
   struct Export {
     CacheTarget target;
     std::unique_ptr<CacheExport> run;
   };
 
   ImageSources& images_;
+  const BuildRequest& request_;
+  std::optional<CacheTarget> inline_;
   std::shared_ptr<CacheImports> imports_;
   std::vector<Export> exports_;
 };

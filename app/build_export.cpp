@@ -56,6 +56,7 @@ ImageSource image_source(BuiltImage built, const LayerProvider& provider) {
   source.config = std::move(built.lowered.config);
   if (!built.lowered.source_date_epoch) date_history(source, built.solved);
   source.provider = provider;
+  source.inline_cache = std::move(built.inline_cache);
   return source;
 }
 
@@ -215,6 +216,9 @@ class Export {
                      fmt::format("{} layers, {:.2f} MB compressed", image.layers.size(),
                                  static_cast<double>(size) / 1e6),
                      0, 0);
+    if (image.inline_cache) {
+      progress_.status(at_, fmt::format("inline cache of {} steps", *image.inline_cache), 0, 0);
+    }
   }
 
   /// As docker: an image's ID is its config's digest; an index has its own.

@@ -16,6 +16,7 @@ namespace lade {
 struct BuiltImage {
   LoweredImage lowered;
   SolveResult solved;
+  std::optional<std::vector<SharedRecord>> inline_cache;  ///< as ImageSource's
 };
 
 /// Throws for what is wrong with a destination whatever the build gives, before it is run.

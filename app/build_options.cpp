@@ -74,6 +74,14 @@ std::pair<std::string, std::string> read_secret(const std::string& text) {
   return {id, value};
 }
 
+/// BUILDKIT_INLINE_CACHE=1 is docker's older way to say --cache-to type=inline.
+void set_inline_cache(BuildRequest& request) {
+  const auto& args = request.lower.build_args;
+  const auto arg = args.find("BUILDKIT_INLINE_CACHE");
+  if (arg == args.end() || !parser::boolean(arg->second).value_or(false)) return;
+  request.cache_to.push_back(parse_cache_to("type=inline"));
+}
+
 void read_allow(const std::vector<std::string>& texts, LowerOptions& lower) {
   for (const auto& text : texts) {
     if (text == "network.host") {
@@ -227,11 +235,11 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                      "recently used first (default: $LADE_MAX_STORAGE, else no limit)");
   command.add_flag("--no-cache", flags.no_cache, "run every step");
   add_list(command, "--cache-from", flags.cache_from,
-           "caches of other machines to use: type=registry,ref=NAME or type=local,src=DIR, "
-           "or a bare NAME");
+           "caches of other machines to use: type=registry,ref=NAME, type=local,src=DIR or "
+           "type=s3,bucket=NAME; or a bare NAME");
   add_list(command, "--cache-to", flags.cache_to,
-           "where to keep this build's cache for others: type=registry,ref=NAME or "
-           "type=local,dest=DIR [,mode=min|max]");
+           "where to keep this build's cache for others: type=registry,ref=NAME, "
+           "type=local,dest=DIR or type=s3,bucket=NAME [,mode=min|max]; type=inline: in the image");
   add_list(command, "--no-cache-filter", flags.no_cache_filters,
            "run these again whatever is cached: STAGE or line of the Dockerfile [,...]");
   command.add_option("--shm-size", flags.shm_size, "size of /dev/shm in steps (64m, 1g)");
@@ -278,6 +286,7 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   LowerOptions& lower = request.lower;
   lower.target = flags.target;
   lower.build_args = read_build_args(flags.build_args);
+  set_inline_cache(request);
   for (const auto& context : flags.build_contexts) {
     lower.contexts.insert(key_value("--build-context", context));
   }

@@ -1,5 +1,7 @@
 #include "app/cache_options.hpp"
 
+#include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <map>
 
@@ -71,12 +73,49 @@ class Taker {
   std::vector<std::string> asked_;
 };
 
-CacheType take_type(Taker& in) {
+CacheType take_type(Taker& in, bool writing) {
   const std::string text = in.take("type").value_or("");
   if (text == "registry") return CacheType::registry;
   if (text == "local") return CacheType::local;
-  throw_usage(text.empty() ? "type= is missing; there are: registry, local"
-                           : fmt::format("type={} is not one of: registry, local", text));
+  if (text == "s3") return CacheType::s3;
+  if (text == "inline" && writing) return CacheType::inlined;
+  if (text == "inline") {
+    throw_usage("type=inline is for --cache-to", "read it with type=registry,ref=IMAGE");
+  }
+  const std::string known = writing ? "registry, local, s3, inline" : "registry, local, s3";
+  throw_usage(text.empty() ? "type= is missing; there are: " + known
+                           : fmt::format("type={} is not one of: {}", text, known));
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+/// With the names, defaults and variables that BuildKit has, but for `name`: the two builders'
+/// documents are not the same.
+S3CacheOptions take_s3(Taker& in) {
+  S3CacheOptions out;
+  S3Options& bucket = out.bucket;
+  bucket.bucket = in.take("bucket").value_or(variable("AWS_BUCKET"));
+  if (bucket.bucket.empty()) throw_usage("type=s3 needs bucket=, or AWS_BUCKET");
+  bucket.region = in.take("region").value_or("");
+  bucket.endpoint_url = in.take("endpoint_url").value_or("");
+  bucket.use_path_style = in.flag("use_path_style", false);
+  const auto id = in.take("access_key_id");
+  const auto secret = in.take("secret_access_key");
+  const auto token = in.take("session_token");
+  if (id.has_value() != secret.has_value() || (token && !id)) {
+    throw_usage("access_key_id= and secret_access_key= go together");
+  }
+  if (id) bucket.credentials = AwsCredentials{*id, *secret, token.value_or("")};
+  out.prefix = in.take("prefix").value_or("");
+  out.manifests_prefix = in.take("manifests_prefix").value_or(out.manifests_prefix);
+  out.blobs_prefix = in.take("blobs_prefix").value_or(out.blobs_prefix);
+  if (const auto names = in.take("name")) out.names = split(*names, ';');
+  std::erase(out.names, "");
+  if (out.names.empty()) throw_usage("name= is empty");
+  return out;
 }
 
 CachePlace take_place(Taker& in, CacheType type, const char* directory_key) {
@@ -87,8 +126,24 @@ CachePlace take_place(Taker& in, CacheType type, const char* directory_key) {
   } else if (type == CacheType::local) {
     place.where = join_path(sys::current_directory(), in.need(directory_key, "local"));
     place.tag = in.take("tag").value_or("latest");
+  } else if (type == CacheType::s3) {
+    place.s3 = take_s3(in);
   }
+  if (type != CacheType::inlined) place.mounts = in.flag("mounts", false);
   return place;
+}
+
+/// What matters where blobs are written only.
+void take_s3_upload(Taker& in, CacheTarget& target) {
+  if (const auto refresh = in.take("touch_refresh")) {
+    target.place.s3.touch_refresh =
+        std::chrono::duration_cast<std::chrono::seconds>(parse_duration(*refresh));
+  }
+  if (const auto threads = in.take("upload_parallelism")) {
+    const int count = parse_count(*threads);
+    if (count < 1) throw_usage("upload_parallelism= must be at least 1");
+    target.parallelism = static_cast<size_t>(count);
+  }
 }
 
 CompressionOptions take_compression(Taker& in, const std::string& type) {
@@ -109,12 +164,18 @@ CompressionOptions take_compression(Taker& in, const std::string& type) {
 
 std::string CachePlace::name() const {
   if (type == CacheType::registry) return "registry:" + where;
+  if (type == CacheType::inlined) return "inline";
+  if (type == CacheType::s3) {
+    const std::string& endpoint = s3.bucket.endpoint_url;
+    return fmt::format("s3:{}{}{}/{}{}{}", endpoint, endpoint.empty() ? "" : "/", s3.bucket.bucket,
+                       s3.prefix, s3.manifests_prefix, join(s3.names, ";"));
+  }
   return fmt::format("local:{}:{}", where, tag);
 }
 
 CachePlace parse_cache_from(const std::string& text) {
   Taker in(read_attributes(text));
-  CachePlace place = take_place(in, take_type(in), "src");
+  CachePlace place = take_place(in, take_type(in, false), "src");
   if (place.type == CacheType::local) {
     if (const auto digest = in.take("digest")) place.digest = Digest::parse(*digest);
   }
@@ -125,12 +186,21 @@ CachePlace parse_cache_from(const std::string& text) {
 CacheTarget parse_cache_to(const std::string& text) {
   Taker in(read_attributes(text));
   CacheTarget target;
-  target.place = take_place(in, take_type(in), "dest");
+  target.place = take_place(in, take_type(in, true), "dest");
   const std::string mode = in.take("mode").value_or("min");
   if (mode != "min" && mode != "max") throw_usage("mode=" + mode + " is not one of: min, max");
   target.all_steps = mode == "max";
-  target.ignore_error = in.flag("ignore-error", false);
   target.reexport = in.flag("reexport", false);
+  if (target.place.type == CacheType::inlined) {
+    if (target.all_steps) {
+      throw_usage("mode=max: an image has the layers of its own steps only",
+                  "keep the others' in a cache of type=registry");
+    }
+    in.done();
+    return target;
+  }
+  target.ignore_error = in.flag("ignore-error", false);
+  if (target.place.type == CacheType::s3) take_s3_upload(in, target);
   if (const auto compression = in.take("compression")) {
     target.compression = take_compression(in, *compression);
   }

@@ -28,7 +28,8 @@ class DirectoryBlobs : public BlobProvider {
   std::unique_ptr<ByteSource> open(const Descriptor& blob) override {
     UniqueFd fd(::open(blob_path(directory_, blob.digest).c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) {
-      if (errno != ENOENT) throw_errno("could not open " + quoted(blob_path(directory_, blob.digest)));
+      if (errno != ENOENT)
+        throw_errno("could not open " + quoted(blob_path(directory_, blob.digest)));
       throw Error(fmt::format("{} has no blob {}", quoted(directory_), blob.digest.str()),
                   ErrorKind::not_found);
     }
@@ -50,20 +51,20 @@ class DirectoryCache : public CacheStorage {
     return std::make_shared<DirectoryBlobs>(directory_);
   }
 
-  std::optional<std::string> read_manifest() override {
-    const auto digest = digest_ ? digest_ : find_entry();
-    if (!digest) return std::nullopt;
-    const auto bytes = sys::read_file(path_of(*digest), kMaxManifest);
+  std::optional<RemoteManifest> read_manifest() override {
+    const auto entry = find_entry();
+    if (!entry) return std::nullopt;
+    auto bytes = sys::read_file(path_of(entry->digest), kMaxManifest);
     if (!bytes) {
-      throw Error(fmt::format("{} has no manifest {}", quoted(directory_), digest->str()),
+      throw Error(fmt::format("{} has no manifest {}", quoted(directory_), entry->digest.str()),
                   ErrorKind::not_found);
     }
-    if (Digest::of(*bytes) != *digest) {
+    if (Digest::of(*bytes) != entry->digest) {
       throw Error(fmt::format("{}: the manifest {} has other bytes than its digest says",
-                              quoted(directory_), digest->str()),
+                              quoted(directory_), entry->digest.str()),
                   ErrorKind::corrupt);
     }
-    return bytes;
+    return RemoteManifest{*entry, std::move(*bytes)};
   }
 
   bool has_blob(const Descriptor& blob) override {
@@ -99,21 +100,28 @@ class DirectoryCache : public CacheStorage {
  private:
   std::string path_of(const Digest& digest) const { return blob_path(directory_, digest); }
 
-  std::optional<Digest> find_entry() const {
+  bool is_asked_for(const Descriptor& entry) const {
+    if (digest_) return entry.digest == *digest_;
+    const auto at = entry.annotations.find(std::string(kRefNameAnnotation));
+    return at != entry.annotations.end() && at->second == name_;
+  }
+
+  std::optional<Descriptor> find_entry() const {
     const std::string path = directory_ + "/index.json";
     const auto bytes = sys::read_file(path, kMaxManifest);
-    if (!bytes) return std::nullopt;
-    return with_context([&] { return quoted(path); },
-                        [&]() -> std::optional<Digest> {
-                          const Index index = Index::parse(*bytes, media_type::kOciIndex);
-                          for (const auto& entry : index.manifests) {
-                            const auto at = entry.annotations.find(std::string(kRefNameAnnotation));
-                            if (at != entry.annotations.end() && at->second == name_) {
-                              return entry.digest;
-                            }
-                          }
-                          return std::nullopt;
-                        });
+    if (bytes) {
+      const Index index = with_context([&] { return quoted(path); },
+                                       [&] { return Index::parse(*bytes, media_type::kOciIndex); });
+      for (const auto& entry : index.manifests) {
+        if (is_asked_for(entry)) return entry;
+      }
+    }
+    if (!digest_) return std::nullopt;
+    // An older one, that index.json has another one in the place of.
+    Descriptor entry;
+    entry.media_type = media_type::kOciManifest;
+    entry.digest = *digest_;
+    return entry;
   }
 
   const std::string directory_;

@@ -7,39 +7,11 @@
 
 #include "base/error.hpp"
 #include "exporter/layer_blob.hpp"
+#include "exporter/mount_blob.hpp"
+#include "exporter/stack_table.hpp"
 
 namespace lade {
 namespace {
-
-constexpr size_t kThreads = 4;
-
-/// Collects layers into a document; equal stacks share their entries.
-class StackTable {
- public:
-  using Describe = std::function<CacheDocument::Layer(LayerId)>;
-  StackTable(CacheDocument& document, Describe describe)
-      : document_(document), describe_(std::move(describe)) {}
-
-  std::optional<uint32_t> add(const LayerStack& stack) {
-    std::optional<uint32_t> top;
-    for (const LayerId layer : stack) {
-      const auto [entry, is_new] = known_.try_emplace({top, layer}, 0);
-      if (is_new) {
-        CacheDocument::Layer described = describe_(layer);
-        described.parent = top;
-        entry->second = static_cast<uint32_t>(document_.layers.size());
-        document_.layers.push_back(std::move(described));
-      }
-      top = entry->second;
-    }
-    return top;
-  }
-
- private:
-  CacheDocument& document_;
-  Describe describe_;
-  std::map<std::pair<std::optional<uint32_t>, LayerId>, uint32_t> known_;
-};
 
 /// Lists all blobs, once each.
 Manifest manifest_of(const CacheDocument& document, const Descriptor& config) {
@@ -47,11 +19,13 @@ Manifest manifest_of(const CacheDocument& document, const Descriptor& config) {
   manifest.media_type = media_type::kOciManifest;
   manifest.config = config;
   std::set<Digest> listed;
+  const auto list = [&](const Descriptor& blob) {
+    if (listed.insert(blob.digest).second) manifest.layers.push_back(blob);
+  };
   for (const auto& layer : document.layers) {
-    if (layer.blob && listed.insert(layer.blob->digest).second) {
-      manifest.layers.push_back(*layer.blob);
-    }
+    if (layer.blob) list(*layer.blob);
   }
+  for (const auto& mount : document.mounts) list(mount.blob);
   return manifest;
 }
 
@@ -81,7 +55,7 @@ void CacheExport::layer_made(LayerId layer) {
     const std::lock_guard lock(mutex_);
     if (!queued_.insert(layer).second) return;
     queue_.push_back(layer);
-    if (threads_.size() < kThreads &&
+    if (threads_.size() < options_.threads &&
         threads_.size() < queue_.size() + static_cast<size_t>(busy_)) {
       threads_.emplace_back([this] { work(); });
     }
@@ -179,7 +153,46 @@ CacheDocument CacheExport::document(const std::vector<SharedRecord>& records) {
   return document;
 }
 
+/// The mount's tree as it lies here; what this cache has of it already, if nothing is here or
+/// nothing has changed. nullopt: nobody has it.
+std::optional<Descriptor> CacheExport::send_mount(const SharedMount& mount,
+                                                  const Progress& progress) {
+  const Digest id = Digest::of(mount.id);
+  auto known = options_.known_mount ? options_.known_mount(id) : std::nullopt;
+  if (known && !storage_->has_blob(*known)) known.reset();
+  const CacheMountDirectory directory(state_.root(), id);
+  if ((known && !mount.used) || !directory.exists()) return known;
+  // Not while anybody writes to it.
+  const auto lock = lock_mount(directory, options_.mount_patience);
+  if (!lock) {
+    progress(
+        fmt::format("other builds use the cache mount {}: it stays as it was", quoted(mount.id)));
+    return known;
+  }
+  const Descriptor blob = make_mount_blob(state_, directory, options_.compression);
+  const bool is_new = !storage_->has_blob(blob);
+  progress(fmt::format("{} cache mount {} ({:.2f} MB)", is_new ? "writing" : "keeping",
+                       quoted(mount.id), static_cast<double>(blob.size) / 1e6));
+  if (is_new) storage_->write_blob(blob, *local_blobs(state_.content()));
+  // The tree itself is here.
+  if (!state_.layers().knows_blob(blob.digest)) state_.content().remove(blob.digest);
+  return blob;
+}
+
+void CacheExport::add_mounts(CacheDocument& document, const std::vector<SharedMount>& mounts,
+                             const Progress& progress) {
+  for (const SharedMount& mount : mounts) {
+    with_context([&] { return "cache mount " + quoted(mount.id); },
+                 [&] {
+                   if (const auto blob = send_mount(mount, progress)) {
+                     document.mounts.push_back({Digest::of(mount.id), *blob});
+                   }
+                 });
+  }
+}
+
 void CacheExport::finish(const std::vector<SharedRecord>& records,
+                         const std::vector<SharedMount>& mounts,
                          const std::function<void(const std::string&)>& progress) {
   for (const SharedRecord& record : records) {
     if (!is_wanted(record)) continue;
@@ -192,7 +205,8 @@ void CacheExport::finish(const std::vector<SharedRecord>& records,
     changed_.wait(lock, [&] { return failure_ || (queue_.empty() && busy_ == 0); });
     if (failure_) std::rethrow_exception(failure_);
   }
-  const CacheDocument cache = document(records);
+  CacheDocument cache = document(records);
+  if (options_.mounts) add_mounts(cache, mounts, progress);
   const std::string text = cache.serialize();
   const Descriptor config = state_.content().put(text, media_type::kCacheDocument);
   if (!storage_->has_blob(config)) storage_->write_blob(config, *local_blobs(state_.content()));

@@ -2,6 +2,7 @@
 // at the end a document that names them is written (snapshotter/content/cache_document.hpp).
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -26,6 +27,13 @@ struct CacheExportOptions {
   bool all_steps = false;  ///< mode=max: also what is no part of the result
   bool reexport = false;   ///< also records that came from other caches
   CompressionOptions compression;
+  size_t threads = 4;  ///< layers that are sent at once
+  /// Also the trees of cache mounts. What this cache had of a mount so far is asked of the second;
+  /// it may be null.
+  bool mounts = false;
+  std::function<std::optional<Descriptor>(const Digest& id)> known_mount;
+  /// How long to wait for a mount that other builds use.
+  std::chrono::milliseconds mount_patience{10'000};
 };
 
 /// One export. Layers are sent by threads of its own.
@@ -47,12 +55,16 @@ class CacheExport {
 
   /// Makes and sends what is missing, then writes the document and the manifest. `progress` gets
   /// lines such as "writing layer sha256:...". Throws the first Error.
-  void finish(const std::vector<SharedRecord>& records,
+  void finish(const std::vector<SharedRecord>& records, const std::vector<SharedMount>& mounts,
               const std::function<void(const std::string&)>& progress);
 
  private:
   CacheDocument document(const std::vector<SharedRecord>& records);
   void work();
+  using Progress = std::function<void(const std::string&)>;
+  void add_mounts(CacheDocument& document, const std::vector<SharedMount>& mounts,
+                  const Progress& progress);
+  std::optional<Descriptor> send_mount(const SharedMount& mount, const Progress& progress);
   Descriptor send(LayerId layer);
   Descriptor blob_of(LayerId layer);
   bool is_wanted(const SharedRecord& record) const;

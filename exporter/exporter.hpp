@@ -19,6 +19,7 @@
 #include "snapshotter/content/image_config.hpp"
 #include "snapshotter/content/manifest.hpp"
 #include "snapshotter/state.hpp"
+#include "solver/record.hpp"
 
 namespace lade {
 
@@ -47,6 +48,8 @@ struct ImageSource {
   /// this build's and get the epoch, or the present time.
   ImageConfig config;
   LayerProvider provider;
+  /// What the config is to say of the steps that made the image (--cache-to type=inline).
+  std::optional<std::vector<SharedRecord>> inline_cache{};
 };
 
 struct ImageOptions {
@@ -69,6 +72,7 @@ struct WrittenImage {
   Descriptor config;
   std::vector<Descriptor> layers;
   ImageConfig parsed_config;
+  std::optional<size_t> inline_cache{};  ///< how many steps the config's inline cache knows
 };
 
 /// What an output names: one image, or an index over one image per platform.

@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "exporter/exporter.hpp"
 #include "exporter/fetchers.hpp"
+#include "exporter/inline_cache.hpp"
 #include "exporter/layer_blob.hpp"
 
 namespace lade {
@@ -138,8 +139,16 @@ WrittenImage write_image(StateDir& state, const ImageSource& source, const Image
   // Config.
   const bool oci = options.oci_media_types;
   image.parsed_config = finish_config(source, blobs, options.source_date_epoch);
-  image.config = state.content().put(image.parsed_config.serialize(),
-                                     oci ? media_type::kOciConfig : media_type::kDockerConfig);
+  std::string config = image.parsed_config.serialize();
+  if (source.inline_cache) {
+    const CacheDocument cache =
+        make_inline_cache(state, *source.inline_cache, source.layers, source.base_layers,
+                          image.parsed_config.diff_ids, options.source_date_epoch);
+    image.inline_cache = cache.records.size();
+    config = with_inline_cache(std::move(config), cache);
+  }
+  image.config =
+      state.content().put(config, oci ? media_type::kOciConfig : media_type::kDockerConfig);
   // Manifest.
   Manifest manifest;
   manifest.media_type = oci ? media_type::kOciManifest : media_type::kDockerManifest;

@@ -78,18 +78,6 @@ bool use_recorded(const ContentStore& content, const LayerInfo& info, LayerPlan&
   return false;
 }
 
-// Writes through a compressor into the content store.
-template <class Produce>
-MadeBlob encode(StateDir& state, const CompressionOptions& options, Produce produce) {
-  const auto ingest = state.content().ingest();
-  const auto compressor = make_compressor(options, *ingest);
-  produce(*compressor);
-  compressor->finish();
-  MadeBlob made{compressor->diff_id(), ingest->commit()};
-  made.descriptor.media_type = oci_type_of(options.type);
-  return made;
-}
-
 MadeBlob transcode(StateDir& state, const LayerPlan& plan) {
   auto fd = state.content().open_blob(plan.source->digest);
   if (!fd) {
@@ -97,7 +85,7 @@ MadeBlob transcode(StateDir& state, const LayerPlan& plan) {
   }
   const auto tar = decompress(std::make_unique<FdSource>(std::move(*fd)));
   MadeBlob made =
-      encode(state, plan.request.compression, [&](ByteSink& out) { copy_stream(*tar, out); });
+      make_blob(state, plan.request.compression, [&](ByteSink& out) { copy_stream(*tar, out); });
   if (plan.diff_id && made.diff_id != *plan.diff_id) {
     throw Error(
         fmt::format("the blob {} has the diff ID {} instead of {}", plan.source->digest.str(),
@@ -112,8 +100,8 @@ MadeBlob archive(StateDir& state, const LayerPlan& plan) {
   const auto index = layers.index(plan.layer);
   const auto open = [&](const Entry& entry) { return layers.open_entry(plan.layer, entry); };
   const TarOptions options{.clamp_mtime = plan.request.clamp};
-  return encode(state, plan.request.compression,
-                [&](ByteSink& out) { write_layer_tar(*index, open, out, options); });
+  return make_blob(state, plan.request.compression,
+                   [&](ByteSink& out) { write_layer_tar(*index, open, out, options); });
 }
 
 // Two threads that want the same blob (the solver's eager one and the image's writer) make it once:
@@ -237,6 +225,17 @@ MadeBlob carry_out(StateDir& state, const LayerPlan& plan) {
     state.layers().record_diff_id(plan.layer, made.diff_id);
   }
   state.layers().record_blob(plan.layer, {plan.request.encoding(), std::move(recorded)});
+  return made;
+}
+
+MadeBlob make_blob(StateDir& state, const CompressionOptions& compression,
+                   const std::function<void(ByteSink&)>& write) {
+  const auto ingest = state.content().ingest();
+  const auto compressor = make_compressor(compression, *ingest);
+  write(*compressor);
+  compressor->finish();
+  MadeBlob made{compressor->diff_id(), ingest->commit()};
+  made.descriptor.media_type = oci_type_of(compression.type);
   return made;
 }
 

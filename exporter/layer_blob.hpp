@@ -2,6 +2,7 @@
 // it: what waits for the network and what computes run on different threads.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,10 @@ void fetch_for(StateDir& state, const LayerPlan& plan, const LayerProvider& prov
 /// Carries the plan out once everything is here; computes, and records what it made. The descriptor
 /// has OCI media types.
 MadeBlob carry_out(StateDir& state, const LayerPlan& plan);
+
+/// Stores what `write` writes (and does not finish()) as a blob; it belongs to no layer.
+MadeBlob make_blob(StateDir& state, const CompressionOptions& compression,
+                   const std::function<void(ByteSink&)>& write);
 
 /// A layer's media type in the other family, as BuildKit converts them; unknown ones stay.
 std::string layer_media_type(std::string_view type, bool oci);

@@ -2,6 +2,7 @@
 #include <boost/spirit/home/x3.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/append_utf8.hpp"
 #include "base/error.hpp"
 #include "base/utf8.hpp"
 #include "parser/grammar.hpp"
@@ -15,25 +16,6 @@ using x3::char_;
 using x3::lit;
 
 constexpr char32_t kReplacement = 0xfffd;
-
-void append_utf8(std::string& out, char32_t c) {
-  const auto byte = [&out](char32_t value) { out += static_cast<char>(value); };
-  if (c < 0x80) {
-    byte(c);
-  } else if (c < 0x800) {
-    byte(0xc0 | c >> 6);
-    byte(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    byte(0xe0 | c >> 12);
-    byte(0x80 | (c >> 6 & 0x3f));
-    byte(0x80 | (c & 0x3f));
-  } else {
-    byte(0xf0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3f));
-    byte(0x80 | (c >> 6 & 0x3f));
-    byte(0x80 | (c & 0x3f));
-  }
-}
 
 // JSON is UTF-8 by definition; what is not becomes U+FFFD, as in the image config later on.
 std::string valid_utf8(std::string_view text) {

@@ -20,8 +20,8 @@ class CacheStorage {
   virtual ~CacheStorage() = default;
   /// Gives the blobs; may outlive the storage. Never null.
   virtual std::shared_ptr<BlobProvider> blobs() = 0;
-  /// The bytes of the manifest; nullopt if nothing was stored under the name yet.
-  virtual std::optional<std::string> read_manifest() = 0;
+  /// The manifest, or the index of an image; nullopt if nothing was stored under the name yet.
+  virtual std::optional<RemoteManifest> read_manifest() = 0;
   virtual bool has_blob(const Descriptor& blob) = 0;
   /// Stores a blob that `source` gives; the caller asked has_blob(). Nothing is visible under the
   /// digest before all bytes are there and were verified.

@@ -13,7 +13,9 @@ std::string variable(const char* name) {
   return value ? value : "";
 }
 
-std::string home() {
+}  // namespace
+
+std::string home_directory() {
   if (auto out = variable("HOME"); !out.empty()) return out;
   struct passwd entry = {};
   struct passwd* found = nullptr;
@@ -24,10 +26,8 @@ std::string home() {
   return "/";
 }
 
-}  // namespace
-
 RegistryFiles RegistryFiles::of_user() {
-  const std::string home_dir = home();
+  const std::string home_dir = home_directory();
   std::string config_home = variable("XDG_CONFIG_HOME");
   if (config_home.empty()) config_home = home_dir + "/.config";
   RegistryFiles out;

@@ -26,4 +26,7 @@ struct RegistryFiles {
   static RegistryFiles of_user();
 };
 
+/// $HOME, or what the system says.
+std::string home_directory();
+
 }  // namespace lade

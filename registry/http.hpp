@@ -133,6 +133,8 @@ std::string url_origin(std::string_view url);
 bool is_loopback(std::string_view host);
 /// Percent-encodes all but letters, digits and "-._~" (RFC 3986, 2.3).
 std::string url_encode(std::string_view text);
+/// The time of an HTTP date (RFC 9110, 5.6.7) in seconds since 1970; nullopt if it is none.
+std::optional<int64_t> parse_http_date(const std::string& text);
 /// What a registry says in the body of an error (distribution-spec, "Error Codes"), or "" if it is
 /// none of those. Reads at most 64 KiB of `response`.
 std::string error_text(HttpResponse& response);

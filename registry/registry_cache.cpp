@@ -1,7 +1,6 @@
 // A shared cache in a registry: a manifest under a tag, blobs in its repository.
 #include "base/error.hpp"
 #include "registry/cache_storage.hpp"
-#include "snapshotter/content/manifest.hpp"
 
 namespace lade {
 namespace {
@@ -15,13 +14,9 @@ class RegistryCache : public CacheStorage {
 
   std::shared_ptr<BlobProvider> blobs() override { return blobs_; }
 
-  std::optional<std::string> read_manifest() override {
+  std::optional<RemoteManifest> read_manifest() override {
     try {
-      RemoteManifest manifest = client_->fetch_manifest(reference_);
-      if (!media_type::is_manifest(manifest.descriptor.media_type)) {
-        throw Error(fmt_type(manifest.descriptor.media_type));
-      }
-      return std::move(manifest.bytes);
+      return client_->fetch_manifest(reference_);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::not_found) return std::nullopt;
       throw;
@@ -39,10 +34,6 @@ class RegistryCache : public CacheStorage {
   }
 
  private:
-  static std::string fmt_type(const std::string& type) {
-    return "it is no cache of lade's, but has the type " + quoted(type);
-  }
-
   std::shared_ptr<RegistryClient> client_;
   Reference reference_;
   std::shared_ptr<BlobProvider> blobs_;

@@ -1,3 +1,6 @@
+#include <array>
+#include <ctime>
+
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
@@ -32,6 +35,18 @@ std::string url_encode(std::string_view text) {
     }
   }
   return out;
+}
+
+std::optional<int64_t> parse_http_date(const std::string& text) {
+  // The form of today, and the two that recipients must accept, too.
+  static constexpr std::array kFormats = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                          "%a %b %e %H:%M:%S %Y"};
+  for (const char* format : kFormats) {
+    struct tm time{};
+    const char* end = ::strptime(text.c_str(), format, &time);
+    if (end && *end == '\0') return ::timegm(&time);
+  }
+  return std::nullopt;
 }
 
 }  // namespace lade

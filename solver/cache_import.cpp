@@ -13,18 +13,56 @@ namespace lade {
 namespace {
 
 constexpr uint64_t kMaxDocument = 32u << 20;
+constexpr uint64_t kMaxManifest = 4u << 20;
+constexpr size_t kMaxImages = 64;
 
-/// The document of a cache, from the content store if it is there; nullopt if there is none yet.
-std::optional<CacheDocument> read_document(ContentStore& content, CacheStorage& storage) {
-  const auto bytes = storage.read_manifest();
-  if (!bytes) return std::nullopt;
-  const Manifest manifest = Manifest::parse(*bytes, media_type::kOciManifest);
+/// What a manifest brings: a cache's, or an image's with an inline cache. nullopt for other images.
+std::optional<CacheDocument> document_of(ContentStore& content, BlobProvider& blobs,
+                                         const Manifest& manifest) {
   const Descriptor& config = manifest.config;
-  if (config.media_type != media_type::kCacheDocument) {
-    throw Error(
-        fmt::format("it is no cache of lade's: its config is {}", quoted(config.media_type)));
+  if (config.media_type == media_type::kCacheDocument) {
+    return CacheDocument::parse(fetch_document(content, blobs, config, kMaxDocument));
   }
-  return CacheDocument::parse(fetch_document(content, *storage.blobs(), config, kMaxDocument));
+  if (config.media_type == media_type::kOciConfig ||
+      config.media_type == media_type::kDockerConfig) {
+    return read_inline_cache(fetch_document(content, blobs, config, kMaxDocument), manifest);
+  }
+  throw Error(fmt::format("it is no cache of lade's: its config is {}", quoted(config.media_type)));
+}
+
+/// The document of a cache, from the content store if it is there; of an index that of all its
+/// images. nullopt if nothing is there yet.
+std::optional<CacheDocument> read_document(ContentStore& content, CacheStorage& storage) {
+  const auto stored = storage.read_manifest();
+  if (!stored) return std::nullopt;
+  const auto blobs = storage.blobs();
+  std::optional<CacheDocument> out;
+  const auto add = [&](const std::string& bytes, const std::string& type) {
+    auto one = document_of(content, *blobs, Manifest::parse(bytes, type));
+    if (one && out) out->append(std::move(*one));
+    if (one && !out) out = std::move(one);
+  };
+  const std::string& type = stored->descriptor.media_type;
+  if (media_type::is_index(type)) {
+    const Index index = Index::parse(stored->bytes, type);
+    if (index.manifests.size() > kMaxImages) {
+      throw Error(fmt::format("it is an index of more than {} images", kMaxImages));
+    }
+    for (const auto& entry : index.manifests) {
+      // What is for no platform are attestations.
+      const bool is_image = media_type::is_manifest(entry.media_type) &&
+                            !(entry.platform && entry.platform->os == "unknown");
+      if (is_image) add(fetch_document(content, *blobs, entry, kMaxManifest), entry.media_type);
+    }
+  } else {
+    add(stored->bytes, type);
+  }
+  if (!out) {
+    throw Error(
+        "it is no cache of lade's, but an image that was built without --cache-to "
+        "type=inline");
+  }
+  return out;
 }
 
 }  // namespace
@@ -166,6 +204,34 @@ std::vector<Digest> CacheImports::inputs_of(const std::string& origin, const Dig
     if (loaded.origin.name == origin) return loaded.document.records[place.index].inputs;
   }
   return {};
+}
+
+std::optional<CacheImports::Mount> CacheImports::mount_in(const Loaded& loaded, const Digest& id) {
+  for (const auto& mount : loaded.document.mounts) {
+    if (mount.id == id) {
+      return Mount{loaded.origin.name, mount.blob, loaded.origin.storage->blobs()};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<CacheImports::Mount> CacheImports::mount(const Digest& id) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& loaded : origins_) {
+    if (!loaded->origin.mounts) continue;
+    if (auto found = mount_in(*loaded, id)) return found;
+  }
+  return std::nullopt;
+}
+
+std::optional<CacheImports::Mount> CacheImports::mount_of(const std::string& origin,
+                                                          const Digest& id) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& loaded : origins_) {
+    if (loaded->origin.name != origin) continue;
+    if (auto found = mount_in(*loaded, id)) return found;
+  }
+  return std::nullopt;
 }
 
 bool CacheImports::distrust(LayerId layer) {

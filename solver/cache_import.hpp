@@ -24,6 +24,7 @@ class CacheImports {
   struct Origin {
     std::string name;  ///< for people and records: "registry:host/repo:tag"
     std::shared_ptr<CacheStorage> storage;
+    bool mounts = false;  ///< its cache mounts are wanted, too
   };
   CacheImports(StateDir& state, std::vector<Origin> origins);
 
@@ -45,6 +46,17 @@ class CacheImports {
   /// What the origin's document says of the inputs of a record that came from there.
   std::vector<Digest> inputs_of(const std::string& origin, const Digest& key) const;
 
+  /// A cache mount's tree, as an origin has it.
+  struct Mount {
+    std::string origin;
+    Descriptor blob;
+    std::shared_ptr<BlobProvider> provider;
+  };
+  /// The first that an origin whose mounts are wanted has. `id` is the digest of the mount's.
+  std::optional<Mount> mount(const Digest& id) const;
+  /// That of one origin, wanted or not.
+  std::optional<Mount> mount_of(const std::string& origin, const Digest& id) const;
+
   /// From now on no record that stands on `layer` is found, here or in the local cache. False if no
   /// origin lists the layer.
   bool distrust(LayerId layer);
@@ -55,6 +67,7 @@ class CacheImports {
     size_t origin = 0;
     uint32_t index = 0;
   };
+  static std::optional<Mount> mount_in(const Loaded& loaded, const Digest& id);
   std::optional<CacheRecord> take(Place place);
   std::optional<LayerId> layer_at(Loaded& loaded, uint32_t index);
 

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "snapshotter/cache_mount.hpp"
 #include "snapshotter/users.hpp"
 #include "solver/tree.hpp"
 #include "solver/ulimit.hpp"
@@ -20,30 +20,6 @@ constexpr int kMaxExclusiveCaches = 1000;
 
 std::string relative(const std::string& path) {
   return clean_path("/" + path).substr(1);
-}
-
-UniqueFd open_lock(const std::string& path) {
-  return sys::open(path, O_RDWR | O_CREAT, 0600);
-}
-
-bool try_lock(const UniqueFd& fd, int operation) {
-  if (::flock(fd.get(), operation | LOCK_NB) == 0) return true;
-  if (errno == EWOULDBLOCK || errno == EINTR) return false;
-  throw_errno("could not lock a cache mount");
-}
-
-/// Makes the directory once; its owner and mode are the first user's.
-void make_cache_dir(const std::string& path, const ExecMount& mount) {
-  const std::string fs = path + "/fs";
-  if (sys::lstatat(AT_FDCWD, fs)) return;
-  sys::make_dirs(path, 0700);
-  if (::mkdir(fs.c_str(), 0700) != 0) {
-    if (errno == EEXIST) return;
-    throw_errno("could not make the cache mount " + quoted(fs));
-  }
-  if (::chown(fs.c_str(), mount.uid, mount.gid) != 0 || ::chmod(fs.c_str(), mount.mode) != 0) {
-    throw_errno("could not set up the cache mount " + quoted(fs));
-  }
 }
 
 /// Of mode 0755 whatever the caller's umask.
@@ -291,13 +267,13 @@ class Preparation {
     Mount out;
     if (mount.input) {
       out = state_.layers().overlay(inputs_.at(*mount.input), nullptr);
-      out.upper = path + "/fs";
+      out.upper = path;
       // A fresh one each time: a volatile overlay refuses the workdir of an earlier one.
       out_.thrown.push_back(state_.layers().prepare());
       out.work = out_.thrown.back().work();
       out.subpath = mount.subpath;
     } else {
-      out.source = path + "/fs";
+      out.source = path;
     }
     out.target = mount.target;
     out.read_only = mount.read_only;
@@ -365,17 +341,18 @@ class Preparation {
 
 }  // namespace
 
-std::optional<CacheMount> CacheMount::try_lease(const std::string& root, const ExecMount& mount) {
-  const std::string base = root + "/" + Digest::of(mount.id).hex().substr(0, 32);
-  sys::make_dirs(root, 0700);
+std::optional<CacheMount> CacheMount::try_lease(const std::string& state_root,
+                                                const ExecMount& mount) {
+  const Digest id = Digest::of(mount.id);
   for (int number = 0; number < kMaxExclusiveCaches; ++number) {
-    CacheMount cache;
-    cache.path_ = number == 0 ? base : fmt::format("{}-{}", base, number);
-    cache.lock_ = open_lock(cache.path_ + ".lock");
-    const bool shared = mount.sharing == CacheMountSharing::shared;
-    if (try_lock(cache.lock_, shared ? LOCK_SH : LOCK_EX)) {
-      make_cache_dir(cache.path_, mount);
-      ::futimens(cache.lock_.get(), nullptr);  // when it was last used, for garbage collection
+    const CacheMountDirectory directory(state_root, id, number);
+    auto lock = directory.try_lock(mount.sharing == CacheMountSharing::shared);
+    if (lock) {
+      directory.make(mount.uid, mount.gid, mount.mode);
+      ::futimens(lock->get(), nullptr);  // when it was last used, for garbage collection
+      CacheMount cache;
+      cache.path_ = directory.path();
+      cache.lock_ = std::move(*lock);
       return cache;
     }
     if (mount.sharing != CacheMountSharing::exclusive) return std::nullopt;

@@ -14,15 +14,14 @@
 
 namespace lade {
 
-/// A cache mount's directory, held for the length of a step.
-///   STATE/cache-mounts/<digest of id>[-N]/fs, with a lock file beside it
+/// A cache mount's directory (snapshotter/cache_mount.hpp), held for the length of a step.
 class CacheMount {
  public:
   /// nullopt if the mount's sharing does not allow it now (locked, and somebody holds it): try
   /// again later. `exclusive` takes the first one of the id's directories that nobody uses, or
   /// makes another.
-  static std::optional<CacheMount> try_lease(const std::string& root, const ExecMount& mount);
-  const std::string& path() const { return path_; }
+  static std::optional<CacheMount> try_lease(const std::string& state_root, const ExecMount& mount);
+  const std::string& path() const { return path_; }  ///< of its tree
 
  private:
   std::string path_;

@@ -39,4 +39,10 @@ struct SharedRecord {
   bool of_result = false;  ///< its last layer is one of the build's result
 };
 
+/// A cache mount of a solved graph's steps, for other machines' caches.
+struct SharedMount {
+  std::string id;
+  bool used = false;  ///< a step ran with it
+};
+
 }  // namespace lade

@@ -482,6 +482,10 @@ std::vector<SharedRecord> Solver::shared_records() const {
   return run_->shared_records();
 }
 
+std::vector<SharedMount> Solver::shared_mounts() const {
+  return run_->shared_mounts();
+}
+
 const SolveFailure* Solver::failure() const {
   return run_->failure ? &*run_->failure : nullptr;
 }

@@ -78,6 +78,10 @@ class Solver {
   /// contents that nobody asked for so far.
   std::vector<SharedRecord> shared_records() const;
 
+  /// After solve() returned: the cache mounts of its steps, sorted; without those that lie over an
+  /// image or a stage (from=), which are nothing without that.
+  std::vector<SharedMount> shared_mounts() const;
+
   /// After solve() returned or threw: what happened to each vertex.
   std::vector<StepLog> steps() const;
 

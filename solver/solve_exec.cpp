@@ -3,6 +3,8 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "snapshotter/cache_mount.hpp"
+#include "solver/restore_mount.hpp"
 #include "solver/solve_run.hpp"
 
 namespace lade {
@@ -113,10 +115,39 @@ Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attemp
   return error;
 }
 
+/// A mount that was never used here begins as the one that another machine shared. Whoever else
+/// wants it waits for the lock; a mount that cannot be had is an empty one.
+Task<void> Solver::Run::restore_cache(uint32_t vertex, ExecMount mount) {
+  if (!options_.imports || mount.input) co_return;
+  const Digest id = Digest::of(mount.id);
+  const CacheMountDirectory directory(state_.root(), id);
+  if (directory.exists()) co_return;
+  co_await imports_;
+  const auto shared = options_.imports->mount(id);
+  if (!shared) co_return;
+  const auto lock = directory.try_lock(false);
+  if (!lock || directory.exists()) co_return;
+  progress_.status(
+      number(vertex),
+      fmt::format("restoring the cache mount {} from {}", lade::quoted(mount.id), shared->origin),
+      0, 0);
+  auto work = [&]() -> std::string {
+    try {
+      restore_mount(state_, directory, shared->blob, *shared->provider);
+      return "";
+    } catch (const Error& error) {
+      return error.message();
+    }
+  };
+  const std::string problem = co_await on_thread(loop_, work);
+  if (problem.empty()) co_return;
+  progress_.warning(fmt::format("the cache mount {} of {} is not used: {}", lade::quoted(mount.id),
+                                shared->origin, problem));
+}
+
 Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
-    const ExecOp& op, std::map<size_t, std::string>& paths) {
+    uint32_t vertex, const ExecOp& op, std::map<size_t, std::string>& paths) {
   auto leases = std::make_shared<std::vector<CacheMount>>();
-  const std::string root = state_.root() + "/cache-mounts";
   // In the order of their ids: two steps that lock the same caches must not wait for each other.
   std::multimap<std::string, size_t> by_id;
   for (size_t i = 0; i < op.mounts.size(); ++i) {
@@ -130,9 +161,11 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
       paths[i] = known->second;
       continue;
     }
+    co_await restore_cache(vertex, op.mounts[i]);
+    used_mounts_.insert(id);
     for (;;) {
       check_canceled();
-      auto lease = CacheMount::try_lease(root, op.mounts[i]);
+      auto lease = CacheMount::try_lease(state_.root(), op.mounts[i]);
       if (lease) {
         paths[i] = leased[id] = lease->path();
         leases->push_back(std::move(*lease));
@@ -175,7 +208,7 @@ Task<LayerId> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
   });
   check_canceled();
   std::map<size_t, std::string> cache_paths;
-  const auto leases = co_await lease_caches(op, cache_paths);
+  const auto leases = co_await lease_caches(vertex, op, cache_paths);
   const ExecSecrets secrets{options_.secrets, options_.ssh};
   auto prepare = [&] { return prepare_exec(state_, op, inputs, cache_paths, secrets); };
   for (int attempt = 1;; ++attempt) {

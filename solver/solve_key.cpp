@@ -347,4 +347,19 @@ std::vector<SharedRecord> Solver::Run::shared_records() {
   return out;
 }
 
+std::vector<SharedMount> Solver::Run::shared_mounts() const {
+  std::map<std::string, SharedMount> out;
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    const auto* op = std::get_if<ExecOp>(&vertex_at(i).op);
+    if (!op) continue;
+    for (const ExecMount& mount : op->mounts) {
+      if (mount.type != ExecMountType::cache || mount.input) continue;
+      out[mount.id] = {mount.id, used_mounts_.contains(mount.id)};
+    }
+  }
+  std::vector<SharedMount> list;
+  for (auto& [id, mount] : out) list.push_back(std::move(mount));
+  return list;
+}
+
 }  // namespace lade

@@ -40,6 +40,7 @@ class Solver::Run {
   std::vector<SolveResult> solve(const Definition& definition, const std::vector<Edge>& roots);
   void cancel();
   std::vector<SharedRecord> shared_records();
+  std::vector<SharedMount> shared_mounts() const;
   std::vector<StepLog> steps() const;
   std::optional<SolveFailure> failure;
 
@@ -108,7 +109,8 @@ class Solver::Run {
                             std::chrono::nanoseconds timeout);
   /// What to tell of a failed attempt.
   Error attempt_error(uint32_t vertex, const ExecOp& op, const Attempt& attempt) const;
-  Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(const ExecOp& op,
+  Task<void> restore_cache(uint32_t vertex, ExecMount mount);
+  Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(uint32_t vertex, const ExecOp& op,
                                                               std::map<size_t, std::string>& paths);
   void keep_log(uint32_t vertex, std::string_view bytes);
 
@@ -135,6 +137,7 @@ class Solver::Run {
   std::unordered_map<LayerId, Task<void>> fetches_;
   std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to
   std::set<Executor::StepId> running_;
+  std::set<std::string> used_mounts_;  // ids of cache mounts that steps ran with
   std::unordered_map<uint32_t, std::string> logs_;
   std::map<LayerId, int64_t> created_;
   std::deque<std::coroutine_handle<>> waiting_for_slot_;

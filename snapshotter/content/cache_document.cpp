@@ -1,10 +1,14 @@
 #include "snapshotter/content/cache_document.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/json_writer.hpp"
+#include "snapshotter/content/manifest.hpp"
 
 namespace lade {
 namespace {
@@ -18,7 +22,7 @@ std::optional<uint32_t> read_index(const JsonValue& json, size_t count) {
   if (!json.present()) return std::nullopt;
   const int64_t index = json.integer();
   if (index < 0 || static_cast<uint64_t>(index) >= count) {
-    json.fail(fmt::format("is {}, but only {} layers come before it", index, count));
+    json.fail(fmt::format("is {}, but there are only {} layers that it may mean", index, count));
   }
   return static_cast<uint32_t>(index);
 }
@@ -34,6 +38,7 @@ CacheDocument::Layer read_layer(const JsonValue& json, size_t before) {
       blob["mediaType"].fail("is " + quoted(layer.blob->media_type) + ", which is no layer");
     }
   }
+  layer.position = read_index(json["position"], kMaxEntries);
   return layer;
 }
 
@@ -49,17 +54,21 @@ CacheDocument::Record read_record(const JsonValue& json, size_t layers) {
   return record;
 }
 
+CacheDocument::Mount read_mount(const JsonValue& json) {
+  CacheDocument::Mount mount{json["id"].digest(), read_descriptor(json["blob"])};
+  if (!media_type::is_layer(mount.blob.media_type)) {
+    json["blob"]["mediaType"].fail("is " + quoted(mount.blob.media_type) + ", which is no layer");
+  }
+  return mount;
+}
+
 template <class Entry>
 void check_count(const JsonValue& list, const std::vector<Entry>& entries) {
   if (entries.size() == kMaxEntries)
     list.fail(fmt::format("has more than {} entries", kMaxEntries));
 }
 
-}  // namespace
-
-CacheDocument CacheDocument::parse(std::string_view bytes) {
-  const JsonDocument json(bytes, kMaxBytes, "cache document");
-  const JsonValue root = json.root();
+CacheDocument read_document(const JsonValue& root) {
   if (const int64_t version = root["version"].integer(); version != kVersion) {
     throw Error(fmt::format("the cache has format {}, this lade reads {}", version, kVersion));
   }
@@ -74,7 +83,19 @@ CacheDocument CacheDocument::parse(std::string_view bytes) {
     check_count(records, out.records);
     out.records.push_back(read_record(record, out.layers.size()));
   });
+  const JsonValue mounts = root["mounts"];
+  mounts.each([&](const JsonValue& mount) {
+    check_count(mounts, out.mounts);
+    out.mounts.push_back(read_mount(mount));
+  });
   return out;
+}
+
+}  // namespace
+
+CacheDocument CacheDocument::parse(std::string_view bytes) {
+  const JsonDocument json(bytes, kMaxBytes, "cache document");
+  return read_document(json.root());
 }
 
 std::string CacheDocument::serialize() const {
@@ -85,6 +106,7 @@ std::string CacheDocument::serialize() const {
     if (layer.parent) out.member("parent", static_cast<int64_t>(*layer.parent));
     out.member("diffID", layer.diff_id.digest.str()).member("content", layer.content.str());
     if (layer.blob) write_json(out.key("blob"), *layer.blob);
+    if (layer.position) out.member("position", static_cast<int64_t>(*layer.position));
     out.end_object();
   }
   out.end_array().key("records").begin_array();
@@ -96,8 +118,58 @@ std::string CacheDocument::serialize() const {
     if (record.top) out.member("top", static_cast<int64_t>(*record.top));
     out.member("created", record.created_at).end_object();
   }
-  out.end_array().end_object();
-  return out.take();
+  out.end_array();
+  if (!mounts.empty()) {
+    out.key("mounts").begin_array();
+    for (const Mount& mount : mounts) {
+      out.begin_object().member("id", mount.id.str());
+      write_json(out.key("blob"), mount.blob);
+      out.end_object();
+    }
+    out.end_array();
+  }
+  return out.end_object().take();
+}
+
+void CacheDocument::append(CacheDocument other) {
+  const auto before = static_cast<uint32_t>(layers.size());
+  for (Layer& layer : other.layers) {
+    if (layer.parent) *layer.parent += before;
+  }
+  for (Record& record : other.records) {
+    if (record.top) *record.top += before;
+  }
+  std::move(other.layers.begin(), other.layers.end(), std::back_inserter(layers));
+  std::move(other.records.begin(), other.records.end(), std::back_inserter(records));
+  std::move(other.mounts.begin(), other.mounts.end(), std::back_inserter(mounts));
+}
+
+std::string with_inline_cache(std::string config, const CacheDocument& cache) {
+  // The config is an object that is not empty; its members are sorted, this one comes last.
+  config.pop_back();
+  return fmt::format("{},\"{}\":{}}}", config, kInlineCacheMember, cache.serialize());
+}
+
+std::optional<CacheDocument> read_inline_cache(std::string_view config, const Manifest& manifest) {
+  const JsonDocument json(config, kMaxBytes, "image config");
+  const JsonValue cache = json.root()[kInlineCacheMember];
+  if (!cache.present()) return std::nullopt;
+  CacheDocument out = read_document(cache);
+  std::vector<Digest> diff_ids;
+  json.root()["rootfs"]["diff_ids"].each(
+      [&](const JsonValue& id) { diff_ids.push_back(id.digest()); });
+  for (CacheDocument::Layer& layer : out.layers) {
+    if (!layer.position) continue;
+    const uint32_t position = *layer.position;
+    if (position >= std::min(diff_ids.size(), manifest.layers.size()) ||
+        diff_ids[position] != layer.diff_id.digest) {
+      cache.fail(fmt::format("calls {} layer {} of the image, which it is not",
+                             layer.diff_id.digest.str(), position));
+    }
+    layer.blob = manifest.layers[position];
+    layer.position.reset();
+  }
+  return out;
 }
 
 }  // namespace lade

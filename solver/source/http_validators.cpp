@@ -1,8 +1,5 @@
 #include "solver/source/http_validators.hpp"
 
-#include <array>
-#include <ctime>
-
 #include "base/text.hpp"
 #include "solver/lower_remote.hpp"
 
@@ -94,18 +91,6 @@ bool HttpValidators::same_etag(std::string_view a, std::string_view b) {
   if (a.starts_with("W/")) a.remove_prefix(2);
   if (b.starts_with("W/")) b.remove_prefix(2);
   return !a.empty() && a == b;
-}
-
-std::optional<int64_t> parse_http_date(const std::string& text) {
-  // The form of today, and the two that recipients must accept, too.
-  static constexpr std::array kFormats = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
-                                          "%a %b %e %H:%M:%S %Y"};
-  for (const char* format : kFormats) {
-    struct tm time{};
-    const char* end = ::strptime(text.c_str(), format, &time);
-    if (end && *end == '\0') return ::timegm(&time);
-  }
-  return std::nullopt;
 }
 
 std::string disposition_file_name(std::string_view field) {

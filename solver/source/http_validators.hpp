@@ -40,9 +40,6 @@ class HttpValidators {
   Database& database_;
 };
 
-/// The time of an HTTP date (RFC 9110, 5.6.7) in seconds since 1970; nullopt if it is none.
-std::optional<int64_t> parse_http_date(const std::string& text);
-
 /// The file name in a Content-Disposition field (RFC 6266), without its directories; "" if there is
 /// none.
 std::string disposition_file_name(std::string_view field);

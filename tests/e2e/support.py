@@ -247,7 +247,7 @@ class Workspace:
 def environment(extra=None):
     """Of lade and peers: nothing of the caller's that changes a build."""
     env = {name: value for name, value in os.environ.items()
-           if not re.match(r"(?i)lade_|source_date_epoch|.*_proxy$|docker_|registry_auth|buildkit|xdg_", name)}
+           if not re.match(r"(?i)lade_|source_date_epoch|.*_proxy$|docker_|registry_auth|buildkit|xdg_|aws_", name)}
     env["HOME"] = str(ROOT)
     env.update(extra or {})
     return env

@@ -171,7 +171,7 @@ class SharedCache(LadeTest):
         self.build(None, target + ",ignore-error=true")
 
     def test_bad_options_are_usage_errors(self):
-        for option, text in (("--cache-to=type=gha", "type=gha is not one of: registry, local"),
+        for option, text in (("--cache-to=type=gha", "type=gha is not one of: registry, local, s3, inline"),
                              ("--cache-to=type=local", "type=local needs dest="),
                              ("--cache-from=type=local,dest=x", "type=local needs src="),
                              ("--cache-to=type=local,dest=x,mode=all", "mode=all is not one of: min, max"),

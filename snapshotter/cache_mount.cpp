@@ -1,0 +1,51 @@
+#include "snapshotter/cache_mount.hpp"
+
+#include <cerrno>
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+
+namespace lade {
+
+CacheMountDirectory::CacheMountDirectory(const std::string& state_root, const Digest& id,
+                                         int number)
+    : base_(state_root + "/cache-mounts/" + id.hex().substr(0, 32)) {
+  if (number > 0) base_ += fmt::format("-{}", number);
+}
+
+bool CacheMountDirectory::exists() const {
+  return sys::lstatat(AT_FDCWD, path()).has_value();
+}
+
+std::optional<UniqueFd> CacheMountDirectory::try_lock(bool shared) const {
+  sys::make_dirs(base_.substr(0, base_.rfind('/')), 0700);
+  UniqueFd fd = sys::open(base_ + ".lock", O_RDWR | O_CREAT, 0600);
+  if (::flock(fd.get(), (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK || errno == EINTR) return std::nullopt;
+  throw_errno("could not lock a cache mount");
+}
+
+void CacheMountDirectory::make(uint32_t uid, uint32_t gid, uint32_t mode) const {
+  if (exists()) return;
+  sys::make_dirs(base_, 0700);
+  if (::mkdir(path().c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;
+    throw_errno("could not make the cache mount " + quoted(path()));
+  }
+  if (::chown(path().c_str(), uid, gid) != 0 || ::chmod(path().c_str(), mode) != 0) {
+    throw_errno("could not set up the cache mount " + quoted(path()));
+  }
+}
+
+void CacheMountDirectory::place(const std::string& tree) const {
+  sys::make_dirs(base_, 0700);
+  sys::renameat(AT_FDCWD, tree, AT_FDCWD, path());
+}
+
+}  // namespace lade

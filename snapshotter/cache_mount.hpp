@@ -1,0 +1,36 @@
+// The directories of cache mounts (RUN --mount=type=cache) in a state directory.
+//   STATE/cache-mounts/<digest of id>[-N]/fs, with a lock file <digest of id>[-N].lock beside it
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/digest.hpp"
+#include "base/unique_fd.hpp"
+
+namespace lade {
+
+/// One of an id's directories; those with a number beyond 0 are for steps that want one for
+/// themselves while another is in use. Whoever holds the shared lock may be one of several that
+/// work in it.
+class CacheMountDirectory {
+ public:
+  /// `id` is Digest::of() the mount's.
+  CacheMountDirectory(const std::string& state_root, const Digest& id, int number = 0);
+
+  std::string path() const { return base_ + "/fs"; }  ///< of the tree
+  bool exists() const;
+  /// nullopt if somebody else holds it in another way.
+  std::optional<UniqueFd> try_lock(bool shared) const;
+  /// Makes it unless it is there: its owner and mode are the first user's.
+  void make(uint32_t uid, uint32_t gid, uint32_t mode) const;
+  /// Moves a finished tree there. The caller holds the lock, not shared, and saw that there is
+  /// none.
+  void place(const std::string& tree) const;
+
+ private:
+  std::string base_;
+};
+
+}  // namespace lade

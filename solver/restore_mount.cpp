@@ -1,0 +1,44 @@
+#include "solver/restore_mount.hpp"
+
+#include <array>
+
+#include <fcntl.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "registry/verified_source.hpp"
+#include "snapshotter/content/decompress.hpp"
+#include "snapshotter/tar.hpp"
+
+namespace lade {
+namespace {
+
+/// Lets decompress() own a source that is needed again afterwards.
+class Borrowed : public ByteSource {
+ public:
+  explicit Borrowed(ByteSource& inner) : inner_(inner) {}
+  size_t read(char* buffer, size_t size) override { return inner_.read(buffer, size); }
+
+ private:
+  ByteSource& inner_;
+};
+
+}  // namespace
+
+void restore_mount(StateDir& state, const CacheMountDirectory& directory, const Descriptor& blob,
+                   BlobProvider& provider) {
+  with_context("blob " + blob.digest.str(), [&] {
+    const PendingLayer pending = state.layers().prepare();
+    VerifiedSource source(provider.open(blob), blob, 0, nullptr);
+    const auto tar = decompress(std::make_unique<Borrowed>(source));
+    const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
+    extract_tar(*tar, dir.get(), TarDialect::plain);
+    // What follows the archive's end is verified, too.
+    std::array<char, 16 * 1024> rest{};
+    while (source.read(rest.data(), rest.size()) > 0) {
+    }
+    directory.place(pending.path());
+  });
+}
+
+}  // namespace lade
