@@ -68,6 +68,17 @@ int parse_count(const std::string& text) {
   return *count;
 }
 
+int64_t parse_until(const std::string& text) {
+  constexpr size_t kDate = std::string_view("2026-01-31").size();
+  const std::string time = text.size() == kDate ? text + "T00:00:00Z" : text;
+  if (const auto parsed = Timestamp::parse(time)) return parsed->seconds;
+  int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error == std::errc() && end == text.data() + text.size()) return seconds;
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(text));
+  return Timestamp::now().seconds - age.count();
+}
+
 std::pair<std::string, std::string> parse_host(const std::string& text) {
   const auto separator = text.find_first_of("=:");
   if (separator == std::string::npos || separator == 0 || separator + 1 == text.size()) {

@@ -23,6 +23,10 @@ int parse_count(const std::string& text);
 /// "90s", "1h30m", "500ms". Throws Error.
 std::chrono::nanoseconds parse_duration(const std::string& text);
 
+/// The "until" of filters: a duration before now, or a time ("2026-01-31", "2026-01-31T08:00:00Z",
+/// seconds since 1970). Seconds since 1970. Throws Error.
+int64_t parse_until(const std::string& text);
+
 /// --add-host: "NAME:ADDRESS" or "NAME=ADDRESS", an IPv6 address maybe in brackets: name, address.
 /// Throws Error(usage).
 std::pair<std::string, std::string> parse_host(const std::string& text);

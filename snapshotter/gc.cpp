@@ -84,11 +84,26 @@ class Prune {
   void remove_unnamed_images() {
     if (!wanted(UsageType::image)) return;
     for (const auto& name : state_.images().list()) {
-      if (!is_unnamed(name.name)) continue;
+      if (!is_unnamed(name.name) || !has_labels(name.target)) continue;
       state_.images().remove(name.name);
       evicted_.push_back(
           {UsageType::image, name.target.digest.str(), 0, name.created_at, "it had no name", {}});
     }
+  }
+
+  bool has_labels(const Descriptor& target) const {
+    if (options_.labels.empty()) return true;
+    const StoredImage image = read_stored_image(state_.content(), target);
+    const StoredManifest* shown = image.for_platform(Platform::host());
+    const std::map<std::string, std::string> none;
+    const auto& labels = shown ? shown->config.config.labels : none;
+    return std::all_of(
+        options_.labels.begin(), options_.labels.end(), [&](const LabelFilter& filter) {
+          const auto found = labels.find(filter.key);
+          const bool has =
+              found != labels.end() && (!filter.value || *filter.value == found->second);
+          return has != filter.absent;
+        });
   }
 
   /// Files without rows, which a kill has left.
@@ -170,9 +185,30 @@ class Prune {
       return a.last_used != b.last_used ? a.last_used < b.last_used : a.depth > b.depth;
     });
     for (const auto& unit : units) {
-      const std::string why = reason(unit);
+      const std::string why = is_selected(unit) ? reason(unit) : "";
       if (!why.empty()) take(unit, why);
     }
+  }
+
+  /// Whether the filters leave it.
+  bool is_selected(const Unit& unit) const {
+    const auto wants_label = [](const LabelFilter& filter) { return !filter.absent; };
+    if (std::any_of(options_.labels.begin(), options_.labels.end(), wants_label)) return false;
+    std::string id = unit.path.substr(unit.path.rfind('/') + 1);
+    std::string description;
+    if (unit.kind == Unit::Kind::layer) id = layer_name(unit.layer);
+    if (unit.kind == Unit::Kind::record) {
+      const GcRecord& record = inventory_.records[unit.record];
+      id = record.layers.empty() ? "" : layer_name(record.layers.back());
+      description = record.description;
+    }
+    const auto any_of = [](const std::vector<std::string>& texts, auto matches) {
+      return texts.empty() || std::any_of(texts.begin(), texts.end(), matches);
+    };
+    return any_of(options_.ids, [&](const std::string& text) { return id.starts_with(text); }) &&
+           any_of(options_.descriptions, [&](const std::string& text) {
+             return description.find(text) != std::string::npos;
+           });
   }
 
   std::string reason(const Unit& unit) const {

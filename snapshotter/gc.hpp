@@ -57,13 +57,25 @@ struct UsageItem {
 
 std::vector<UsageItem> measure_usage(StateDir& state, GcRecords& records);
 
+/// An image's label that must be there, or (`absent`) must not.
+struct LabelFilter {
+  std::string key;
+  std::optional<std::string> value;  ///< absent: any
+  bool absent = false;
+};
+
 struct PruneOptions {
   bool all = false;  ///< the whole cache; otherwise what nothing refers to
   // Each also lets cache go, least recently used first:
   std::optional<int64_t> unused_since;   ///< what was last used before this time
   std::optional<uint64_t> keep_storage;  ///< until the cache takes no more bytes than this
   std::optional<uint64_t> max_storage;   ///< until the whole state directory does
-  std::set<UsageType> types;             ///< only these; empty: all
+  // What narrows that; what nothing refers to goes anyway, but for other types:
+  std::set<UsageType> types;              ///< only these; empty: all
+  std::vector<std::string> ids;           ///< cache whose ID begins with one of these
+  std::vector<std::string> descriptions;  ///< cache of steps whose description has one of these
+  /// Images without a name for which all hold. Cache has no labels.
+  std::vector<LabelFilter> labels;
 };
 
 /// Something that was removed, and why.

@@ -65,9 +65,7 @@ void ImageFilter::add(const std::string& key, const std::string& value, StateDir
   } else if (key == "since") {
     since_ = creation_of(state, value);
   } else if (key == "until") {
-    const auto age = parse_duration(value);
-    before_ = Timestamp::now();
-    before_->seconds -= std::chrono::duration_cast<std::chrono::seconds>(age).count();
+    before_ = Timestamp{parse_until(value), 0};
   } else {
     Error error("--filter: there is no " + lade::quoted(key), ErrorKind::usage);
     error.set_hint("there are: reference, dangling, label, before, since, until");

@@ -1,4 +1,5 @@
 // `lade manifest`: indexes over images of this machine.
+#include <algorithm>
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
@@ -6,6 +7,7 @@
 
 #include "app/commands.hpp"
 #include "app/flags.hpp"
+#include "app/image/push.hpp"
 #include "base/error.hpp"
 #include "exporter/exporter.hpp"
 #include "snapshotter/content/reference.hpp"
@@ -18,7 +20,12 @@ struct ManifestFlags {
   std::string name;
   std::vector<std::string> images;
   std::vector<std::string> annotations;
+  std::string destination;
   bool docker_types = false;
+  bool amend = false;
+  bool all = false;
+  bool purge = false;
+  bool quiet = false;
 };
 
 std::map<std::string, std::string> read_annotations(const std::vector<std::string>& texts) {
@@ -30,6 +37,32 @@ std::map<std::string, std::string> read_annotations(const std::vector<std::strin
   return out;
 }
 
+/// The images of an image or index, each once.
+void add_images(std::vector<WrittenImage>& images, const StoredImage& image) {
+  for (const auto& one : image.manifests) {
+    WrittenImage written{one.descriptor, one.manifest.config, one.manifest.layers, one.config};
+    written.manifest.platform = one.config.platform;
+    const bool known = std::any_of(images.begin(), images.end(), [&](const WrittenImage& other) {
+      return other.manifest.digest == written.manifest.digest;
+    });
+    if (!known) images.push_back(std::move(written));
+  }
+}
+
+/// What the index called `name` has so far goes before `images`, but for the same platforms.
+void amend(StateDir& state, const Reference& name, std::vector<WrittenImage>& images) {
+  if (!state.images().find(name.str())) return;
+  std::vector<WrittenImage> all;
+  add_images(all, find_stored_image(state, name.str()));
+  std::erase_if(all, [&](const WrittenImage& old) {
+    return std::any_of(images.begin(), images.end(), [&](const WrittenImage& image) {
+      return image.manifest.platform == old.manifest.platform;
+    });
+  });
+  all.insert(all.end(), images.begin(), images.end());
+  images = std::move(all);
+}
+
 int create(const Globals& globals, const ManifestFlags& flags) {
   const Reference name = parse_new_name(flags.name, "an index cannot be named by a digest");
   const auto annotations = read_annotations(flags.annotations);
@@ -37,18 +70,8 @@ int create(const Globals& globals, const ManifestFlags& flags) {
   // One transaction, so that no image goes between being found and being part of a named index.
   state->database().transaction([&] {
     std::vector<WrittenImage> images;
-    for (const auto& text : flags.images) {
-      const StoredImage image = find_stored_image(*state, text);
-      for (const auto& one : image.manifests) {
-        WrittenImage written{one.descriptor, one.manifest.config, one.manifest.layers, one.config};
-        written.manifest.platform = one.config.platform;
-        const bool known =
-            std::any_of(images.begin(), images.end(), [&](const WrittenImage& other) {
-              return other.manifest.digest == written.manifest.digest;
-            });
-        if (!known) images.push_back(std::move(written));
-      }
-    }
+    for (const auto& text : flags.images) add_images(images, find_stored_image(*state, text));
+    if (flags.amend) amend(*state, name, images);
     if (images.empty()) throw Error("there is nothing to put into the index");
     const WrittenSet set = write_index(*state, std::move(images), !flags.docker_types, annotations);
     state->images().put(name.str(), set.target);
@@ -66,6 +89,51 @@ int show(const Globals& globals, const std::string& text) {
   return 0;
 }
 
+/// As an image, but of an index only: what was meant to have several platforms must not go out with
+/// one.
+int push_index(const Globals& globals, const ManifestFlags& flags) {
+  const auto state = StateDir::open(StateDir::default_root(globals.root));
+  const StoredImage image = find_stored_image(*state, flags.name);
+  if (!image.index) {
+    Error error(lade::quoted(flags.name) + " is no index of images");
+    error.set_hint("lade push takes single images");
+    throw error;
+  }
+  const int code = push_stored_image(globals, flags.name, flags.destination, flags.quiet);
+  if (code == 0 && flags.purge) {
+    remove_image_names(*state, image, {Reference::parse(flags.name).str()});
+  }
+  return code;
+}
+
+/// Takes the names away; the images stay under their own.
+int remove(const Globals& globals, const ManifestFlags& flags) {
+  const auto state = StateDir::open(StateDir::default_root(globals.root));
+  for (const auto& text : flags.images) {
+    const StoredImage image = find_stored_image(*state, text);
+    const auto name = name_called(image, text);
+    if (!image.index || !name) {
+      throw Error(lade::quoted(text) + " is no name of an index of images", ErrorKind::not_found);
+    }
+    remove_image_names(*state, image, {*name});
+    fmt::print("Untagged: {}\n", Reference::parse(*name).familiar());
+  }
+  return 0;
+}
+
+void add_push(CLI::App& command, const std::shared_ptr<ManifestFlags>& flags,
+              const Globals& globals, CommandAction& action) {
+  auto* pushing = command.add_subcommand("push", "Bring an index and its images to a registry");
+  pushing->add_option("NAME", flags->name, "Name of the index, NAME[:TAG]")->required();
+  pushing->add_option("DEST", flags->destination, "Name to push it to (default: NAME)");
+  pushing->add_flag("--all", flags->all, "The images, too, which is what always happens");
+  pushing->add_flag("-p,--purge,--rm", flags->purge, "Take the index's name away afterwards");
+  pushing->add_flag("-q,--quiet", flags->quiet, "Print the name only");
+  pushing->callback([flags, &globals, &action] {
+    action = [flags, &globals] { return push_index(globals, *flags); };
+  });
+}
+
 }  // namespace
 
 void add_manifest_command(CLI::App& command, const Globals& globals, CommandAction& action) {
@@ -76,6 +144,8 @@ void add_manifest_command(CLI::App& command, const Globals& globals, CommandActi
   creating->add_option("NAME", flags->name, "Name of the index, NAME[:TAG]")->required();
   creating->add_option("IMAGE", flags->images, "Images, one per platform, or indexes")->required();
   add_list(*creating, "--annotation", flags->annotations, "Annotation of the index, K=V");
+  creating->add_flag("-a,--amend", flags->amend,
+                     "Keep what the index of that name has, but for the same platforms");
   creating->add_flag("--docker-types", flags->docker_types,
                      "Docker's media type instead of the OCI's");
   creating->callback([flags, &globals, &action] {
@@ -85,6 +155,12 @@ void add_manifest_command(CLI::App& command, const Globals& globals, CommandActi
   showing->add_option("IMAGE", flags->name, "Name, NAME@DIGEST or ID")->required();
   showing->callback([flags, &globals, &action] {
     action = [flags, &globals] { return show(globals, flags->name); };
+  });
+  add_push(command, flags, globals, action);
+  auto* removing = command.add_subcommand("rm", "Take names of indexes away");
+  removing->add_option("NAME", flags->images, "Names of indexes")->required();
+  removing->callback([flags, &globals, &action] {
+    action = [flags, &globals] { return remove(globals, *flags); };
   });
 }
 

@@ -27,13 +27,28 @@ struct PruneFlags {
   bool verbose = false;
 };
 
+LabelFilter read_label(const std::string& text, bool absent) {
+  const auto equals = text.find('=');
+  if (text.empty() || equals == 0) throw_usage("--filter: label= needs a name");
+  LabelFilter filter{text.substr(0, equals), {}, absent};
+  if (equals != std::string::npos) filter.value = text.substr(equals + 1);
+  return filter;
+}
+
 void read_filter(const std::string& text, PruneOptions& options) {
   const auto equals = text.find('=');
   const std::string key = text.substr(0, equals);
   const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
+  if (value.empty())
+    throw_usage("--filter: " + lade::quoted(text) + " is not of the form KEY=VALUE");
   if (key == "until" || key == "unused-for") {
-    const auto age = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(value));
-    options.unused_since = Timestamp::now().seconds - age.count();
+    options.unused_since = parse_until(value);
+  } else if (key == "id") {
+    options.ids.push_back(value);
+  } else if (key == "description") {
+    options.descriptions.push_back(value);
+  } else if (key == "label" || key == "label!") {
+    options.labels.push_back(read_label(value, key == "label!"));
   } else if (key == "type") {
     const auto type = usage_type(value);
     if (!type || *type == UsageType::database) {
@@ -42,7 +57,8 @@ void read_filter(const std::string& text, PruneOptions& options) {
     }
     options.types.insert(*type);
   } else {
-    throw_usage("--filter: there is no " + lade::quoted(key), "there are: until, type");
+    throw_usage("--filter: there is no " + lade::quoted(key),
+                "there are: until, type, id, description, label, label!");
   }
 }
 
@@ -104,7 +120,8 @@ void add_prune_command(CLI::App& command, const Globals& globals, CommandAction&
   command.add_flag("-a,--all", flags->all,
                    "The whole build cache, not only what nothing refers to");
   add_list(command, "--filter", flags->filters,
-           "until=DURATION (cache that was not used for so long), type=TYPE");
+           "until=DURATION|TIME (cache that was not used for so long, or since), type=TYPE, id=ID, "
+           "description=TEXT (of cache), label=K[=V], label!=K[=V] (of images without a name)");
   command.add_flag("-f,--force", flags->force, "Do not ask");
   command.add_option("--keep-storage", flags->keep_storage,
                      "Remove cache, least recently used first, until it takes no more than this");

@@ -12,7 +12,9 @@
 
 #include "app/commands.hpp"
 #include "app/flags.hpp"
+#include "app/image/push.hpp"
 #include "app/interrupts.hpp"
+#include "app/output.hpp"
 #include "app/progress.hpp"
 #include "base/error.hpp"
 #include "snapshotter/content/manifest.hpp"
@@ -33,6 +35,7 @@ constexpr const char* kNoDigest = "an image is pushed to a tag, not to a digest"
 struct PushFlags {
   std::string name;
   std::string destination;
+  bool all_tags = false;
   bool quiet = false;
 };
 
@@ -165,13 +168,46 @@ class PushCommand {
 
 }  // namespace
 
+int push_stored_image(const Globals& globals, const std::string& name,
+                      const std::string& destination, bool quiet) {
+  return PushCommand(globals, {name, destination, false, quiet}).run();
+}
+
+namespace {
+
+/// Each name that an image of the repository has here.
+int push_all_tags(const Globals& globals, const PushFlags& flags) {
+  if (has_tag(flags.name)) throw_usage("--all-tags: the name must have no tag");
+  if (!flags.destination.empty()) throw_usage("--all-tags: the names are those that are here");
+  const Reference repository = parse_new_name(flags.name, kNoDigest);
+  const auto images = StateDir::open(StateDir::default_root(globals.root))->images().list();
+  bool any = false;
+  for (const auto& image : images) {
+    if (is_unnamed(image.name) || Reference::parse(image.name).name() != repository.name())
+      continue;
+    push_stored_image(globals, image.name, "", flags.quiet);
+    any = true;
+  }
+  if (!any) {
+    throw Error(fmt::format("no image of {} is on this machine", lade::quoted(flags.name)),
+                ErrorKind::not_found);
+  }
+  return 0;
+}
+
+}  // namespace
+
 void add_push_command(CLI::App& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<PushFlags>();
   command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG]")->required();
   command.add_option("DEST", flags->destination, "Name to push it to (default: NAME)");
+  command.add_flag("-a,--all-tags", flags->all_tags, "Every tag that NAME has here");
   command.add_flag("-q,--quiet", flags->quiet, "Print the name only");
   command.callback([flags, &globals, &action] {
-    action = [flags, &globals] { return PushCommand(globals, *flags).run(); };
+    action = [flags, &globals] {
+      if (flags->all_tags) return push_all_tags(globals, *flags);
+      return push_stored_image(globals, flags->name, flags->destination, flags->quiet);
+    };
   });
 }
 

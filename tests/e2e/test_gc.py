@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import random
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ import unittest
 
 import support
 from support import LadeTest
+from test_kills import CALLS
 
 STEPS = """FROM busybox
 COPY number /number
@@ -112,6 +114,51 @@ class Collection(LadeTest):
         self.assertEqual(self.build_number(1).ran, [])
         self.assert_fails(self.ws.lade("prune", "-f", "--filter", "type=x", code=None), "no type 'x'", code=2)
 
+    def load_unnamed(self, label):
+        self.build(f"FROM scratch\nCOPY number /{label}\nLABEL stage={label}\n", "-o", f"type=oci,dest={self.ws.out}/x.tar",
+                   files={"number": "1\n"})
+        self.ws.lade("load", "-i", self.ws.out / "x.tar")
+
+    def unnamed_labels(self):
+        ids = self.ws.lade("images", "-q", "--filter", "dangling=true").stdout.split()
+        return sorted(json.loads(self.ws.lade("inspect", "-f", "{{json .Config.Labels}}", name).stdout)["stage"] for name in ids)
+
+    def test_images_without_a_name_are_chosen_by_label(self):
+        for label in ("test", "release", "other"):
+            self.load_unnamed(label)
+        self.assertEqual(self.unnamed_labels(), ["other", "release", "test"])
+        self.prune("-a", "--filter", "label=stage=test")
+        self.assertEqual(self.unnamed_labels(), ["other", "release"])
+        self.assertEqual(self.build(None).ran, [], "cache has no labels")
+        self.prune("--filter", "label!=stage=other")
+        self.assertEqual(self.unnamed_labels(), ["other"])
+        self.prune("--filter", "label!=stage")
+        self.assertEqual(self.unnamed_labels(), ["other"])
+        self.prune("--filter", "label=stage")
+        self.assertEqual(self.unnamed_labels(), [])
+
+    def test_cache_is_chosen_by_id_and_description(self):
+        self.build_number(1)
+        rows = [row for row in self.du("-v") if "echo done" in row["Description"]]
+        self.assertEqual(len(rows), 1, rows)
+        self.prune("-a", "--filter", "description=echo done", "--filter", "type=layer")
+        self.assertEqual([name.partition("] ")[2][:29] for name in self.build_number(1).ran],
+                         ["RUN --mount=type=cache,target"])
+        row = next(row for row in self.du("-v") if "head -c 2000000" in row["Description"])
+        self.prune("-a", "--filter", f"id={row['ID']}", "--filter", "type=layer")
+        self.assertIn("[3/4] RUN head -c 2000000 /dev/urandom > /blob && cat /number", self.build_number(1).ran)
+
+    def test_until_may_be_a_time(self):
+        self.build_number(1)
+        self.prune("--filter", "until=2020-01-31")
+        self.prune("--filter", "until=2020-01-31T08:00:00+01:00")
+        self.prune("--filter", "until=1600000000")
+        self.assertEqual(self.build_number(1).ran, [])
+        self.prune("--filter", "until=2100-01-01")
+        self.assertEqual(len(self.build_number(1).ran), 3)
+        for bad, text in (("until=soon", "soon"), ("label", "not of the form"), ("color=red", "there are: until, type, id")):
+            self.assert_fails(self.ws.lade("prune", "-f", "--filter", bad, code=None), text, code=2)
+
     def test_a_cap_on_real_bytes_holds_after_each_build(self):
         cap = 12_000_000  # room for four or five of them
         for number in range(6):
@@ -168,7 +215,17 @@ class Collection(LadeTest):
 
 
 class Stress(LadeTest):
-    """Builds, kills and collections at once. LADE_STRESS_SECONDS sets the length (600 by hand)."""
+    """Builds, kills and collections at once. LADE_STRESS_SECONDS sets the length (600 by hand). A third of the builds is
+    killed by kill_at in the middle of a rename, commit or mount, others whenever it comes."""
+
+    def command_to_be_killed(self, chance, number, command):
+        """The command, and where kill_at says what it did."""
+        program = pathlib.Path(support.LADE).parent / "kill_at"
+        if chance.random() > 0.33 or not program.exists():
+            return command, None
+        kind, most = chance.choice((("rename", 14), ("commit", 70), ("mount", 90)))
+        report = self.ws.dir / f"report-{number}-{time.monotonic_ns()}"
+        return [program, str(chance.randint(1, most)), CALLS[kind], report, *command], report
 
     def test_kills_and_collections_leave_the_state_whole(self):
         seconds = float(os.environ.get("LADE_STRESS_SECONDS", "12"))
@@ -178,7 +235,8 @@ class Stress(LadeTest):
             context = self.ws.dir / f"context-{number}"
             context.mkdir()
             contexts.append(context)
-        running, killed, ended, collections = {}, 0, 0, 0
+        running, reports, killed, ended, collections = {}, [], 0, 0, 0
+        fates = (0, -signal.SIGKILL, 128 + signal.SIGKILL)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for number, context in enumerate(contexts):
@@ -187,14 +245,16 @@ class Stress(LadeTest):
                     continue
                 if process:
                     ended += process.returncode == 0
-                    self.assertIn(process.returncode, (0, -signal.SIGKILL), process.stderr.read())
+                    self.assertIn(process.returncode, fates, process.stderr.read())
                     process.stderr.close()
                 (context / "number").write_text(f"{chance.randrange(6)}\n")
                 (context / "Dockerfile").write_text(
                     STEPS.replace("2000000", str(chance.choice((1000, 300000)))))
+                command, report = self.command_to_be_killed(chance, number, self.ws.command(
+                    "build", "-q", "-t", f"app{number}:{chance.randrange(3)}", context))
+                reports.append(report)
                 running[number] = subprocess.Popen(
-                    self.ws.command("build", "-q", "-t", f"app{number}:{chance.randrange(3)}", context),
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                     env=support.environment())
                 self.ws.defer(running[number].kill)
             time.sleep(chance.random() * 0.1)
@@ -210,8 +270,14 @@ class Stress(LadeTest):
                 collections += 1
         for process in running.values():
             process.wait(120)
-            self.assertIn(process.returncode, (0, -signal.SIGKILL), process.stderr.read())
+            self.assertIn(process.returncode, fates, process.stderr.read())
+        points = [report.read_text().split()[2] for report in reports if report and report.exists()
+                  and " killed " in report.read_text()]
+        print(f"storm: {ended} builds ended, {killed} were killed, {collections} collections; killed at "
+              + ", ".join(f"{call} {points.count(call)}x" for call in sorted(set(points))), flush=True)
         self.assertGreater(killed, 3)
+        if any(reports):  # kill_at is there
+            self.assertGreater(len(points), 3)
         self.assertGreater(ended, 3)
         self.assertGreater(collections, 3)
         self.assertEqual(self.ws.lade("du", "--verify", code=None).code, 0)

@@ -292,6 +292,59 @@ class Pushing(RegistryTest):
                           args=["--push", "-t", f"{proxy.host}/never:1"], env=self.env)
 
 
+class Indexes(RegistryTest):
+    base = None
+
+    def make(self, arch, text):
+        self.build("FROM scratch\nCOPY f /\n", "--platform", f"linux/{arch}", "-t", f"app:{arch}", files={"f": text}, env=self.env)
+
+    def architectures(self, name):
+        return [one["platform"]["architecture"] for one in self.inspect(name, "--raw")["manifests"]]
+
+    def test_manifest_push_brings_an_index_with_its_images(self):
+        name = f"{self.ws.registry().host}/app:1"
+        for arch in ("amd64", "arm64"):
+            self.make(arch, arch)
+        self.lade("manifest", "create", "multi", "app:amd64", "app:arm64")
+        self.assert_fails(self.lade("manifest", "push", "app:amd64", name, code=None), "is no index of images")
+        pushed = self.lade("manifest", "push", "--all", "multi", name)
+        self.assertRegex(pushed.stdout, rf"{name}: digest: sha256:[0-9a-f]{{64}} size: \d+\n")
+        self.assertEqual(self.architectures(name), ["amd64", "arm64"])
+        self.ws.run("skopeo", "copy", "--all", "--insecure-policy", "--src-tls-verify=false", f"docker://{name}",
+                    f"oci:{self.ws.dir}/layout:x")
+        self.lade("manifest", "push", "--purge", "multi", name)
+        self.assert_fails(self.lade("manifest", "inspect", "multi", code=None), "multi")
+        self.lade("inspect", "app:arm64")  # which stays under its own name
+
+    def test_all_tags_of_a_repository_are_pushed(self):
+        host = self.ws.registry().host
+        self.make("amd64", "x")
+        for tag in ("1", "2", "latest"):
+            self.lade("tag", "app:amd64", f"{host}/app:{tag}")
+        self.lade("tag", "app:amd64", f"{host}/app/other:3")
+        self.lade("push", "--all-tags", f"{host}/app")
+        self.assertEqual(sorted(self.inspect(f"{host}/app")["RepoTags"]), ["1", "2", "latest"])
+        self.assert_fails(self.lade("push", "-a", f"{host}/app:1", code=None), "must have no tag", code=2)
+        self.assert_fails(self.lade("push", "-a", f"{host}/nobody", code=None), "no image of")
+
+    def test_an_index_is_amended_and_removed(self):
+        for arch in ("amd64", "arm64", "riscv64"):
+            self.make(arch, arch)
+        self.lade("manifest", "create", "multi", "app:amd64", "app:arm64")
+        before = json.loads(self.lade("manifest", "inspect", "multi").stdout)["manifests"]
+        self.make("arm64", "other")
+        self.lade("manifest", "create", "--amend", "multi", "app:arm64", "app:riscv64")
+        after = json.loads(self.lade("manifest", "inspect", "multi").stdout)["manifests"]
+        self.assertEqual([one["platform"]["architecture"] for one in after], ["amd64", "arm64", "riscv64"])
+        self.assertEqual(after[0], before[0])
+        self.assertNotEqual(after[1]["digest"], before[1]["digest"])
+        self.lade("manifest", "create", "multi", "app:riscv64")
+        self.assertEqual(len(json.loads(self.lade("manifest", "inspect", "multi").stdout)["manifests"]), 1)
+        self.assertEqual(self.lade("manifest", "rm", "multi").stdout, "Untagged: multi:latest\n")
+        self.assert_fails(self.lade("manifest", "rm", "multi", code=None), "multi")
+        self.assert_fails(self.lade("manifest", "rm", "app:amd64", code=None), "is no name of an index of images")
+
+
 class Commands(RegistryTest):
     base = None
 
