@@ -22,7 +22,7 @@
 #include "base/text.hpp"
 #include "parser/parse.hpp"
 #include "solver/cache_store.hpp"
-#include "solver/local_name.hpp"
+#include "solver/lower_local_name.hpp"
 #include "solver/solve.hpp"
 
 namespace lade {

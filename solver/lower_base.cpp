@@ -4,8 +4,8 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "snapshotter/content/reference.hpp"
-#include "solver/local_name.hpp"
 #include "solver/lower_lint.hpp"
+#include "solver/lower_local_name.hpp"
 #include "solver/lower_remote.hpp"
 #include "solver/lower_stage.hpp"
 
