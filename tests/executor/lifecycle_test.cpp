@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/sys.hpp"
+#include "base/text.hpp"
 #include "tests/executor/sandbox_fixture.hpp"
 
 namespace lade {
@@ -74,12 +75,21 @@ class LifecycleTest : public SandboxTest {
   pid_t lade_ = -1;
 };
 
+/// Not those of others, who come and go.
+std::vector<std::string> mounts_of(const std::string& dir) {
+  std::vector<std::string> out;
+  for (auto& line : split(testing::read_text("/proc/self/mounts"), '\n')) {
+    if (line.find(dir) != std::string::npos) out.push_back(std::move(line));
+  }
+  return out;
+}
+
 std::string marker() {
   return fmt::format("0.{}", ::getpid());
 }
 
 TEST_F(LifecycleTest, ASigkilledLadeLeavesNothing) {
-  const auto mounts = testing::read_text("/proc/self/mounts");
+  const auto mounts = mounts_of(dir());
   const pid_t lade = start_lade(marker());
   const auto zygote = testing::child_named(lade, "lade-zygote");
   ASSERT_TRUE(zygote);
@@ -88,7 +98,7 @@ TEST_F(LifecycleTest, ASigkilledLadeLeavesNothing) {
   lade_is_gone();
   EXPECT_TRUE(testing::eventually([&] { return testing::processes_with(marker()).empty(); }));
   EXPECT_TRUE(testing::eventually([&] { return testing::processes_of_session(*zygote).empty(); }));
-  EXPECT_EQ(testing::read_text("/proc/self/mounts"), mounts);
+  EXPECT_EQ(mounts_of(dir()), mounts);
 }
 
 TEST_F(LifecycleTest, ASigkilledZygoteTakesItsSandboxesAlong) {
