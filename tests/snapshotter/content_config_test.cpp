@@ -93,7 +93,7 @@ std::string with_config(std::string_view config) {
 
 TEST(ImageConfig, WritesAnEmptyImageWithTheRequiredFieldsOnly) {
   EXPECT_EQ(ImageConfig::parse(with_config("null")).serialize(),
-            R"({"architecture":"amd64","config":{},"history":[],"os":"linux",)"
+            R"({"architecture":"amd64","config":{},"os":"linux",)"
             R"("rootfs":{"type":"layers","diff_ids":[]}})");
 }
 
