@@ -46,6 +46,14 @@ void date_history(ImageSource& source, const SolveResult& solved) {
     }
     if (!entry.created) entry.created = last;
   }
+  // What stands before the first layer of an image from scratch is as old as that.
+  auto& history = source.config.history;
+  const auto first = std::find_if(history.begin(), history.end(), [](const HistoryEntry& entry) {
+    return entry.created.has_value();
+  });
+  if (first != history.end()) {
+    for (auto entry = history.begin(); entry != first; ++entry) entry->created = first->created;
+  }
   if (last) source.config.created = last;
 }
 

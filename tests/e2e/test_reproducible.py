@@ -80,6 +80,12 @@ class Reproducible(LadeTest):
         by_arg = self.build_in(1, args=("--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"), env={})
         self.assertEqual(Image.read(by_env).digest, Image.read(by_arg).digest)
 
+    def test_a_cached_build_from_scratch_gives_the_same_image_again_without_an_epoch(self):
+        dockerfile = "FROM scratch\nARG A=b\nLABEL c=$A\nCOPY f /\nENV D=e\n"
+        first = self.image(dockerfile, name="first.tar", files={"f": "f"})
+        self.assertEqual(self.image(dockerfile, name="second.tar").digest, first.digest)
+        self.assertEqual(len({entry["created"] for entry in first.config["history"]}), 1)
+
     def test_rewriting_without_an_epoch_is_an_error(self):
         self.write({"Dockerfile": "FROM busybox\n"})
         result = self.build(None, "-o", f"type=oci,dest={self.ws.out}/x.tar,rewrite-timestamp=true", code=None)

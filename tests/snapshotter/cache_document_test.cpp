@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "snapshotter/content/image_config.hpp"
+#include "snapshotter/content/manifest.hpp"
 #include "tests/support/error_of.hpp"
 
 namespace lade {
@@ -64,6 +66,83 @@ TEST(CacheDocument, WhatIsWrongIsRefusedByName) {
   for (const auto& [text, expected] : cases) {
     EXPECT_THAT(error_of([&, t = text] { CacheDocument::parse(t); }), HasSubstr(expected)) << text;
   }
+}
+
+TEST(CacheDocument, MountsAreWrittenAndReadAndMustBeLayers) {
+  CacheDocument document = sample();
+  document.mounts = {{Digest::of("id"), *sample().layers[1].blob}};
+  const CacheDocument read = CacheDocument::parse(document.serialize());
+  ASSERT_EQ(read.mounts.size(), 1U);
+  EXPECT_EQ(read.mounts[0].id, Digest::of("id"));
+  EXPECT_EQ(read.mounts[0].blob, document.mounts[0].blob);
+  document.mounts[0].blob.media_type = "text/plain";
+  EXPECT_THAT(error_of([&] { CacheDocument::parse(document.serialize()); }),
+              HasSubstr("which is no layer"));
+}
+
+TEST(CacheDocument, AppendingMovesIndexes) {
+  CacheDocument both = sample();
+  both.append(sample());
+  ASSERT_EQ(both.layers.size(), 4U);
+  EXPECT_EQ(both.layers[2].parent, std::nullopt);
+  EXPECT_EQ(both.layers[3].parent, 2U);
+  ASSERT_EQ(both.records.size(), 4U);
+  EXPECT_EQ(both.records[2].top, 3U);
+  EXPECT_EQ(both.records[3].top, std::nullopt);
+}
+
+/// An image of two layers, of which the second is its own.
+struct InlineImage {
+  InlineImage() {
+    for (const char* name : {"base", "layer"}) {
+      Descriptor blob;
+      blob.media_type = media_type::kOciLayerGzip;
+      blob.digest = Digest::of(std::string("blob of ") + name);
+      blob.size = 7;
+      manifest.layers.push_back(blob);
+      config.diff_ids.push_back(DiffId{Digest::of(name)});
+    }
+    config.platform = Platform::parse("linux/amd64");
+    cache = sample();
+    cache.layers[1].blob.reset();
+    cache.layers[1].position = 1;
+  }
+  std::string text() const { return with_inline_cache(config.serialize(), cache); }
+  Manifest manifest;
+  ImageConfig config;
+  CacheDocument cache;
+};
+
+TEST(InlineCache, LayersHaveTheBlobsOfTheImage) {
+  const InlineImage image;
+  const auto read = read_inline_cache(image.text(), image.manifest);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->layers[0].blob, std::nullopt);
+  EXPECT_EQ(read->layers[1].blob, image.manifest.layers[1]);
+  EXPECT_EQ(read->layers[1].position, std::nullopt);
+  EXPECT_EQ(read->records.size(), 2U);
+}
+
+TEST(InlineCache, WhoIsBuiltOnAnImageDoesNotInheritIt) {
+  const InlineImage image;
+  const ImageConfig read = ImageConfig::parse(image.text());
+  EXPECT_EQ(read.diff_ids, image.config.diff_ids);
+  EXPECT_FALSE(read_inline_cache(read.serialize(), image.manifest));
+}
+
+TEST(InlineCache, LayersThatAreNotTheImagesAreRefused) {
+  for (const uint32_t position : {0U, 2U, 100'000U}) {
+    InlineImage image;
+    image.cache.layers[1].position = position;
+    const std::string config = image.text();
+    EXPECT_THAT(error_of([&] { read_inline_cache(config, image.manifest); }),
+                HasSubstr("which it is not"));
+  }
+  InlineImage image;
+  image.manifest.layers.pop_back();
+  const std::string config = image.text();
+  EXPECT_THAT(error_of([&] { read_inline_cache(config, image.manifest); }),
+              HasSubstr("which it is not"));
 }
 
 }  // namespace
