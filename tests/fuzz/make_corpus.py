@@ -15,6 +15,22 @@ MOUNTS = [b"type=cache,id=x,target=/a,sharing=locked,mode=0755,uid=1", b"type=tm
           b"type=secret,id=a,env=B,required=true", b'type=bind,"source=a,b",target=/c,rw', b"type=ssh,id=default"]
 
 
+CONFIG = b'{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["sha256:@0"]}}'
+MANIFEST = (b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":'
+            b'"application/vnd.oci.image.config.v1+json","digest":"sha256:@1","size":151},"layers":[{"mediaType":'
+            b'"application/vnd.oci.image.layer.v1.tar","digest":"sha256:@0","size":1024}]}')
+INDEX = (b'{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":'
+         b'"sha256:@2","size":397,"annotations":{"org.opencontainers.image.ref.name":"app:1"}}]}')
+LAYER = bytes(1024)
+ARCHIVES = [b"\1" + b"\xff".join(members) for members in (
+    (b"l/layer.tar\n" + LAYER, b"@1.json\n" + CONFIG,
+     b'manifest.json\n[{"Config":"@1.json","RepoTags":["app:1"],"Layers":["l/layer.tar"]}]'),
+    (b"blobs/sha256/@0\n" + LAYER, b"blobs/sha256/@1\n" + CONFIG, b"blobs/sha256/@2\n" + MANIFEST,
+     b"index.json\n" + INDEX, b'oci-layout\n{"imageLayoutVersion":"1.0.0"}'),
+    (b"l/layer.tar\n" + LAYER, b"k/layer.tar\n->../l/layer.tar", b"c.json\n" + CONFIG,
+     b'manifest.json\n[{"Config":"c.json","RepoTags":null,"Layers":["k/layer.tar"]}]'))]
+
+
 def write(folder: pathlib.Path, seeds) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
@@ -32,6 +48,9 @@ def main() -> None:
     write(output / "values", [b"\0" + value for value in MOUNTS] + [b"\1" b"1h2m3.5s", b"\2" b"1.5 GiB", b"\3true",
                               b'\4["a", "b\\n"]', b"\5" b"3<<-EOF", b"\6linux/arm/v7", b"\6windows(10.0)/amd64",
                               b"\x072026-01-02T03:04:05.123456789Z"])
+    write(output / "image_archive", ARCHIVES)
+    write(output / "xml_text", [b"<Error><Code>A &amp; &#x41;</Code></Error>", b"<R><UploadId>x</UploadId></R>",
+                                b"[default]\na = b\n[profile x]\nc=d\n"])
     write(output / "parser", files)
     write(output / "expansion", expansions)
     write(output / "dockerignore", [b"\x03a/b" + text.encode() for text in IGNORE_FILES])
