@@ -337,7 +337,7 @@ class Build {
   std::optional<BuildCache> caches_;
   std::vector<SharedRecord> records_;  // for caches_
   std::map<std::string, LocalScan> scans_;
-  std::vector<SharedMount> mounts_;    // for caches_
+  std::vector<SharedMount> mounts_;  // for caches_
 };
 
 }  // namespace

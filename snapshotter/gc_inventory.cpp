@@ -84,7 +84,8 @@ std::vector<std::string> unknown_layer_files(StateDir& state) {
   for (const std::string dir : {"layers", "index"}) {
     const UniqueFd fd = sys::open(state.root() + "/" + dir, O_RDONLY | O_DIRECTORY);
     for (const auto& name : sys::list_dir(fd.get())) {
-      if (!known.contains(name)) out.push_back(dir + "/" + name);
+      // "39.tmp-...": an index of a layer that there is, about to be renamed into place.
+      if (!known.contains(name.substr(0, name.find('.')))) out.push_back(dir + "/" + name);
     }
   }
   return out;

@@ -8,8 +8,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    const auto document =
-        lade::CacheDocument::parse({reinterpret_cast<const char*>(data), size});
+    const auto document = lade::CacheDocument::parse({reinterpret_cast<const char*>(data), size});
     const std::string text = document.serialize();
     if (lade::CacheDocument::parse(text).serialize() != text) std::abort();
   } catch (const lade::Error&) {

@@ -25,12 +25,23 @@ void read_mount(std::string_view text) {
 
 void read_value(uint8_t which, std::string_view text) {
   switch (which % 8) {
-    case 0: return read_mount(text);
-    case 1: parser::duration(text); return;
-    case 2: parser::byte_size(text); return;
-    case 3: parser::boolean(text); return;
-    case 4: parser::exec_form(text); return;
-    case 5: parser::heredoc_start(text); return;
+    case 0:
+      return read_mount(text);
+    case 1:
+      parser::duration(text);
+      return;
+    case 2:
+      parser::byte_size(text);
+      return;
+    case 3:
+      parser::boolean(text);
+      return;
+    case 4:
+      parser::exec_form(text);
+      return;
+    case 5:
+      parser::heredoc_start(text);
+      return;
     case 6:
       // What it says of itself is read as the same.
       if (const Platform platform = Platform::parse(text);

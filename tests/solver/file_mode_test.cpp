@@ -61,9 +61,8 @@ TEST(ApplyMode, HasTheOdditiesOfBsdsSetmode) {
       {"g=u", 02750, false, 02770}, {"go=u-w", 0750, false, 0755},
       {"u=rg", 0750, false, 0550},  // in the order in which they are written
       {"u=gr", 0750, false, 0450},  {"u+go", 0047, false, 0747},
-      {"u-g", 0770, false, 0070},
-      {"u=ru", 0370, false, 0470},   {"=u", 06740, false, 06777},
-      {"+rt", 0000, true, 01000},  // about the sticky bit only
+      {"u-g", 0770, false, 0070},   {"u=ru", 0370, false, 0470},
+      {"=u", 06740, false, 06777},  {"+rt", 0000, true, 01000},  // about the sticky bit only
       {"=rt", 0755, true, 01755},   {"u=t", 04755, true, 01055},
       {"o=s", 0755, false, 0750},   {"=s", 0755, false, 06000},
       {"u=Xs", 0655, false, 04155},
