@@ -6,21 +6,21 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/build_cache.hpp"
 #include "app/build_export.hpp"
 #include "app/build_input.hpp"
 #include "app/build_options.hpp"
 #include "app/call_run.hpp"
 #include "app/commands.hpp"
-#include "app/frontend.hpp"
 #include "app/interrupts.hpp"
-#include "app/lint_report.hpp"
 #include "app/progress.hpp"
 #include "app/remote_input.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "parser/parse.hpp"
+#include "recipe/build_cache.hpp"
+#include "recipe/frontend.hpp"
+#include "recipe/lint_report.hpp"
 #include "solver/cache_store.hpp"
 #include "solver/lower_local_name.hpp"
 #include "solver/solve.hpp"
@@ -235,7 +235,27 @@ class Build {
     if (is_inline && !is_image) {
       progress_->warning("--cache-to type=inline has no effect: no output is an image");
     }
-    caches_.emplace(*state_, *images_, request_, compression);
+    RegistryOptions registries;
+    registries.http.offline = request_.offline;
+    std::shared_ptr<RegistryClient> client;
+    std::vector<CacheImports::Origin> origins;
+    for (const auto& place : request_.cache_from) {
+      origins.push_back({place.name(), open_cache(place, client, registries), place.mounts});
+    }
+    std::vector<CacheDestination> destinations;
+    for (const auto& target : request_.cache_to) {
+      const bool in_image = target.place.type == CacheType::inlined;
+      destinations.push_back(
+          {target, in_image ? nullptr : open_cache(target.place, client, registries)});
+    }
+    std::shared_ptr<CacheImports> imports;
+    if (!origins.empty()) imports = std::make_shared<CacheImports>(*state_, std::move(origins));
+    std::vector<std::string> names = request_.names;
+    for (const auto& output : request_.outputs) {
+      names.insert(names.end(), output.names.begin(), output.names.end());
+    }
+    caches_.emplace(*state_, *images_, std::move(imports), std::move(destinations), compression,
+                    std::move(names));
   }
 
   SolveOptions solve_options(const BuildInput& input) {

@@ -8,22 +8,12 @@
 #include "app/build_options.hpp"
 #include "base/progress.hpp"
 #include "exporter/exporter.hpp"
-#include "solver/solve.hpp"
+#include "recipe/image_export.hpp"
 
 namespace lade {
 
-/// One platform's result.
-struct BuiltImage {
-  LoweredImage lowered;
-  SolveResult solved;
-  std::optional<std::vector<SharedRecord>> inline_cache;  ///< as ImageSource's
-};
-
 /// Throws for what is wrong with a destination whatever the build gives, before it is run.
 void check_destinations(const std::vector<Output>& outputs);
-
-/// Whether the output is made of layers' blobs, which can be compressed while steps still run.
-bool needs_blobs(const Output& output);
 
 /// Writes all outputs of `request`, each as a progress item numbered from `first`; then the files
 /// of --iidfile and --metadata-file. With several images (or BUILDKIT_MULTI_PLATFORM) outputs hold

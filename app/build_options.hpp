@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "app/cache_options.hpp"
 #include "app/call.hpp"
-#include "app/output.hpp"
 #include "app/ssh_agents.hpp"
+#include "recipe/cache_options.hpp"
+#include "recipe/output.hpp"
 #include "solver/lower.hpp"
 #include "solver/source/image.hpp"
 

@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "app/csv.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "parser/grammar.hpp"
+#include "recipe/csv.hpp"
 
 namespace lade {
 namespace {

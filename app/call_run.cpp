@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
-#include "app/call_print.hpp"
-#include "app/lint_report.hpp"
 #include "base/error.hpp"
 #include "parser/parse.hpp"
+#include "recipe/call_print.hpp"
+#include "recipe/lint_report.hpp"
 
 namespace lade {
 namespace {

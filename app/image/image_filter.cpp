@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "app/build_values.hpp"
+#include "recipe/build_values.hpp"
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/text.hpp"

@@ -6,8 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "app/build_values.hpp"
-#include "app/csv.hpp"
+#include "recipe/build_values.hpp"
+#include "recipe/csv.hpp"
 #include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"

@@ -1,4 +1,4 @@
-#include "app/annotations.hpp"
+#include "recipe/annotations.hpp"
 
 #include <gtest/gtest.h>
 

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "app/call_print.hpp"
-#include "app/lint_report.hpp"
+#include "recipe/call_print.hpp"
+#include "recipe/lint_report.hpp"
 #include "parser/parse.hpp"
 
 namespace lade {

@@ -1,4 +1,4 @@
-#include "app/frontend.hpp"
+#include "recipe/frontend.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

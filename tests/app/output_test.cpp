@@ -1,10 +1,10 @@
 // --output and the CSV it is written in.
-#include "app/output.hpp"
+#include "recipe/output.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "app/csv.hpp"
+#include "recipe/csv.hpp"
 #include "base/error.hpp"
 
 namespace lade {

@@ -1,4 +1,4 @@
-#include "app/build_cache.hpp"
+#include "recipe/build_cache.hpp"
 
 #include <algorithm>
 
@@ -8,38 +8,29 @@
 #include "exporter/cache_directory.hpp"
 
 namespace lade {
-namespace {
 
-std::shared_ptr<CacheStorage> open_storage(const CachePlace& place, bool offline,
-                                           std::shared_ptr<RegistryClient>& client) {
+std::shared_ptr<CacheStorage> open_cache(const CachePlace& place,
+                                         std::shared_ptr<RegistryClient>& client,
+                                         const RegistryOptions& options) {
   if (place.type == CacheType::local) {
     return directory_cache(place.where, place.tag, place.digest);
   }
-  if (place.type == CacheType::s3) {
-    HttpOptions http;
-    http.offline = offline;
-    return s3_cache(place.s3, http);
+  if (place.type == CacheType::s3) return s3_cache(place.s3, options.http);
+  if (place.insecure) {
+    RegistryOptions insecure = options;
+    insecure.insecure = true;
+    return registry_cache(RegistryClient::create(std::move(insecure)),
+                          Reference::parse(place.where));
   }
-  if (!client) {
-    RegistryOptions options;
-    options.http.offline = offline;
-    client = RegistryClient::create(std::move(options));
-  }
+  if (!client) client = RegistryClient::create(options);
   return registry_cache(client, Reference::parse(place.where));
 }
 
-}  // namespace
-
-BuildCache::BuildCache(StateDir& state, ImageSources& images, const BuildRequest& request,
-                       const CompressionOptions& compression)
-    : images_(images), request_(request) {
-  std::shared_ptr<RegistryClient> client;
-  std::vector<CacheImports::Origin> origins;
-  for (const auto& place : request.cache_from) {
-    origins.push_back({place.name(), open_storage(place, request.offline, client), place.mounts});
-  }
-  if (!origins.empty()) imports_ = std::make_shared<CacheImports>(state, std::move(origins));
-  for (const auto& target : request.cache_to) {
+BuildCache::BuildCache(StateDir& state, ImageSources& images, std::shared_ptr<CacheImports> imports,
+                       std::vector<CacheDestination> destinations,
+                       const CompressionOptions& compression, std::vector<std::string> names)
+    : images_(images), names_(std::move(names)), imports_(std::move(imports)) {
+  for (auto& [target, storage] : destinations) {
     if (target.place.type == CacheType::inlined) {
       inline_ = target;
       continue;
@@ -56,11 +47,10 @@ BuildCache::BuildCache(StateDir& state, ImageSources& images, const BuildRequest
       return mount ? std::optional(mount->blob) : std::nullopt;
     };
     options.compression = target.compression.value_or(compression);
+    const auto is_base = [&images](LayerId layer) { return images.provider_of(layer) != nullptr; };
     exports_.push_back(
-        {target, std::make_unique<CacheExport>(
-                     state, std::move(options), open_storage(target.place, request.offline, client),
-                     provider(),
-                     [&images](LayerId layer) { return images.provider_of(layer) != nullptr; })});
+        {target, std::make_unique<CacheExport>(state, std::move(options), std::move(storage),
+                                               provider(), is_base)});
   }
 }
 
@@ -81,10 +71,7 @@ bool BuildCache::goes_back(const std::string& origin) const {
   const auto is_it = [&](const std::string& name) {
     return Reference::parse(name).name() == repository;
   };
-  if (std::any_of(request_.names.begin(), request_.names.end(), is_it)) return true;
-  return std::any_of(request_.outputs.begin(), request_.outputs.end(), [&](const Output& output) {
-    return std::any_of(output.names.begin(), output.names.end(), is_it);
-  });
+  return std::any_of(names_.begin(), names_.end(), is_it);
 }
 
 std::optional<std::vector<SharedRecord>> BuildCache::inline_records(

@@ -1,4 +1,4 @@
-#include "app/cache_options.hpp"
+#include "recipe/cache_options.hpp"
 
 #include <chrono>
 #include <cstdlib>
@@ -7,27 +7,25 @@
 
 #include <fmt/format.h>
 
-#include "app/build_values.hpp"
-#include "app/csv.hpp"
-#include "app/flags.hpp"
-#include "app/output.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "parser/grammar.hpp"
+#include "recipe/build_values.hpp"
+#include "recipe/csv.hpp"
+#include "recipe/output.hpp"
+#include "recipe/usage.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {
 namespace {
 
-using Attributes = std::map<std::string, std::string>;
-
-Attributes read_attributes(const std::string& text) {
+CacheAttributes read_attributes(const std::string& text) {
   const auto fields = parse_csv(text);
   if (fields.size() == 1 && fields[0].find('=') == std::string::npos) {
     return {{"type", "registry"}, {"ref", fields[0]}};
   }
-  Attributes out;
+  CacheAttributes out;
   for (const auto& field : fields) {
     const auto equals = field.find('=');
     if (equals == std::string::npos) {
@@ -41,7 +39,7 @@ Attributes read_attributes(const std::string& text) {
 /// Takes attributes one by one, so that what nobody took is known to be wrong.
 class Taker {
  public:
-  explicit Taker(Attributes attributes) : attributes_(std::move(attributes)) {}
+  explicit Taker(CacheAttributes attributes) : attributes_(std::move(attributes)) {}
 
   std::optional<std::string> take(const std::string& key) {
     asked_.push_back(key);
@@ -69,7 +67,7 @@ class Taker {
   }
 
  private:
-  Attributes attributes_;
+  CacheAttributes attributes_;
   std::vector<std::string> asked_;
 };
 
@@ -123,6 +121,7 @@ CachePlace take_place(Taker& in, CacheType type, const char* directory_key) {
   place.type = type;
   if (type == CacheType::registry) {
     place.where = Reference::parse(in.need("ref", "registry")).str();
+    place.insecure = in.flag("registry.insecure", false);
   } else if (type == CacheType::local) {
     place.where = join_path(sys::current_directory(), in.need(directory_key, "local"));
     place.tag = in.take("tag").value_or("latest");
@@ -174,7 +173,15 @@ std::string CachePlace::name() const {
 }
 
 CachePlace parse_cache_from(const std::string& text) {
-  Taker in(read_attributes(text));
+  return cache_source(read_attributes(text));
+}
+
+CacheTarget parse_cache_to(const std::string& text) {
+  return cache_target(read_attributes(text));
+}
+
+CachePlace cache_source(const CacheAttributes& attributes) {
+  Taker in(attributes);
   CachePlace place = take_place(in, take_type(in, false), "src");
   if (place.type == CacheType::local) {
     if (const auto digest = in.take("digest")) place.digest = Digest::parse(*digest);
@@ -183,8 +190,8 @@ CachePlace parse_cache_from(const std::string& text) {
   return place;
 }
 
-CacheTarget parse_cache_to(const std::string& text) {
-  Taker in(read_attributes(text));
+CacheTarget cache_target(const CacheAttributes& attributes) {
+  Taker in(attributes);
   CacheTarget target;
   target.place = take_place(in, take_type(in, true), "dest");
   const std::string mode = in.take("mode").value_or("min");

@@ -1,4 +1,4 @@
-#include "app/frontend.hpp"
+#include "recipe/frontend.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -10,18 +10,6 @@
 
 namespace lade {
 namespace {
-
-/// Any version of the official frontend, stable or labs, however it is spelled and pinned; or
-/// BuildKit's own name for what is built in.
-bool is_builtin(const std::string& image) {
-  if (image == "dockerfile.v0") return true;
-  try {
-    const std::string name = Reference::parse(image).name();
-    return name == "docker.io/docker/dockerfile" || name == "docker.io/docker/dockerfile-upstream";
-  } catch (const Error&) {
-    return false;
-  }
-}
 
 /// The `syntax` of a file for BuildKit in general, of which Dockerfiles are only one kind:
 /// "# syntax=", "// syntax=", or {"syntax": ...}.
@@ -44,6 +32,16 @@ std::optional<parser::Directive> detect(const std::shared_ptr<const SourceFile>&
 
 }  // namespace
 
+bool is_builtin_frontend(const std::string& image) {
+  if (image == "dockerfile.v0") return true;
+  try {
+    const std::string name = Reference::parse(image).name();
+    return name == "docker.io/docker/dockerfile" || name == "docker.io/docker/dockerfile-upstream";
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void check_frontend(const std::shared_ptr<const SourceFile>& dockerfile,
                     const std::map<std::string, std::string>& build_args) {
   std::optional<parser::Directive> asked;
@@ -55,7 +53,7 @@ void check_frontend(const std::shared_ptr<const SourceFile>& dockerfile,
   }
   if (!asked) return;
   const std::string image(parser::first_word(asked->value));
-  if (is_builtin(image)) return;
+  if (is_builtin_frontend(image)) return;
   Error error(fmt::format("{}frontend image {} is not supported: lade reads Dockerfiles itself",
                           asked->range.file ? "" : "BUILDKIT_SYNTAX: ", lade::quoted(image)));
   error.set_hint(

@@ -1,4 +1,4 @@
-#include "app/csv.hpp"
+#include "recipe/csv.hpp"
 
 #include "base/error.hpp"
 

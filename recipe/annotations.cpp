@@ -1,10 +1,10 @@
-#include "app/annotations.hpp"
+#include "recipe/annotations.hpp"
 
 #include <algorithm>
 
-#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "recipe/usage.hpp"
 #include "snapshotter/content/descriptor.hpp"
 
 namespace lade {

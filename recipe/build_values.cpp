@@ -1,4 +1,4 @@
-#include "app/build_values.hpp"
+#include "recipe/build_values.hpp"
 
 #include <charconv>
 #include <optional>

@@ -2,6 +2,7 @@
 // buildx has them.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -24,7 +25,8 @@ struct CachePlace {
   std::string tag;               ///< local: the name in its index.json
   std::optional<Digest> digest;  ///< local: the manifest, in the tag's place
   S3CacheOptions s3;
-  bool mounts = false;  ///< with the cache mounts of the steps
+  bool mounts = false;    ///< with the cache mounts of the steps
+  bool insecure = false;  ///< registry: plain http and unverified certificates will do
 
   /// For people, and for records to remember where they came from: "registry:host/repo:tag". The
   /// same place has the same name in --cache-from and --cache-to.
@@ -39,6 +41,12 @@ struct CacheTarget {
   std::optional<CompressionOptions> compression;  ///< absent: as the image's layers
   size_t parallelism = 4;                         ///< layers that are sent at once
 };
+
+/// The same as the options below, in key and value: what clients of the daemon send. Throw
+/// Error(usage).
+using CacheAttributes = std::map<std::string, std::string>;
+CachePlace cache_source(const CacheAttributes& attributes);
+CacheTarget cache_target(const CacheAttributes& attributes);
 
 /// "type=registry,ref=...", "type=local,src=DIR[,tag=][,digest=]", "type=s3,bucket=...", or a bare
 /// reference. Throws Error(usage) naming what is wrong.

@@ -4,20 +4,34 @@
 #include <memory>
 #include <vector>
 
-#include "app/build_options.hpp"
 #include "base/progress.hpp"
 #include "exporter/cache_export.hpp"
+#include "recipe/cache_options.hpp"
 #include "solver/cache_import.hpp"
 #include "solver/source/image.hpp"
 
 namespace lade {
 
+/// A cache that is written at the end of a build.
+struct CacheDestination {
+  CacheTarget target;
+  std::shared_ptr<CacheStorage> storage;  ///< null: type=inline, in the image itself
+};
+
+/// The storage at a place of this machine, a bucket or a registry, which `client` is made for with
+/// `options` unless it is there.
+std::shared_ptr<CacheStorage> open_cache(const CachePlace& place,
+                                         std::shared_ptr<RegistryClient>& client,
+                                         const RegistryOptions& options);
+
 class BuildCache {
  public:
   /// All references outlive it. `compression` is that of the image's layers, which caches without
-  /// one of their own share.
-  BuildCache(StateDir& state, ImageSources& images, const BuildRequest& request,
-             const CompressionOptions& compression);
+  /// one of their own share. `imports` may be null. `names` are those that the image gets: records
+  /// that came from the same repository go back there with it.
+  BuildCache(StateDir& state, ImageSources& images, std::shared_ptr<CacheImports> imports,
+             std::vector<CacheDestination> destinations, const CompressionOptions& compression,
+             std::vector<std::string> names);
 
   /// For the solver; null without --cache-from.
   std::shared_ptr<CacheImports> imports() const { return imports_; }
@@ -44,7 +58,7 @@ class BuildCache {
   };
 
   ImageSources& images_;
-  const BuildRequest& request_;
+  std::vector<std::string> names_;
   std::optional<CacheTarget> inline_;
   std::shared_ptr<CacheImports> imports_;
   std::vector<Export> exports_;

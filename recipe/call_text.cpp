@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "app/call_print.hpp"
-#include "app/lint_report.hpp"
 #include "base/utf8.hpp"
+#include "recipe/call_print.hpp"
+#include "recipe/lint_report.hpp"
 
 namespace lade {
 namespace {

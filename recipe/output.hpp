@@ -1,12 +1,13 @@
 // --output: where a build's result goes.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "app/annotations.hpp"
 #include "exporter/exporter.hpp"
+#include "recipe/annotations.hpp"
 
 namespace lade {
 
@@ -37,6 +38,10 @@ std::optional<LayerCompression> compression_named(const std::string& text);
 /// Parses "type=oci,dest=x.tar,compression=zstd,...", or a bare path (type=local; "-" is type=tar).
 /// CSV with quotes, as docker's. Throws Error(usage) naming the unknown key or bad value.
 Output parse_output(const std::string& text);
+
+/// The same of a type and attributes, as clients of the daemon send them; where files go is the
+/// client's to say. Throws Error(usage).
+Output output_of(const std::string& type, const std::map<std::string, std::string>& attributes);
 
 /// Whether an image's name has a tag (or, as in "host:5000/app:1@sha256:...", more).
 bool has_tag(const std::string& name);

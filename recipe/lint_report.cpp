@@ -1,4 +1,4 @@
-#include "app/lint_report.hpp"
+#include "recipe/lint_report.hpp"
 
 #include <cstdio>
 #include <exception>

@@ -2,8 +2,8 @@
 // solver/pb of BuildKit v0.32. What is empty is left out, as there.
 #include <nlohmann/json.hpp>
 
-#include "app/call_print.hpp"
 #include "base/base64.hpp"
+#include "recipe/call_print.hpp"
 
 namespace lade {
 namespace {

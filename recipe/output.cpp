@@ -1,13 +1,14 @@
-#include "app/output.hpp"
+#include "recipe/output.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
 
-#include "app/csv.hpp"
-#include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "recipe/csv.hpp"
+#include "recipe/usage.hpp"
 
 namespace lade {
 namespace {
@@ -115,6 +116,26 @@ void check_push(const Output& output) {
   }
 }
 
+/// As BuildKit: a docker tarball has Docker's media types unless asked otherwise.
+void finish_output(Output& output, bool docker_types, bool registry) {
+  if (output.type == OutputType::docker && docker_types) output.image.oci_media_types = false;
+  if (registry && !output.store) output.store = false;
+  check_push(output);
+}
+
+/// Attributes that say nothing to lade: what they ask for is always so, or is the client's part, or
+/// of attestations, which it does not make.
+constexpr std::string_view kIdleAttributes[] = {"unpack",
+                                                "buildinfo",
+                                                "buildinfo-attrs",
+                                                "dest",
+                                                "mode",
+                                                "oci-artifact",
+                                                "attestation-inline",
+                                                "attestation-prefix",
+                                                "inline-attestations",
+                                                "prefer-nondist-layers"};
+
 }  // namespace
 
 std::optional<LayerCompression> compression_named(const std::string& text) {
@@ -149,10 +170,7 @@ Output parse_output(const std::string& text) {
     if (key == "oci-mediatypes") docker_types = false;
     set_option(output, key, field.substr(equals + 1));
   }
-  // As BuildKit: a docker tarball has Docker's media types unless asked otherwise.
-  if (output.type == OutputType::docker && docker_types) output.image.oci_media_types = false;
-  if (registry && !output.store) output.store = false;
-  check_push(output);
+  finish_output(output, docker_types, registry);
   output.load = output.type == OutputType::docker && output.dest.empty();
   if (output.type != OutputType::image && output.dest.empty() && !output.load) {
     throw_usage("--output needs dest=PATH for this type", "dest=- writes to standard output");
@@ -160,6 +178,30 @@ Output parse_output(const std::string& text) {
   if (output.type == OutputType::local && output.dest == "-") {
     throw_usage("--output type=local cannot go to standard output", "use type=tar");
   }
+  return output;
+}
+
+Output output_of(const std::string& type, const std::map<std::string, std::string>& attributes) {
+  Output output;
+  set_option(output, "type", type);
+  for (const auto& [key, value] : attributes) {
+    if (std::find(std::begin(kIdleAttributes), std::end(kIdleAttributes), key) !=
+        std::end(kIdleAttributes)) {
+      continue;
+    }
+    if (key == "source-date-epoch") {
+      if (value.empty()) continue;
+      int64_t seconds = 0;
+      const auto result = std::from_chars(value.data(), value.data() + value.size(), seconds);
+      if (result.ec != std::errc() || result.ptr != value.data() + value.size()) {
+        throw_usage(fmt::format("source-date-epoch={} is no number", value));
+      }
+      output.image.source_date_epoch = Timestamp{seconds, 0};
+    } else if (key != "name" || !value.empty()) {
+      set_option(output, key, value);
+    }
+  }
+  finish_output(output, !attributes.contains("oci-mediatypes"), type == "registry");
   return output;
 }
 

@@ -10,6 +10,10 @@
 
 namespace lade {
 
+/// Any version of the official frontend, stable or labs, however it is spelled and pinned; or
+/// BuildKit's own name for what is built in.
+bool is_builtin_frontend(const std::string& image);
+
 /// Throws Error, at the line of the directive, if another frontend is asked for. The build argument
 /// BUILDKIT_SYNTAX beats the file.
 void check_frontend(const std::shared_ptr<const SourceFile>& dockerfile,

@@ -1,0 +1,192 @@
+#include "recipe/image_export.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace lade {
+namespace {
+
+/// Without an epoch, an image is as old as its layers: a build that ran nothing gives the same
+/// image again.
+void date_history(ImageSource& source, const SolveResult& solved) {
+  size_t layer = 0;
+  std::optional<Timestamp> last;
+  for (auto& entry : source.config.history) {
+    if (entry.created) last = entry.created;
+    if (!entry.empty_layer && layer < source.layers.size()) {
+      const auto made = solved.created.find(source.layers[layer++]);
+      if (!entry.created && made != solved.created.end()) last = Timestamp{made->second, 0};
+    }
+    if (!entry.created) entry.created = last;
+  }
+  // What stands before the first layer of an image from scratch is as old as that.
+  auto& history = source.config.history;
+  const auto first = std::find_if(history.begin(), history.end(), [](const HistoryEntry& entry) {
+    return entry.created.has_value();
+  });
+  if (first != history.end()) {
+    for (auto entry = history.begin(); entry != first; ++entry) entry->created = first->created;
+  }
+  if (last) source.config.created = last;
+}
+
+nlohmann::json descriptor_json(const Descriptor& target) {
+  nlohmann::json out = {
+      {"mediaType", target.media_type}, {"digest", target.digest.str()}, {"size", target.size}};
+  if (!target.annotations.empty()) out["annotations"] = target.annotations;
+  if (target.platform) {
+    out["platform"] = {{"architecture", target.platform->architecture},
+                       {"os", target.platform->os}};
+    if (!target.platform->variant.empty()) out["platform"]["variant"] = target.platform->variant;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string export_name(const Output& output) {
+  switch (output.type) {
+    case OutputType::image:
+      return output.push && !output.keeps_names() ? "exporting to registry" : "exporting to image";
+    case OutputType::oci:
+      return "exporting to oci image format";
+    case OutputType::docker:
+      return output.load ? "loading into the container engine" : "exporting to docker image format";
+    case OutputType::local:
+      return "exporting to client directory";
+    case OutputType::tar:
+      return "exporting to client tarball";
+  }
+  return "exporting";
+}
+
+bool needs_blobs(const Output& output) {
+  return output.type == OutputType::image || output.type == OutputType::oci ||
+         output.type == OutputType::docker;
+}
+
+ImageSource image_source(BuiltImage built, const LayerProvider& provider) {
+  ImageSource source;
+  source.layers = built.solved.layers;
+  source.base_layers = built.lowered.config.diff_ids.size();
+  source.config = std::move(built.lowered.config);
+  if (!built.lowered.source_date_epoch) date_history(source, built.solved);
+  source.provider = provider;
+  source.inline_cache = std::move(built.inline_cache);
+  return source;
+}
+
+std::string directory_of(const Platform& platform) {
+  std::string name = platform.str();
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name;
+}
+
+WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources,
+                        const Output& output, bool as_index) {
+  std::vector<WrittenImage> images;
+  for (const auto& source : sources) {
+    const std::string platform = source.config.platform.str();
+    ImageOptions options = output.image;
+    options.leave_remote = output.push && !output.keeps_names();
+    for (const auto& [key, value] : output.annotations.of(AnnotationPlace::manifest, platform)) {
+      options.annotations[key] = value;
+    }
+    WrittenImage image = write_image(state, source, options);
+    image.manifest.annotations =
+        output.annotations.of(AnnotationPlace::manifest_descriptor, platform);
+    images.push_back(std::move(image));
+  }
+  if (!as_index) return std::move(images.front());
+  WrittenSet set = write_index(state, std::move(images), output.image.oci_media_types,
+                               output.annotations.of(AnnotationPlace::index, ""));
+  set.target.annotations = output.annotations.of(AnnotationPlace::index_descriptor, "");
+  return set;
+}
+
+void export_tars(StateDir& state, const std::vector<ImageSource>& sources, const Output& output,
+                 bool as_index) {
+  if (!output.platform_split.value_or(as_index)) {
+    if (sources.size() > 1) {
+      throw Error("platform-split=false: a tar has room for one platform's root only",
+                  ErrorKind::usage);
+    }
+    export_rootfs_tar(state, sources.front(), output.dest, output.image.source_date_epoch);
+    return;
+  }
+  std::vector<NamedSource> named;
+  for (const auto& source : sources) {
+    named.push_back({directory_of(source.config.platform), &source});
+  }
+  export_rootfs_tar(state, named, output.dest, output.image.source_date_epoch);
+}
+
+PushSummary push_images(StateDir& state, RegistryClient& client, const Output& output,
+                        const WrittenSet& set, const std::vector<ImageSource>& sources,
+                        const PushProgress& progress) {
+  std::map<Digest, LayerId> layers;
+  for (size_t i = 0; i < set.images.size(); ++i) {
+    const auto& blobs = set.images[i].layers;
+    for (size_t j = 0; j < blobs.size(); ++j) {
+      layers.emplace(blobs[j].digest, sources[i].layers[j]);
+    }
+  }
+  const auto& provider = sources.front().provider;
+  const auto base_of = [&](const Descriptor& blob) -> std::shared_ptr<BlobProvider> {
+    const auto layer = layers.find(blob.digest);
+    return layer == layers.end() ? nullptr : provider(layer->second);
+  };
+  PushRequest request;
+  request.names = output.names;
+  request.by_digest = output.push_by_digest;
+  request.provider = base_of;
+  request.sources = [&](const Descriptor& blob) {
+    const auto base = base_of(blob);
+    const auto repository = base ? repository_of(*base) : std::nullopt;
+    return repository ? std::vector{*repository} : std::vector<Reference>{};
+  };
+  request.progress = progress;
+  return push_image(state, client, set.target, request);
+}
+
+void say_images(ProgressSink& progress, VertexNumber vertex, const WrittenSet& set) {
+  for (const auto& image : set.images) {
+    uint64_t size = image.manifest.size + image.config.size;
+    for (const auto& layer : image.layers) size += layer.size;
+    progress.status(vertex, "manifest " + image.manifest.digest.str(), 0, 0);
+    progress.status(vertex, "config " + image.config.digest.str(), 0, 0);
+    progress.status(vertex,
+                    fmt::format("{} layers, {:.2f} MB compressed", image.layers.size(),
+                                static_cast<double>(size) / 1e6),
+                    0, 0);
+    if (image.inline_cache) {
+      progress.status(vertex, fmt::format("inline cache of {} steps", *image.inline_cache), 0, 0);
+    }
+  }
+  if (set.index) progress.status(vertex, "manifest list " + set.index->str(), 0, 0);
+}
+
+Digest image_id_of(const WrittenSet& set) {
+  return (set.index ? set.target : set.images.front().config).digest;
+}
+
+std::string image_metadata(const WrittenSet& set, const std::vector<std::string>& names) {
+  nlohmann::json out = nlohmann::json::object();
+  if (!set.index) out["containerimage.config.digest"] = set.images.front().config.digest.str();
+  out["containerimage.descriptor"] = descriptor_json(set.target);
+  out["containerimage.digest"] = set.target.digest.str();
+  if (!names.empty()) out["image.name"] = join(names, ",");
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string target_json(const WrittenSet& set) {
+  return descriptor_json(set.target).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace lade
