@@ -25,7 +25,7 @@ RegistryAccess::RegistryAccess(RegistryOptions options)
     : options_(std::move(options)),
       files_(options_.files ? *options_.files : RegistryFiles::of_user()),
       http_(HttpClient::create(options_.http)),
-      credentials_(files_),
+      credentials_(files_, options_.credentials),
       authenticator_(*http_, credentials_,
                      [this](const RegistryEndpoint& endpoint, const std::string& host) {
                        return tls_of_realm(endpoint, host);
@@ -33,7 +33,10 @@ RegistryAccess::RegistryAccess(RegistryOptions options)
 
 const RegistryConfig& RegistryAccess::config() {
   const std::lock_guard lock(mutex_);
-  if (!config_) config_ = RegistryConfig::load(files_);
+  if (!config_) {
+    config_ = RegistryConfig::load(files_);
+    for (const auto& rule : options_.rules) config_->add(rule);
+  }
   return *config_;
 }
 

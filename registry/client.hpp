@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/config.hpp"
 #include "registry/credentials.hpp"
 #include "registry/files.hpp"
 #include "registry/http.hpp"
@@ -45,6 +46,10 @@ enum class BlobPush {
 struct RegistryOptions {
   /// Where configuration and credentials are; absent: the user's. Read at the first request.
   std::optional<RegistryFiles> files{};
+  /// In place of the files' credentials; may be empty.
+  CredentialLookup credentials{};
+  /// Beats the files' rules where a prefix is the same.
+  std::vector<RegistryRule> rules{};
   /// Plain http and unverified certificates will do, whatever the configuration says.
   bool insecure = false;
   HttpOptions http{};

@@ -188,15 +188,17 @@ void RegistryConfig::add(std::string_view text, const std::string& file) {
   for (const auto& name : old_list(root, "block")) {
     added.push_back({.prefix = name, .location = name, .blocked = true, .mirrors = {}});
   }
-  for (auto& rule : added) {
-    const auto same = std::find_if(rules_.begin(), rules_.end(), [&](const RegistryRule& known) {
-      return known.prefix == rule.prefix;
-    });
-    if (same == rules_.end()) {
-      rules_.push_back(std::move(rule));
-    } else {
-      *same = std::move(rule);
-    }
+  for (auto& rule : added) add(std::move(rule));
+}
+
+void RegistryConfig::add(RegistryRule rule) {
+  const auto same = std::find_if(rules_.begin(), rules_.end(), [&](const RegistryRule& known) {
+    return known.prefix == rule.prefix;
+  });
+  if (same == rules_.end()) {
+    rules_.push_back(std::move(rule));
+  } else {
+    *same = std::move(rule);
   }
 }
 

@@ -38,6 +38,8 @@ class RegistryConfig {
   /// Adds the rules of one file's text; one with the prefix of an earlier one takes its place.
   void add(std::string_view toml, const std::string& file);
 
+  void add(RegistryRule rule);
+
   /// The rule with the longest prefix that matches; null if none does. Borrows.
   const RegistryRule* find(const Reference& reference) const;
 

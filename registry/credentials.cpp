@@ -154,7 +154,8 @@ struct CredentialStore::File {
   std::string store;                                                   ///< credsStore
 };
 
-CredentialStore::CredentialStore(const RegistryFiles& files) : paths_(files.credentials) {}
+CredentialStore::CredentialStore(const RegistryFiles& files, CredentialLookup lookup)
+    : lookup_(std::move(lookup)), paths_(files.credentials) {}
 CredentialStore::~CredentialStore() = default;
 
 const std::vector<CredentialStore::File>& CredentialStore::files() {
@@ -185,6 +186,7 @@ const std::vector<CredentialStore::File>& CredentialStore::files() {
 }
 
 Credentials CredentialStore::find(const std::string& registry, const std::string& repository) {
+  if (lookup_) return lookup_(registry, repository);
   for (const auto& file : files()) {
     for (const auto& name : candidates(registry, repository)) {
       if (const auto helper = file.helpers.find(name); helper != file.helpers.end()) {

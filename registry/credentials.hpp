@@ -2,6 +2,7 @@
 // the credential helpers that both name (docker-credential-helpers' protocol).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -27,10 +28,15 @@ struct Credentials {
   bool operator==(const Credentials&) const = default;
 };
 
+/// Gives credentials in the files' place. Called from several threads; may throw Error.
+using CredentialLookup =
+    std::function<Credentials(const std::string& registry, const std::string& repository)>;
+
 /// Reads when first asked. Thread-safe.
 class CredentialStore {
  public:
-  explicit CredentialStore(const RegistryFiles& files);
+  /// With a `lookup` the files are not read.
+  explicit CredentialStore(const RegistryFiles& files, CredentialLookup lookup = {});
   ~CredentialStore();
 
   /// For `repository` of `registry` (a name as in references: "docker.io", "host:5000"): the entry
@@ -42,6 +48,7 @@ class CredentialStore {
   struct File;
   const std::vector<File>& files();
 
+  CredentialLookup lookup_;
   std::vector<std::string> paths_;
   std::mutex mutex_;
   std::unique_ptr<std::vector<File>> files_;

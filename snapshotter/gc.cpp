@@ -253,6 +253,7 @@ class Prune {
     }
     add_directories(UsageType::cache_mount, "/cache-mounts", units);
     add_directories(UsageType::git, "/git", units);
+    add_directories(UsageType::context, "/contexts", units);
     add_stat_caches(units);
     return units;
   }
@@ -474,6 +475,7 @@ constexpr UsageName kUsageNames[] = {
     {UsageType::blob, "blob"},
     {UsageType::cache_mount, "cache-mount"},
     {UsageType::git, "git"},
+    {UsageType::context, "context"},
     {UsageType::stat_cache, "stat-cache"},
     {UsageType::temporary, "temporary"},
     {UsageType::database, "database"},

@@ -37,9 +37,20 @@ class GcRecords {
   virtual void remove(const std::vector<Digest>& keys) = 0;
 };
 
-enum class UsageType { image, layer, blob, cache_mount, git, stat_cache, temporary, database };
+enum class UsageType {
+  image,
+  layer,
+  blob,
+  cache_mount,
+  git,
+  stat_cache,
+  temporary,
+  database,
+  context,  ///< copies of directories of the daemon's clients
+};
 
-/// "image", "layer", "blob", "cache-mount", "git", "stat-cache", "temporary", "database".
+/// "image", "layer", "blob", "cache-mount", "git", "stat-cache", "temporary", "database",
+/// "context".
 std::string_view usage_name(UsageType type);
 std::optional<UsageType> usage_type(std::string_view name);
 

@@ -20,6 +20,7 @@ class Measure {
     add_layers();
     add_locked(UsageType::cache_mount, "/cache-mounts");
     add_locked(UsageType::git, "/git");
+    add_locked(UsageType::context, "/contexts");
     add_files(UsageType::stat_cache, "/stat-cache", true);
     add_files(UsageType::temporary, "/tmp", false);
     UsageItem database;

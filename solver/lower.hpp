@@ -32,13 +32,16 @@ struct BaseImage {
       identifier;       ///< for SourceOp: "docker-image://docker.io/library/debian:12@sha256:..."
   std::string display;  ///< for progress: "docker.io/library/debian:12@sha256:..."
   ImageConfig config;
+  /// What identifies its layers, if that is not the chain ID of the config's.
+  std::string chain{};
 };
 
 /// Finds base images; the one place where lowering meets the outside. May block on the network.
 class ImageResolver {
  public:
   virtual ~ImageResolver() = default;
-  /// `source` is "docker-image://NAME" or "oci-layout://PATH[:TAG|@DIGEST]". Throws Error.
+  /// `source` is "docker-image://NAME", "oci-layout://PATH[:TAG|@DIGEST]", or the "result://ID" of
+  /// another build. Throws Error.
   virtual BaseImage resolve(const std::string& source, const Platform& platform) = 0;
 };
 
@@ -59,6 +62,7 @@ struct LowerOptions {
   /// cached.
   std::vector<std::string> no_cache_filter;
   bool name_platforms = false;  ///< steps' names start with their platform: several are built
+  std::string hostname;         ///< of steps; the build argument BUILDKIT_SANDBOX_HOSTNAME beats it
   uint64_t shm_bytes = 0;       ///< size of /dev/shm in steps; 0: the default
   std::vector<Ulimit> ulimits;
   std::string cgroup_parent;

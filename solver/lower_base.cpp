@@ -27,14 +27,17 @@ void resolve_image(LowerState& state, StageState& stage, const std::string& sour
   stage.image.created.reset();
   stage.platform = platform;
   set_name_prefix(state, stage);
-  if (stage.image.diff_ids.empty()) {
+  if (stage.image.diff_ids.empty() && base.chain.empty()) {
     stage.root = state.scratch_edge();
     return;
   }
-  ChainId chain;
-  for (const auto& diff_id : stage.image.diff_ids) chain = chain_id(chain, diff_id);
+  if (base.chain.empty()) {
+    ChainId chain;
+    for (const auto& diff_id : stage.image.diff_ids) chain = chain_id(chain, diff_id);
+    base.chain = chain.digest.str();
+  }
   Vertex vertex;
-  vertex.op = SourceOp{base.identifier, {{"chain", chain.digest.str()}}};
+  vertex.op = SourceOp{base.identifier, {{"chain", base.chain}}};
   vertex.platform = platform.str();
   vertex.range = stage.range;
   const std::string text = "FROM " + base.display;

@@ -337,7 +337,8 @@ SourceOp http_source(const std::string& url, const std::string& name, const std:
 }
 
 bool is_image_context(const std::string& value) {
-  return value.starts_with("docker-image://") || value.starts_with("oci-layout://");
+  return value.starts_with("docker-image://") || value.starts_with("oci-layout://") ||
+         value.starts_with("result://");
 }
 
 std::optional<ContextSource> remote_context(const std::string& value) {

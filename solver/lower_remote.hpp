@@ -69,7 +69,7 @@ struct ContextSource {
                         ///< context is the source as it is
 };
 
-/// "docker-image://..." or "oci-layout://...".
+/// "docker-image://...", "oci-layout://..." or "result://...".
 bool is_image_context(const std::string& value);
 
 /// What `value` (a main context, or the value of a named one) names, if that is remote. An HTTP

@@ -58,6 +58,7 @@ void set_limits(const LowerState& state, const StageState& stage, ExecOp& op) {
   op.cgroup_parent = options.cgroup_parent;
   op.retries = for_stage(options.retries, stage);
   op.timeout = for_stage(options.timeouts, stage);
+  if (!options.hostname.empty()) op.hostname = options.hostname;
   const auto hostname = options.build_args.find("BUILDKIT_SANDBOX_HOSTNAME");
   if (hostname != options.build_args.end()) op.hostname = hostname->second;
 }

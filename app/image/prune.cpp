@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/build_values.hpp"
+#include "recipe/build_values.hpp"
 #include "app/commands.hpp"
 #include "app/flags.hpp"
 #include "app/listing.hpp"
@@ -53,7 +53,7 @@ void read_filter(const std::string& text, PruneOptions& options) {
     const auto type = usage_type(value);
     if (!type || *type == UsageType::database) {
       throw_usage("--filter: there is no type " + lade::quoted(value),
-                  "there are: image, layer, blob, cache-mount, git, stat-cache, temporary");
+                  "there are: image, layer, blob, cache-mount, git, context, stat-cache, temporary");
     }
     options.types.insert(*type);
   } else {

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/wire.hpp"
 #include "solver/source/oci_layout.hpp"
 
 namespace lade {
@@ -47,13 +48,13 @@ std::string fetch_document(ContentStore& content, BlobProvider& blobs, const Des
 }
 
 ImageSources::ImageSources(StateDir& state, ImageSourceOptions options)
-    : state_(state), options_(std::move(options)) {}
+    : state_(state), options_(std::move(options)), pull_(options_.pull) {}
 ImageSources::~ImageSources() = default;
 
 RegistryClient& ImageSources::client() {
   const std::lock_guard lock(mutex_);
   if (!client_) {
-    RegistryOptions options;
+    RegistryOptions options = options_.registries;
     options.http.offline = options_.offline;
     client_ = RegistryClient::create(std::move(options));
   }
@@ -66,6 +67,8 @@ BaseImage ImageSources::resolve(const std::string& source, const Platform& platf
     const std::lock_guard lock(mutex_);
     const auto known = resolved_.find(key);
     if (known != resolved_.end()) return known->second;
+    const auto result = results_.find(source);
+    if (result != results_.end()) return result->second;
   }
   BaseImage image;
   if (source.starts_with(kLayoutScheme)) {
@@ -158,17 +161,23 @@ ImageSources::Found ImageSources::find_newer(const Reference& reference, const P
 
 ImageSources::Found ImageSources::find_image(const Reference& reference, const Platform& platform) {
   const bool here = is_here(reference);
-  if (here && options_.pull == PullPolicy::newer) return find_newer(reference, platform);
-  if (here && options_.pull != PullPolicy::always) {
+  const PullPolicy pull = pull_;
+  if (pull == PullPolicy::current && state_.images().find(reference.str())) {
+    return find_local(reference, platform);
+  }
+  if (here && (pull == PullPolicy::newer || pull == PullPolicy::current)) {
+    return find_newer(reference, platform);
+  }
+  if (here && pull != PullPolicy::always) {
     try {
       return find_local(reference, platform);
     } catch (const Error& error) {
       // A resolution whose manifest is gone here and there: ask for what the name means now.
-      if (error.kind() != ErrorKind::not_found || options_.pull == PullPolicy::never) throw;
+      if (error.kind() != ErrorKind::not_found || pull == PullPolicy::never) throw;
       if (state_.images().find(reference.str())) throw;
     }
   }
-  if (options_.pull == PullPolicy::never || options_.offline) {
+  if (pull == PullPolicy::never || options_.offline) {
     Error error(fmt::format("image {} is not on this machine{}", quoted(reference.familiar()),
                             options_.offline ? ", and lade is offline" : ""),
                 ErrorKind::not_found);
@@ -180,6 +189,12 @@ ImageSources::Found ImageSources::find_image(const Reference& reference, const P
 }
 
 ImageSources::Found ImageSources::find_layout(const std::string& source, const Platform& platform) {
+  if (options_.open_layout) {
+    return with_context("OCI layout " + quoted(source), [&] {
+      const auto [descriptor, blobs] = options_.open_layout(source);
+      return from_manifest_list(descriptor, platform, source, blobs);
+    });
+  }
   const LayoutName name = LayoutName::parse(source);
   const std::string path = join_path(options_.client_directory, name.path);
   return with_context("OCI layout " + quoted(path), [&] {
@@ -211,6 +226,24 @@ BaseImage ImageSources::keep(const std::string& identifier, const std::string& d
   for (const LayerId layer : resolved.layers) providers_.emplace(layer, found.blobs);
   images_[identifier] = std::move(resolved);
   return image;
+}
+
+void ImageSources::set_pull(PullPolicy pull) {
+  pull_ = pull;
+}
+
+void ImageSources::add_result(const std::string& source, const LayerStack& layers,
+                              ImageConfig config) {
+  WireWriter chain;
+  chain.text("lade result");
+  for (const LayerId layer : layers) chain.digest(state_.layers().content_digest(layer));
+  BaseImage image;
+  image.identifier = image.display = source;
+  image.config = std::move(config);
+  image.chain = Digest::of(chain.str()).str();
+  const std::lock_guard lock(mutex_);
+  images_[source] = {layers, nullptr};
+  results_[source] = std::move(image);
 }
 
 ResolvedImage ImageSources::resolved(const std::string& identifier) const {

@@ -2,10 +2,13 @@
 // registry or in an OCI layout, and keeping what is needed to fetch their layers later.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "registry/client.hpp"
 #include "snapshotter/content/manifest.hpp"
@@ -19,6 +22,7 @@ enum class PullPolicy {
   always,   ///< ask it every time
   never,    ///< only what is here
   newer,    ///< ask it what the name means now; what is here will do where it cannot be asked
+  current,  ///< the same, but what has the name on this machine is meant by it
 };
 
 struct ImageSourceOptions {
@@ -26,6 +30,11 @@ struct ImageSourceOptions {
   /// Nothing is asked of anybody; needing to is an Error.
   bool offline = false;
   std::string client_directory;  ///< what relative oci-layout:// paths are relative to
+  RegistryOptions registries{};  ///< how they are reached; `offline` is added to it
+  /// Opens what an oci-layout:// names where it is no path of this machine: a manifest or an index,
+  /// and who has its blobs. May be empty.
+  std::function<std::pair<Descriptor, std::shared_ptr<BlobProvider>>(const std::string& name)>
+      open_layout{};
 };
 
 /// An image that was resolved: its layers are known (rows in the layer store), maybe not fetched.
@@ -41,6 +50,12 @@ class ImageSources : public ImageResolver {
   ~ImageSources() override;
 
   BaseImage resolve(const std::string& source, const Platform& platform) override;
+
+  /// From now on.
+  void set_pull(PullPolicy pull);
+
+  /// Makes what a build gave resolve as `source` ("result://..."), whatever the platform.
+  void add_result(const std::string& source, const LayerStack& layers, ImageConfig config);
 
   /// What resolve() gave the identifier for.
   ResolvedImage resolved(const std::string& identifier) const;
@@ -63,11 +78,13 @@ class ImageSources : public ImageResolver {
 
   StateDir& state_;
   ImageSourceOptions options_;
+  std::atomic<PullPolicy> pull_;
   mutable std::mutex mutex_;  // guards what is below
   std::unique_ptr<RegistryClient> client_;
   std::map<std::string, ResolvedImage> images_;
   std::map<LayerId, std::shared_ptr<BlobProvider>> providers_;
   std::map<std::pair<std::string, std::string>, BaseImage> resolved_;
+  std::map<std::string, BaseImage> results_;  // by source
 };
 
 /// A small blob from the content store, else from `blobs`; verified and kept. Throws Error(corrupt)
