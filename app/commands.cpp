@@ -24,6 +24,8 @@ constexpr Command kCommands[] = {
 
     {"manifest", "Manage indexes of images", CommandGroup::management, add_manifest_command},
 
+    {"daemon", "Build for clients of BuildKit: docker buildx, buildctl", CommandGroup::other,
+     add_daemon_command},
     {"du", "Show what takes how much room", CommandGroup::other, add_du_command},
     {"explain", "Say why the steps of the last build were cached or ran", CommandGroup::other,
      add_explain_command},

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -49,6 +50,7 @@ std::string commands_help();
 [[noreturn]] void throw_unknown_command(const std::string& name);
 
 void add_build_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_daemon_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_explain_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_du_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_history_command(CLI::App& command, const Globals& globals, CommandAction& action);
@@ -66,6 +68,9 @@ void add_rmi_command(CLI::App& command, const Globals& globals, CommandAction& a
 void add_run_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_save_command(CLI::App& command, const Globals& globals, CommandAction& action);
 void add_tag_command(CLI::App& command, const Globals& globals, CommandAction& action);
+
+/// The daemon takes this process' place, as `name`. Throws Error if it cannot be executed.
+[[noreturn]] void execute_daemon(const std::string& name, const std::vector<std::string>& args);
 
 /// Prints an Error as people should see it: excerpt of the file, message, hint.
 void print_error(const Error& error);

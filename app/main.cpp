@@ -8,6 +8,7 @@
 
 #include "app/commands.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace {
 
@@ -80,6 +81,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   const lade::Command* command = nullptr;
   try {
+    if (lade::base_name(argv[0]) == "buildkitd") {
+      lade::execute_daemon(argv[0], {argv + 1, argv + argc});
+    }
     if (const char* name = named_command(argc, argv)) {
       command = lade::find_command(name);
       if (!command) lade::throw_unknown_command(name);

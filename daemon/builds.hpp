@@ -1,0 +1,114 @@
+// The builds of the daemon, by the reference that clients give them: what the services do, free of
+// gRPC.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "daemon/exports.hpp"
+#include "daemon/frontend.hpp"
+#include "daemon/history.hpp"
+#include "daemon/job.hpp"
+
+namespace moby::buildkit::v1 {
+class SolveRequest;
+class SolveResponse;
+namespace frontend {
+class ReturnRequest;
+class Result;
+class SolveRequest;
+class SolveResponse;
+}  // namespace frontend
+}  // namespace moby::buildkit::v1
+
+namespace pb {
+class Definition;
+}
+
+namespace lade {
+
+/// An error that a client acting as a frontend ended its build with, passed on as it came.
+class ReturnedError : public Error {
+ public:
+  ReturnedError(std::string message, std::string status)
+      : Error(std::move(message)), status_(std::move(status)) {}
+  const std::string& status() const { return status_; }  ///< a serialized lade.rpc.Status
+
+ private:
+  std::string status_;
+};
+
+/// One build, and the client that may drive it through the gateway.
+class Build {
+ public:
+  Build(std::shared_ptr<Job> job) : job_(std::move(job)) {}
+
+  Job& job() { return *job_; }
+  const std::shared_ptr<Job>& shared_job() const { return job_; }
+
+  std::map<std::string, std::shared_ptr<JobRef>> inputs;  ///< of the request's FrontendInputs
+  std::map<std::string, std::string> input_definitions;   ///< the same, serialized
+
+  /// What the client returns in the end. Once.
+  void give(FrontendResult result);
+  void give_error(std::exception_ptr error);
+  /// Waits for that. Throws Error(canceled) with the job.
+  FrontendResult wait();
+
+ private:
+  std::shared_ptr<Job> job_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<FrontendResult> result_;  // guarded by mutex_
+  std::exception_ptr error_;              // guarded by mutex_
+};
+
+/// Thread-safe.
+class Builds {
+ public:
+  Builds(DaemonShared& shared, History& history) : shared_(shared), history_(history) {}
+
+  /// Control.Solve: runs a build to its end. `gone()` says that the client is not there any more.
+  moby::buildkit::v1::SolveResponse solve(const moby::buildkit::v1::SolveRequest& request,
+                                          const std::function<bool()>& gone);
+
+  /// Waits for the build to begin, for some seconds. Null if it does not.
+  std::shared_ptr<Build> find(const std::string& id, const std::function<bool()>& gone);
+
+  /// The gateway's calls on one build.
+  moby::buildkit::v1::frontend::SolveResponse gateway_solve(
+      Build& build, const moby::buildkit::v1::frontend::SolveRequest& request);
+  void gateway_return(Build& build, const moby::buildkit::v1::frontend::ReturnRequest& request);
+
+  /// From a client's graph; results of other builds are found by it.
+  std::shared_ptr<JobRef> load_graph(Build& build, const pb::Definition& definition);
+
+  /// Cancels all and waits until they have ended.
+  void shut_down();
+
+ private:
+  FrontendResult run(Build& build, const moby::buildkit::v1::SolveRequest& request);
+  void put_result(Build& build, const FrontendResult& from,
+                  moby::buildkit::v1::frontend::Result& to);
+  void forget_old_results();
+
+  struct Kept {
+    std::shared_ptr<Job> job;
+    std::shared_ptr<JobRef> ref;
+  };
+
+  DaemonShared& shared_;
+  History& history_;
+  std::mutex mutex_;  // guards what is below
+  std::condition_variable ended_;
+  std::map<std::string, std::shared_ptr<Build>> running_;
+  std::map<std::string, Kept> results_;  // that clients may name in graphs
+  bool shutting_down_ = false;
+};
+
+}  // namespace lade

@@ -1,0 +1,371 @@
+#include "daemon/exports.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/base64.hpp"
+#include "base/error.hpp"
+#include "base/stream.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
+#include "daemon/caches.hpp"
+#include "exporter/flat_tree.hpp"
+#include "recipe/build_cache.hpp"
+#include "snapshotter/content/reference.hpp"
+
+namespace lade {
+namespace {
+
+constexpr const char* kImageConfig = "containerimage.config";
+constexpr const char* kExportStore = "export";
+constexpr VertexNumber kFirstStep = 1;
+
+/// Runs `write(path)` on a pipe whose other side is copied into `sink`.
+template <class Write>
+void write_through_pipe(ByteSink& sink, Write write) {
+  sys::Pipe pipe = sys::pipe();
+  std::exception_ptr failure;
+  std::thread copier([&] {
+    try {
+      FdSource source(pipe.read.get());
+      copy_stream(source, sink);
+      sink.finish();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    // A writer that goes on finds nobody there.
+    pipe.read = UniqueFd();
+  });
+  std::exception_ptr broken;
+  try {
+    write(fmt::format("/proc/self/fd/{}", pipe.write.get()));
+  } catch (...) {
+    broken = std::current_exception();
+  }
+  pipe.write = UniqueFd();
+  copier.join();
+  // What broke the pipe comes first.
+  if (failure) std::rethrow_exception(failure);
+  if (broken) std::rethrow_exception(broken);
+}
+
+ImageConfig empty_config(const Platform& platform) {
+  ImageConfig out;
+  out.platform = platform;
+  out.config.env = {"PATH=" + std::string(kDefaultPath)};
+  out.config.working_dir = "/";
+  return out;
+}
+
+class ResultExport {
+ public:
+  ResultExport(Job& job, const FrontendResult& result) : job_(job), result_(result) {}
+
+  std::map<std::string, std::string> run(const std::vector<ExporterEntry>& exporters,
+                                         const std::vector<CacheEntry>& caches) {
+    for (const auto& entry : exporters) outputs_.push_back(output_of(entry.type, entry.attrs));
+    for (auto& output : outputs_) prepare(output);
+    for (bool done = false; !done;) {
+      try {
+        open_caches(caches);
+        attempt();
+        done = true;
+      } catch (const LostLayer& lost) {
+        if (!job_.distrust(lost)) throw;
+        sources_.clear();
+        cache_manifests_.clear();
+      }
+    }
+    return std::move(answer_);
+  }
+
+ private:
+  void attempt() {
+    solve();
+    if (!outputs_.empty()) collect_sources();
+    StepProgress progress(job_.journal(), job_.id());
+    VertexNumber at = kFirstStep;
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      progress.declared(at, export_name(outputs_[i]));
+      progress.started(at);
+      try {
+        job_.check_canceled();
+        export_one(static_cast<int>(i), outputs_[i], progress, at);
+      } catch (const LostLayer&) {
+        progress.canceled(at);
+        throw;
+      } catch (const Error& error) {
+        progress.failed(at, error.message());
+        throw;
+      }
+      progress.completed(at++);
+    }
+    caches_->export_all(job_.records(), progress, at);
+    answer_caches();
+  }
+
+  bool is_index() const { return result_.multi_platform || result_.refs.size() > 1; }
+
+  void prepare(Output& output) {
+    for (auto& name : output.names) name = Reference::parse(name).str();
+    std::optional<int64_t> epoch;
+    for (const auto& [platform, ref] : result_.refs) {
+      if (ref && ref->image && ref->image->source_date_epoch) epoch = ref->image->source_date_epoch;
+    }
+    if (epoch && !output.image.source_date_epoch) {
+      output.image.source_date_epoch = Timestamp{*epoch, 0};
+    }
+    if (output.image.rewrite_timestamp && !output.image.source_date_epoch) {
+      throw Error("rewrite-timestamp=true needs SOURCE_DATE_EPOCH");
+    }
+    if (is_index() && output.type == OutputType::docker && result_.refs.size() > 1) {
+      throw Error("docker exporter does not currently support exporting manifest lists");
+    }
+    if (output.push && output.names.empty()) throw Error("what is pushed needs a name");
+  }
+
+  void open_caches(const std::vector<CacheEntry>& entries) {
+    CompressionOptions compression;
+    for (const auto& output : outputs_) {
+      if (needs_blobs(output)) compression = output.image.compression;
+    }
+    std::vector<CacheDestination> destinations;
+    std::shared_ptr<RegistryClient> client;
+    for (const auto& entry : entries) {
+      auto opened = open_cache_export(entry, job_.has_session() ? &job_.session() : nullptr,
+                                      job_.registries(), client);
+      cache_manifests_.push_back(opened.manifest);
+      destinations.push_back(std::move(opened.destination));
+    }
+    caches_.emplace(job_.state(), job_.images(), job_.cache_imports(), std::move(destinations),
+                    compression);
+  }
+
+  void solve() {
+    std::vector<std::shared_ptr<JobRef>> refs;
+    for (const auto& [platform, ref] : result_.refs) {
+      if (ref) refs.push_back(ref);
+    }
+    const auto output = std::find_if(outputs_.begin(), outputs_.end(), needs_blobs);
+    Job::OnLayer on_layer;
+    const LayerProvider provider = job_.provider();
+    if (output != outputs_.end() || caches_->has_exports()) {
+      on_layer = [&, output](LayerId layer, bool of_result) {
+        if (of_result && output != outputs_.end()) {
+          make_layer_blob(job_.state(), layer, output->image, provider);
+        }
+        caches_->layer_made(layer, of_result);
+      };
+    }
+    job_.evaluate(refs, on_layer);
+  }
+
+  std::string metadata(const std::string& key, const std::string& platform) const {
+    const auto found = result_.metadata.find(platform.empty() ? key : key + "/" + platform);
+    return found == result_.metadata.end() ? "" : found->second;
+  }
+
+  void collect_sources() {
+    const LayerProvider provider = job_.provider();
+    for (const auto& [platform, ref] : result_.refs) {
+      BuiltImage built;
+      if (ref) built.solved = *ref->solved;
+      const std::string config = metadata(kImageConfig, platform);
+      if (ref && ref->image && (config.empty() || config == ref->image->config.serialize())) {
+        built.lowered = *ref->image;
+      } else {
+        built.lowered.platform = platform.empty() ? Platform::host() : Platform::parse(platform);
+        built.lowered.config =
+            config.empty() ? empty_config(built.lowered.platform) : ImageConfig::parse(config);
+        const std::string epoch = metadata("source.date.epoch", platform);
+        if (!epoch.empty()) built.lowered.source_date_epoch = std::stoll(epoch);
+      }
+      complete_history(built);
+      sources_.push_back(image_source(std::move(built), provider));
+    }
+    if (result_.refs.empty()) {
+      BuiltImage empty;
+      empty.lowered.platform = Platform::host();
+      empty.lowered.config = empty_config(empty.lowered.platform);
+      sources_.push_back(image_source(std::move(empty), provider));
+    }
+  }
+
+  /// Graphs that are no Dockerfile's come without a history.
+  static void complete_history(BuiltImage& built) {
+    auto& history = built.lowered.config.history;
+    const auto is_layer = [](const HistoryEntry& entry) { return !entry.empty_layer; };
+    auto have = static_cast<size_t>(std::count_if(history.begin(), history.end(), is_layer));
+    for (; have < built.solved.layers.size(); ++have) {
+      HistoryEntry entry;
+      entry.comment = "buildkit.exporter.image.v0";
+      history.push_back(std::move(entry));
+    }
+  }
+
+  // -- outputs
+
+  void export_one(int number, const Output& output, ProgressSink& progress, VertexNumber at) {
+    switch (output.type) {
+      case OutputType::local:
+        return export_directories(number, output, progress, at);
+      case OutputType::tar: {
+        const auto sink = job_.session().send_file(number, {});
+        write_through_pipe(*sink, [&](const std::string& path) {
+          Output to_pipe = output;
+          to_pipe.dest = path;
+          export_tars(job_.state(), sources_, to_pipe, is_index());
+        });
+        return;
+      }
+      case OutputType::image:
+      case OutputType::oci:
+      case OutputType::docker:
+        return export_images(number, output, progress, at);
+    }
+  }
+
+  void export_directories(int number, const Output& output, ProgressSink& progress,
+                          VertexNumber at) {
+    const bool split = output.platform_split.value_or(is_index());
+    if (!split && sources_.size() > 1) {
+      throw Error("platform-split=false: a directory has room for one platform's root only");
+    }
+    std::vector<std::unique_ptr<FlatTree>> trees;
+    std::vector<Entry> entries;
+    std::vector<std::pair<const FlatTree*, const Entry*>> origins;
+    std::map<std::string, const ImageSource*> by_directory;
+    for (const auto& source : sources_) {
+      by_directory[split ? directory_of(source.config.platform) : ""] = &source;
+    }
+    for (const auto& [directory, source] : by_directory) {
+      trees.push_back(
+          std::make_unique<FlatTree>(job_.state(), *source, output.image.source_date_epoch));
+      if (split) {
+        Entry top;
+        top.path = directory;
+        top.type = EntryType::directory;
+        top.mode = 0755;
+        const Timestamp time = output.image.source_date_epoch.value_or(Timestamp::now());
+        top.mtime_sec = time.seconds;
+        entries.push_back(std::move(top));
+        origins.emplace_back(nullptr, nullptr);
+      }
+      for (const Entry& entry : trees.back()->entries()) {
+        if (entry.type == EntryType::socket) continue;
+        entries.push_back(entry);
+        if (split) entries.back().path = directory + "/" + entry.path;
+        origins.emplace_back(trees.back().get(), &entry);
+      }
+    }
+    const auto open = [&](const Entry& entry) {
+      const auto& [tree, original] = origins[static_cast<size_t>(&entry - entries.data())];
+      return tree->open(*original);
+    };
+    const std::string item = "copying files";
+    uint64_t told = 0;
+    uint64_t sent = 0;
+    job_.session().send_tree(number, {entries, open}, [&](uint64_t bytes) {
+      constexpr uint64_t kStep = 1u << 20;
+      sent = bytes;
+      if (bytes < told + kStep) return;
+      told = bytes;
+      progress.status(at, item, bytes, bytes + 1);
+    });
+    progress.status(at, item, sent, 0);
+  }
+
+  void export_images(int number, const Output& output, ProgressSink& progress, VertexNumber at) {
+    const WrittenSet set = write_images(job_.state(), sources_, output, is_index());
+    say_images(progress, at, set);
+    if (output.type == OutputType::oci && !output.as_tar) {
+      store_blobs(set);
+    } else if (output.type != OutputType::image) {
+      send_archive(number, output, set, progress, at);
+    }
+    if (output.keeps_names()) {
+      for (const auto& name : output.names) job_.state().images().put(name, set.target);
+    }
+    for (const auto& name : output.names) progress.status(at, "naming to " + name, 0, 0);
+    if (output.push) push(output, set, progress, at);
+    answer(output, set);
+  }
+
+  void send_archive(int number, const Output& output, const WrittenSet& set, ProgressSink& progress,
+                    VertexNumber at) {
+    std::map<std::string, std::string> about = {{"containerimage.digest", set.target.digest.str()}};
+    if (!output.names.empty()) about["image.name"] = join(output.names, ",");
+    const auto sink = job_.session().send_file(number, about);
+    write_through_pipe(*sink, [&](const std::string& path) {
+      if (output.type == OutputType::oci) {
+        export_oci(job_.state(), set, {path, true, output.names});
+      } else {
+        export_docker(job_.state(), set, {path, output.names});
+      }
+    });
+    progress.status(at, "sending tarball", 0, 0);
+  }
+
+  /// tar=false: the client has a layout whose blobs are written one by one.
+  void store_blobs(const WrittenSet& set) {
+    const auto store = job_.session().content(kExportStore, std::nullopt);
+    const auto local = local_blobs(job_.state().content());
+    const ImageDocuments documents = read_documents(job_.state(), set.target);
+    for (const auto* list : {&documents.blobs, &documents.manifests}) {
+      for (const auto& blob : *list) {
+        job_.check_canceled();
+        if (!store->has_blob(blob)) store->write_blob(blob, *local);
+      }
+    }
+  }
+
+  void push(const Output& output, const WrittenSet& set, ProgressSink& progress, VertexNumber at) {
+    RegistryOptions registries = job_.registries();
+    registries.insecure = output.insecure;
+    const auto client = RegistryClient::create(std::move(registries));
+    const PushSummary summary =
+        push_images(job_.state(), *client, output, set, sources_,
+                    [&](std::string_view item, uint64_t done, uint64_t total) {
+                      progress.status(at, item, done, total);
+                    });
+    progress.status(at, to_string(summary), 0, 0);
+  }
+
+  void answer(const Output& output, const WrittenSet& set) {
+    const auto fields = nlohmann::json::parse(image_metadata(set, output.names));
+    for (const auto& [key, value] : fields.items()) {
+      answer_[key] = value.is_string() ? value.get<std::string>() : base64(value.dump());
+    }
+  }
+
+  void answer_caches() {
+    for (const auto& manifest : cache_manifests_) {
+      if (!*manifest) continue;
+      const nlohmann::json json = {{"mediaType", (*manifest)->media_type},
+                                   {"digest", (*manifest)->digest.str()},
+                                   {"size", (*manifest)->size}};
+      answer_["cache.manifest"] = json.dump();
+    }
+  }
+
+  Job& job_;
+  const FrontendResult& result_;
+  std::vector<Output> outputs_;
+  std::vector<ImageSource> sources_;
+  std::optional<BuildCache> caches_;
+  std::vector<std::shared_ptr<std::optional<Descriptor>>> cache_manifests_;
+  std::map<std::string, std::string> answer_;
+};
+
+}  // namespace
+
+std::map<std::string, std::string> export_result(Job& job, const FrontendResult& result,
+                                                 const std::vector<ExporterEntry>& exporters,
+                                                 const std::vector<CacheEntry>& caches) {
+  return ResultExport(job, result).run(exporters, caches);
+}
+
+}  // namespace lade

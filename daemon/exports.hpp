@@ -1,0 +1,26 @@
+// What a build's result goes into: BuildKit's exporters image, oci, docker, local and tar, and
+// caches.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/job.hpp"
+
+namespace lade {
+
+/// An exporter as a client names it. Which of the client's files it means is its place in the list.
+struct ExporterEntry {
+  std::string type;
+  std::map<std::string, std::string> attrs;
+};
+
+/// Solves what of the result is not made yet and writes it to all exporters and caches, layers
+/// being compressed and sent while steps run. Returns what the client is answered
+/// ("containerimage.digest", ...). Throws Error.
+std::map<std::string, std::string> export_result(Job& job, const FrontendResult& result,
+                                                 const std::vector<ExporterEntry>& exporters,
+                                                 const std::vector<CacheEntry>& caches);
+
+}  // namespace lade

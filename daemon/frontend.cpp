@@ -1,0 +1,452 @@
+#include "daemon/frontend.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/base64.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "daemon/frontend_context.hpp"
+#include "parser/grammar.hpp"
+#include "parser/parse.hpp"
+#include "recipe/build_values.hpp"
+#include "recipe/call_print.hpp"
+#include "recipe/csv.hpp"
+#include "recipe/frontend.hpp"
+
+namespace lade {
+namespace {
+
+constexpr std::string_view kContextPrefix = "context:";
+constexpr std::string_view kInputMetadata = "input-metadata:";
+constexpr const char* kImageConfig = "containerimage.config";
+
+/// Options that are not supported, where ignoring them would give something else than was asked
+/// for.
+constexpr const char* kUnsupported[] = {"memory",   "memswap",    "cpushares",  "cpuperiod",
+                                        "cpuquota", "cpusetcpus", "cpusetmems", "devices"};
+
+class DockerfileFrontend {
+ public:
+  DockerfileFrontend(Job& job, const FrontendRequest& request) : job_(job), request_(request) {}
+
+  FrontendResult run() {
+    check_options();
+    import_caches();
+    set_pull();
+    read_platforms();
+    input_ = load_frontend_input(job_, request_);
+    check_frontend(input_.dockerfile, with_prefix("build-arg:"));
+    if (const std::string id = option("requestid"); !id.empty()) return subrequest(id);
+
+    parser::Linter linter(lint_config());
+    std::vector<LoweredImage> images;
+    try {
+      const parser::Dockerfile dockerfile = parser::parse(input_.dockerfile, &linter);
+      for (const auto& platform : targets()) {
+        LowerOptions options = lower_options(platform);
+        // What there is to say of one platform was said of the first.
+        options.linter = images.empty() ? &linter : nullptr;
+        images.push_back(lower(dockerfile, options, job_.images()));
+      }
+    } catch (const Error&) {
+      tell_warnings(linter);
+      throw;
+    }
+    tell_warnings(linter);
+    return result(std::move(images));
+  }
+
+ private:
+  std::string option(const std::string& name) const {
+    const auto found = request_.options.find(name);
+    return found == request_.options.end() ? "" : found->second;
+  }
+
+  std::map<std::string, std::string> with_prefix(std::string_view prefix) const {
+    std::map<std::string, std::string> out;
+    for (const auto& [key, value] : request_.options) {
+      if (key.starts_with(prefix)) out[key.substr(prefix.size())] = value;
+    }
+    return out;
+  }
+
+  void check_options() const {
+    for (const char* name : kUnsupported) {
+      if (!option(name).empty()) {
+        throw Error(fmt::format("the frontend option {} is not supported", name));
+      }
+    }
+    for (const auto& [kind, value] : with_prefix("attest:")) {
+      const auto fields = parse_csv(value);
+      if (std::find(fields.begin(), fields.end(), "disabled=true") != fields.end()) continue;
+      throw Error(fmt::format("attestations are not supported (attest:{})", kind));
+    }
+  }
+
+  /// "cache-imports" in JSON, "cache-from" in the spelling before that.
+  void import_caches() {
+    if (const std::string text = option("cache-imports"); !text.empty()) {
+      const auto entries = nlohmann::json::parse(text, nullptr, false);
+      if (!entries.is_array()) throw Error("the frontend option cache-imports is no JSON list");
+      for (const auto& entry : entries) {
+        CacheEntry import;
+        import.type = entry.value("Type", "");
+        if (entry.contains("Attrs") && entry["Attrs"].is_object()) {
+          for (const auto& [key, value] : entry["Attrs"].items()) {
+            if (value.is_string()) import.attrs[key] = value.get<std::string>();
+          }
+        }
+        job_.add_cache_import(import);
+      }
+    }
+    if (const std::string text = option("cache-from"); !text.empty()) {
+      for (const auto& name : split(text, ',')) {
+        job_.add_cache_import({"registry", {{"ref", name}}});
+      }
+    }
+  }
+
+  void set_pull() {
+    const std::string mode = option("image-resolve-mode");
+    if (mode == "pull") {
+      job_.images().set_pull(PullPolicy::always);
+    } else if (mode == "local") {
+      job_.images().set_pull(PullPolicy::missing);
+    } else if (!mode.empty() && mode != "default") {
+      throw Error("invalid image-resolve-mode: " + mode);
+    }
+  }
+
+  void read_platforms() {
+    if (const std::string text = option("platform"); !text.empty()) {
+      for (const auto& name : split(text, ',')) {
+        platforms_.push_back(with_context("failed to parse target platform " + name,
+                                          [&] { return Platform::parse(trim(name)); }));
+      }
+    }
+    multi_ = platforms_.size() > 1;
+    std::string asked = option("build-arg:BUILDKIT_MULTI_PLATFORM");
+    if (asked.empty()) asked = option("multi-platform");
+    if (asked.empty()) return;
+    const auto value = parser::boolean(asked);
+    if (!value) throw Error("invalid boolean value for multi-platform: " + asked);
+    if (!*value && multi_) {
+      throw Error("conflicting config: returning multiple target platforms is not allowed");
+    }
+    multi_ = *value;
+  }
+
+  std::vector<std::optional<Platform>> targets() const {
+    if (platforms_.empty()) return {std::nullopt};
+    return {platforms_.begin(), platforms_.end()};
+  }
+
+  parser::LintConfig lint_config() const {
+    const auto found = request_.options.find("build-arg:BUILDKIT_DOCKERFILE_CHECK");
+    std::optional<std::string> given;
+    if (found != request_.options.end()) given = found->second;
+    return parser::lint_config(input_.dockerfile, given);
+  }
+
+  void tell_warnings(const parser::Linter& linter) {
+    const std::string vertex =
+        Digest::of(job_.id() + "\nload build definition from " + input_.dockerfile->name).str();
+    for (const auto& warning : linter.warnings()) job_.journal().warning(vertex, warning);
+  }
+
+  // -- options of lowering
+
+  LowerOptions lower_options(const std::optional<Platform>& platform) {
+    LowerOptions out;
+    out.target = option("target");
+    out.build_args = with_prefix("build-arg:");
+    set_context_epoch(out.build_args);
+    out.labels = with_prefix("label:");
+    out.target_platform = platform;
+    out.name_platforms = multi_;
+    out.ignore_patterns = input_.ignore_patterns;
+    out.context_source = input_.source;
+    out.extra_hosts = extra_hosts();
+    out.network = network();
+    out.allow_host_network = job_.entitlements.contains("network.host");
+    out.allow_insecure = job_.entitlements.contains("security.insecure");
+    if (const auto no_cache = request_.options.find("no-cache");
+        no_cache != request_.options.end()) {
+      out.no_cache = no_cache->second.empty();
+      if (!out.no_cache) out.no_cache_filter = split(no_cache->second, ',');
+    }
+    if (const std::string size = option("shm-size"); !size.empty()) {
+      out.shm_bytes = with_context("failed to parse shm size", [&] { return parse_bytes(size); });
+    }
+    if (const std::string limits = option("ulimit"); !limits.empty()) {
+      for (const auto& limit : parse_csv(limits)) {
+        out.ulimits.push_back(
+            with_context("failed to parse ulimit", [&] { return parse_ulimit(limit); }));
+      }
+    }
+    out.cgroup_parent = option("cgroup-parent");
+    out.hostname = option("hostname");
+    add_contexts(platform.value_or(out.build_platform), out);
+    return out;
+  }
+
+  void set_context_epoch(std::map<std::string, std::string>& args) const {
+    const auto epoch = args.find("SOURCE_DATE_EPOCH");
+    if (epoch == args.end() || epoch->second != "context") return;
+    if (input_.source_date_epoch) {
+      epoch->second = fmt::format("{}", *input_.source_date_epoch);
+    } else {
+      args.erase(epoch);
+    }
+  }
+
+  std::vector<std::pair<std::string, std::string>> extra_hosts() const {
+    std::vector<std::pair<std::string, std::string>> out;
+    const std::string text = option("add-hosts");
+    if (text.empty()) return out;
+    for (const auto& field : parse_csv(text)) out.push_back(parse_host(to_lower(field)));
+    return out;
+  }
+
+  OpNetwork network() const {
+    const std::string mode = option("force-network-mode");
+    if (mode.empty() || mode == "sandbox") return OpNetwork::sandbox;
+    if (mode == "none") return OpNetwork::none;
+    if (mode == "host") return OpNetwork::host;
+    throw Error("invalid network mode " + lade::quoted(mode));
+  }
+
+  // -- named contexts
+
+  /// "context:NAME" and "context:NAME::PLATFORM", of which the latter beats the former.
+  void add_contexts(const Platform& platform, LowerOptions& out) {
+    const std::string suffix = "::" + platform.str();
+    const auto all = with_prefix(kContextPrefix);
+    for (const auto& [key, value] : all) {
+      const size_t separator = key.find("::");
+      const std::string name = key.substr(0, separator);
+      if (separator == std::string::npos) {
+        if (all.contains(key + suffix)) continue;
+      } else if (key != name + suffix) {
+        continue;
+      }
+      out.contexts[name] =
+          with_context("context " + name, [&] { return named_context(name, value, platform); });
+    }
+  }
+
+  std::string named_context(const std::string& name, const std::string& value,
+                            const Platform& platform) {
+    if (value.starts_with("local:")) {
+      LocalDirectory local;
+      local.request.name = value.substr(6);
+      local.request.exclude = read_client_ignore(job_, local.request.name);
+      local.ignore_patterns = local.request.exclude;
+      local.shared_key = "context:" + name;
+      local.what = "the context " + lade::quoted(name);
+      locals_[to_lower(name)] = std::move(local);
+      return "/" + name;  // any path: which directory it is, is said in `locals_`
+    }
+    if (value.starts_with("input:")) {
+      const std::string input = value.substr(6);
+      const auto found = request_.inputs.find(input);
+      if (found == request_.inputs.end()) {
+        throw Error(fmt::format("invalid input {} for {}", input, name));
+      }
+      return result_source(job_, found->second, input_config(input, platform)).identifier;
+    }
+    const bool known = value.starts_with("docker-image:") || value.starts_with("oci-layout:") ||
+                       value.starts_with("git") || value.starts_with("http:") ||
+                       value.starts_with("https:") || value.starts_with("ssh:");
+    if (!known) throw Error(fmt::format("unsupported context source {}", lade::quoted(value)));
+    if (value.starts_with("docker-image:") && !value.starts_with("docker-image://")) {
+      return "docker-image://" + value.substr(13);
+    }
+    return value;
+  }
+
+  /// The config that came with an input, as JSON in base64 in JSON.
+  ImageConfig input_config(const std::string& input, const Platform& platform) const {
+    ImageConfig out;
+    out.platform = platform;
+    out.config.env = {"PATH=" + std::string(kDefaultPath)};
+    out.config.working_dir = "/";
+    const std::string text = option(std::string(kInputMetadata) + input);
+    if (text.empty()) return out;
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    if (!json.is_object()) throw Error("failed to parse input metadata " + lade::quoted(text));
+    const std::string coded = json.value(kImageConfig, "");
+    if (coded.empty()) return out;
+    const auto bytes = from_base64(coded);
+    if (!bytes) throw Error("failed to parse image config for " + input);
+    return ImageConfig::parse(*bytes);
+  }
+
+  // -- results
+
+  /// Which paths of the main context the graph reads; empty: all.
+  static std::vector<std::string> paths_read(const Definition& graph) {
+    std::vector<std::string> paths;
+    for (const auto& vertex : graph.vertices) {
+      for (size_t i = 0; i < vertex.inputs.size(); ++i) {
+        const auto* source = std::get_if<SourceOp>(&graph.vertices[vertex.inputs[i].vertex].op);
+        if (!source || source->identifier != "local://context") continue;
+        const auto* file = std::get_if<FileOp>(&vertex.op);
+        if (!file) return {};
+        for (const auto& action : file->actions) {
+          const auto* copy = std::get_if<CopyAction>(&action);
+          if (!copy || copy->input != i) continue;
+          const std::string path = clean_path("/" + copy->source).substr(1);
+          if (path.empty() || copy->parents) return {};
+          paths.push_back(path);
+        }
+      }
+    }
+    std::sort(paths.begin(), paths.end());
+    paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+    return paths;
+  }
+
+  void add_main_context(const std::vector<LoweredImage>& images) {
+    LocalDirectory local;
+    local.request.name = "context";
+    local.request.exclude = input_.ignore_patterns;
+    bool all = false;
+    for (const auto& image : images) {
+      const auto paths = paths_read(image.definition);
+      all = all || paths.empty();
+      local.request.follow.insert(local.request.follow.end(), paths.begin(), paths.end());
+    }
+    if (all) local.request.follow.clear();
+    local.shared_key = "context";
+    local.what = "the build context";
+    local.ignore_patterns = input_.ignore_patterns;
+    local.ignore_file = input_.ignore_file;
+    local.ignore_lines = input_.ignore_lines;
+    locals_.emplace("context", std::move(local));
+  }
+
+  FrontendResult result(std::vector<LoweredImage> images) {
+    if (!input_.source) add_main_context(images);
+    FrontendResult out;
+    out.multi_platform = multi_;
+    std::vector<Platform> platforms;
+    for (auto& image : images) {
+      const std::string id = image.platform.str();
+      const std::string suffix = multi_ ? "/" + id : "";
+      platforms.push_back(image.platform);
+      out.metadata[kImageConfig + suffix] = image.config.serialize();
+      if (image.source_date_epoch) {
+        out.metadata["source.date.epoch" + suffix] = fmt::format("{}", *image.source_date_epoch);
+      }
+      JobRef ref;
+      ref.definition = std::move(image.definition);
+      ref.root = image.root;
+      image.definition = {};
+      ref.image = std::move(image);
+      ref.locals = locals_;
+      ref.extra_locals = input_.extra_locals;
+      ref.keep = input_.keep;
+      out.refs.emplace_back(multi_ ? id : "", job_.add_ref(std::move(ref)));
+    }
+    out.metadata["refs.platforms"] = platforms_json(platforms);
+    return out;
+  }
+
+  // -- subrequests
+
+  FrontendResult subrequest(const std::string& id) {
+    FrontendResult out;
+    out.metadata["version"] = "1.0.0";
+    if (id == "frontend.subrequests.describe") {
+      set_answer(out, methods_json(), methods_text());
+    } else if (id == "frontend.targets") {
+      const auto file = parser::parse(input_.dockerfile);
+      set_answer(out, targets_json(file), targets_text(file));
+    } else if (id == "frontend.outline") {
+      parser::Linter linter(lint_config());
+      const auto file = parser::parse(input_.dockerfile, &linter);
+      Outline outline;
+      LowerOptions options = looking_options(linter);
+      options.outline = &outline;
+      lower(file, options, job_.images());
+      tell_warnings(linter);
+      set_answer(out, outline_json(outline, *input_.dockerfile), outline_text(outline));
+    } else if (id == "frontend.lint") {
+      lint(out);
+    } else {
+      throw Error("unsupported request " + id);
+    }
+    return out;
+  }
+
+  static void set_answer(FrontendResult& out, std::string json, std::string text) {
+    out.metadata["result.json"] = std::move(json);
+    out.metadata["result.txt"] = std::move(text);
+  }
+
+  LowerOptions looking_options(parser::Linter& linter) {
+    LowerOptions options = lower_options(targets().front());
+    // Whether a step may do what it wants is asked when it is going to run.
+    options.allow_host_network = true;
+    options.allow_insecure = true;
+    options.linter = &linter;
+    return options;
+  }
+
+  void lint(FrontendResult& out) {
+    parser::Linter linter(lint_config());
+    LintResults results{input_.dockerfile, {}, {}};
+    try {
+      const auto file = parser::parse(input_.dockerfile, &linter);
+      LowerOptions options = looking_options(linter);
+      options.all_stages = options.target.empty();
+      lower(file, options, job_.images());
+    } catch (const Error& error) {
+      if (job_.canceled()) throw;
+      results.error = error;
+    }
+    results.warnings = linter.warnings();
+    set_answer(out, lint_json(results), lint_text(results));
+    out.metadata["result.statuscode"] = results.warnings.empty() && !results.error ? "0" : "1";
+  }
+
+  Job& job_;
+  const FrontendRequest& request_;
+  FrontendInput input_;
+  std::vector<Platform> platforms_;
+  bool multi_ = false;
+  std::map<std::string, LocalDirectory> locals_;
+};
+
+}  // namespace
+
+FrontendResult run_frontend(Job& job, const FrontendRequest& request) {
+  if (request.frontend == "gateway.v0") {
+    const auto source = request.options.find("source");
+    const std::string image = source == request.options.end() ? "" : source->second;
+    if (!is_builtin_frontend(image)) {
+      throw Error(fmt::format("frontend image {} is not supported: lade reads Dockerfiles itself",
+                              lade::quoted(image)));
+    }
+  } else if (request.frontend != "dockerfile.v0") {
+    throw Error(fmt::format("there is no frontend {}", lade::quoted(request.frontend)));
+  }
+  return DockerfileFrontend(job, request).run();
+}
+
+std::string platforms_json(const std::vector<Platform>& platforms) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& platform : platforms) {
+    nlohmann::json json = {{"architecture", platform.architecture}, {"os", platform.os}};
+    if (!platform.variant.empty()) json["variant"] = platform.variant;
+    if (!platform.os_version.empty()) json["os.version"] = platform.os_version;
+    list.push_back({{"ID", platform.str()}, {"Platform", std::move(json)}});
+  }
+  return nlohmann::json({{"Platforms", std::move(list)}}).dump();
+}
+
+}  // namespace lade

@@ -1,0 +1,36 @@
+// Where a Dockerfile and its context come from: the client's directories, what it uploads, a remote
+// source, or another build's result.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/frontend.hpp"
+#include "solver/lower_remote.hpp"
+
+namespace lade {
+
+struct FrontendInput {
+  std::shared_ptr<const SourceFile> dockerfile;
+  std::vector<std::string> ignore_patterns;
+  std::vector<int> ignore_lines;
+  std::string ignore_file;
+  /// The main context, if it is none of the client's directories.
+  std::optional<ContextSource> source;
+  std::map<std::string, LocalSourceOptions> extra_locals;
+  std::vector<std::shared_ptr<void>> keep;
+  std::optional<int64_t> source_date_epoch;  ///< of SOURCE_DATE_EPOCH=context
+};
+
+FrontendInput load_frontend_input(Job& job, const FrontendRequest& request);
+
+/// The patterns of the .dockerignore in a directory of the client's; none if there is no file.
+std::vector<std::string> read_client_ignore(Job& job, const std::string& directory);
+
+/// The source op of a result that was solved: "result://ID".
+SourceOp result_source(Job& job, const std::shared_ptr<JobRef>& ref, ImageConfig config);
+
+}  // namespace lade

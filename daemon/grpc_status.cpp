@@ -1,0 +1,70 @@
+#include "daemon/grpc_status.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "base/base64.hpp"
+#include "daemon/builds.hpp"
+#include "daemon/proto/status.pb.h"
+
+namespace lade {
+namespace {
+
+constexpr const char* kSourceType = "github.com/moby/buildkit/errdefs.Source+json";
+
+/// BuildKit's clients print the name of every code but "unknown" in front of the message.
+grpc::StatusCode code_of(const Error& error) {
+  return error.kind() == ErrorKind::canceled ? grpc::StatusCode::CANCELLED
+                                             : grpc::StatusCode::UNKNOWN;
+}
+
+/// BuildKit's errdefs.Source in JSON, as its clients have details encoded.
+std::string source_json(const SourceRange& range) {
+  const nlohmann::json json = {
+      {"info",
+       {{"filename", range.file->name},
+        {"data", base64(range.file->text)},
+        {"language", "Dockerfile"}}},
+      {"ranges",
+       {{{"start", {{"line", range.first_line}}},
+         {"end", {{"line", std::max(range.first_line, range.last_line)}}}}}}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+grpc::Status to_status(const Error& error) {
+  if (const auto* returned = dynamic_cast<const ReturnedError*>(&error)) {
+    lade::rpc::Status status;
+    if (status.ParseFromString(returned->status()) && status.code() != 0) {
+      return {static_cast<grpc::StatusCode>(status.code()), status.message(), returned->status()};
+    }
+  }
+  std::string message = error.message();
+  if (!error.hint().empty()) message += " (" + error.hint() + ")";
+  const auto code = code_of(error);
+  if (!error.range() || !error.range()->file || error.range()->first_line < 1) {
+    return {code, message};
+  }
+  lade::rpc::Status status;
+  status.set_code(code);
+  status.set_message(message);
+  auto& detail = *status.add_details();
+  detail.set_type_url(kSourceType);
+  detail.set_value(source_json(*error.range()));
+  return {code, message, status.SerializeAsString()};
+}
+
+grpc::Status guarded(const std::function<void()>& body) {
+  try {
+    body();
+    return grpc::Status::OK;
+  } catch (const Error& error) {
+    return to_status(error);
+  } catch (const std::exception& error) {
+    return {grpc::StatusCode::INTERNAL, error.what()};
+  }
+}
+
+}  // namespace lade

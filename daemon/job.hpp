@@ -1,0 +1,164 @@
+// One build of the daemon: from Control.Solve until its answer.
+//
+// A job has its own view of the state directory (and so holds what it uses as a command line's
+// build does), its journal, and the results that its frontends have made so far. Several threads
+// may use it at once: the one that answers Control.Solve, and those of the client's calls to the
+// gateway.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "daemon/journal.hpp"
+#include "daemon/session.hpp"
+#include "daemon/shared_executor.hpp"
+#include "recipe/image_export.hpp"
+#include "snapshotter/state.hpp"
+#include "solver/cache_import.hpp"
+#include "solver/solve.hpp"
+#include "solver/source/image.hpp"
+#include "solver/source/remote.hpp"
+
+namespace lade {
+
+/// What all jobs share.
+struct DaemonShared {
+  std::string root;  ///< the state directory
+  ExecutorHost& executor;
+  Sessions& sessions;
+  RegistryOptions registries{};          ///< of buildkitd.toml
+  std::set<std::string> entitlements{};  ///< that builds may be given
+  int max_parallelism = 0;
+};
+
+/// Something to cache from or to, as BuildKit spells it.
+struct CacheEntry {
+  std::string type;
+  std::map<std::string, std::string> attrs;
+  auto operator<=>(const CacheEntry&) const = default;
+};
+
+/// A directory of the client's that a graph reads, by the name in "local://NAME".
+struct LocalDirectory {
+  DirectoryRequest request;
+  std::string shared_key;
+  std::string what;  ///< for messages: "the build context"
+  std::vector<std::string> ignore_patterns;
+  std::string ignore_file;
+  std::vector<int> ignore_lines;
+};
+
+/// A result that may not have been made yet.
+struct JobRef {
+  std::string id;
+  Definition definition;
+  Edge root;
+  std::optional<LoweredImage> image;  ///< of a Dockerfile; its definition is in `definition`
+  std::map<std::string, LocalDirectory> locals;
+  std::map<std::string, LocalSourceOptions> extra_locals;  ///< directories of this machine
+  std::vector<std::shared_ptr<void>> keep;                 ///< what those directories belong to
+  std::optional<SolveResult> solved;                       ///< guarded by the job
+};
+
+/// What a frontend (or a client that acts as one) gives.
+struct FrontendResult {
+  /// By platform as "refs.platforms" has it; "" if there is one without. A null ref is an empty
+  /// result.
+  std::vector<std::pair<std::string, std::shared_ptr<JobRef>>> refs;
+  bool multi_platform = false;
+  std::map<std::string, std::string> metadata;
+};
+
+class Job {
+ public:
+  Job(DaemonShared& shared, std::string id, std::shared_ptr<SessionCalls> session,
+      std::shared_ptr<Journal> journal);
+  ~Job();
+
+  const std::string& id() const { return id_; }
+  DaemonShared& shared() { return shared_; }
+  Journal& journal() { return *journal_; }
+  StateDir& state() { return *state_; }
+  ImageSources& images() { return *images_; }
+  RegistryOptions registries() const;
+
+  bool has_session() const { return session_ != nullptr; }
+  /// Throws Error if the client opened none.
+  SessionCalls& session();
+
+  /// Ends the job soon: calls to the client, transfers and steps.
+  void cancel();
+  bool canceled() const { return canceled_; }
+  void check_canceled() const;
+
+  /// What the client allows this build.
+  std::set<std::string> entitlements;
+
+  // -- results
+  std::shared_ptr<JobRef> add_ref(JobRef ref);
+  /// Null if there is none.
+  std::shared_ptr<JobRef> find_ref(const std::string& id);
+
+  /// Called for layers while later steps run, as SolveOptions::on_layer.
+  using OnLayer = std::function<void(LayerId, bool)>;
+  /// Solves them side by side, unless they are; the client's directories are brought here first.
+  void evaluate(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLayer& on_layer = {});
+  /// After LostLayer: what the cache promised is made here by the next evaluate(). False if that
+  /// does not help.
+  bool distrust(const LostLayer& lost);
+  /// The layers of one.
+  LayerStack layers(const std::shared_ptr<JobRef>& ref);
+
+  // -- caches
+  void add_cache_import(const CacheEntry& entry);
+  /// Opens them when they are first needed; null if there are none.
+  std::shared_ptr<CacheImports> cache_imports();
+  /// What evaluate() is to remember for exports of the cache.
+  void want_records() { want_records_ = true; }
+  std::vector<SharedRecord> records();
+
+  LayerProvider provider();
+
+ private:
+  struct Running {
+    EventLoop* loop;
+    Solver* solver;
+  };
+  void evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLayer& on_layer);
+  void sync(const std::string& name, const LocalDirectory& local, const std::string& vertex,
+            LocalSourceOptions& out);
+  SolveOptions solve_options(const Definition& graph);
+  void find_secrets(const Definition& graph, SolveOptions& options);
+  std::string agent_socket(const std::string& id);
+
+  DaemonShared& shared_;
+  std::string id_;
+  std::shared_ptr<SessionCalls> session_;
+  std::shared_ptr<Journal> journal_;
+  std::unique_ptr<StateDir> state_;
+  std::unique_ptr<ImageSources> images_;
+  std::atomic<bool> canceled_{false};
+  std::atomic<bool> want_records_{false};
+
+  std::mutex mutex_;  // guards what is below
+  std::map<std::string, std::shared_ptr<JobRef>> refs_;
+  std::set<Running*> running_;
+  std::vector<CacheEntry> import_entries_;
+  std::shared_ptr<CacheImports> imports_;
+  std::vector<SharedRecord> records_;
+  class Agents;
+  std::unique_ptr<Agents> agents_;
+  struct Synced;
+  std::mutex sync_mutex_;  // of bringing directories here
+  std::map<std::string, std::shared_ptr<Synced>> synced_;
+};
+
+}  // namespace lade

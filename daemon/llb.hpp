@@ -1,0 +1,28 @@
+// LLB, the graphs that clients send, as graphs of lade's (solver/definition.hpp), which are shaped
+// like it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/job.hpp"
+
+namespace pb {
+class Definition;
+}
+
+namespace lade {
+
+/// A graph that stands for a result of a build: what clients are told a result is made of. They
+/// hand it back, alone or as a part of another graph.
+pb::Definition result_graph(const std::string& id);
+
+/// Finds what result_graph() stands for; null if it is not known any more.
+using FindResult = std::function<std::shared_ptr<JobRef>(const std::string& id)>;
+
+/// Throws Error naming the op that is wrong or not supported.
+JobRef load_llb(Job& job, const pb::Definition& definition, const FindResult& find);
+
+}  // namespace lade

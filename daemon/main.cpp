@@ -1,0 +1,27 @@
+// lade-daemon: speaks BuildKit's protocol, for docker buildx, buildctl and the like.
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "daemon/options.hpp"
+#include "daemon/server.hpp"
+#include "daemon/shared_executor.hpp"
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    const auto options = lade::read_options(argc, argv);
+    if (!options) return 0;
+    // Before anything starts a thread.
+    lade::ExecutorHost executor;
+    return lade::serve(*options, executor);
+  } catch (const lade::Error& error) {
+    fmt::print(stderr, "ERROR: {}\n", error.message());
+    if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", error.hint());
+    return error.kind() == lade::ErrorKind::usage ? 2 : 1;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "ERROR: {}\n", error.what());
+    return 1;
+  }
+}

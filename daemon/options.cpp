@@ -1,0 +1,193 @@
+// The command line; the file is options_config.cpp's.
+#include "daemon/options.hpp"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "base/text.hpp"
+#include "parser/grammar.hpp"
+#include "recipe/build_values.hpp"
+#include "recipe/usage.hpp"
+
+namespace lade {
+namespace {
+
+constexpr const char* kDefaultAddress = "unix:///run/lade/buildkitd.sock";
+constexpr const char* kBuildkitAddress = "unix:///run/buildkit/buildkitd.sock";
+constexpr const char* kDefaultConfig = "/etc/buildkit/buildkitd.toml";
+
+/// As given.
+struct Flags {
+  std::string config;
+  std::string root;
+  std::vector<std::string> addresses;
+  std::string group;
+  bool debug = false;
+  std::string log_format = "text";
+  std::vector<std::string> entitlements;
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_ca;
+  std::string oci_worker = "auto";
+  std::vector<std::string> labels;
+  std::string snapshotter = "auto";
+  std::vector<std::string> platforms;
+  std::string network = "auto";
+  int max_parallelism = 0;
+  std::string gc = "true";
+  std::string keep_storage;
+  std::string containerd_worker = "auto";
+};
+
+void add_flags(CLI::App& app, Flags& flags) {
+  app.set_version_flag("--version", "lade daemon " LADE_VERSION " (BuildKit v0.32.2's protocol)",
+                       "Print the version");
+  app.add_option("--config", flags.config,
+                 "Configuration, as buildkitd.toml (default: " + std::string(kDefaultConfig) +
+                     ", if it is there)");
+  app.add_option("--root", flags.root,
+                 "State directory, shared with the command line (default: as lade's)");
+  app.add_option("--addr", flags.addresses,
+                 "Where to listen: unix:///PATH or tcp://HOST:PORT; may be given several times "
+                 "(default: " +
+                     std::string(kDefaultAddress) + ")")
+      ->allow_extra_args(false);
+  app.add_option("--group", flags.group, "Group, by name or number, that may use unix sockets");
+  app.add_flag("--debug", flags.debug, "Say more");
+  app.add_option("--log-format", flags.log_format, "text, the only one there is");
+  app.add_option("--allow-insecure-entitlement", flags.entitlements,
+                 "What builds may be given: network.host, security.insecure")
+      ->allow_extra_args(false);
+  app.add_option("--tlscert", flags.tls_certificate, "Certificate for tcp addresses");
+  app.add_option("--tlskey", flags.tls_key, "Its key");
+  app.add_option("--tlscacert", flags.tls_ca, "Authority that clients' certificates must be of");
+  app.add_option("--oci-worker", flags.oci_worker, "true or auto: it is the only worker");
+  app.add_option("--oci-worker-labels", flags.labels, "Label of the worker, K=V")
+      ->allow_extra_args(false);
+  app.add_option("--oci-worker-snapshotter", flags.snapshotter, "auto or overlayfs");
+  app.add_option("--oci-worker-platform", flags.platforms,
+                 "Platforms that the worker is said to have")
+      ->allow_extra_args(false);
+  app.add_option("--oci-worker-net", flags.network, "auto: steps have a network of their own");
+  app.add_option("--oci-max-parallelism", flags.max_parallelism,
+                 "Steps of one build running at once (default: no limit)");
+  app.add_option("--oci-worker-gc", flags.gc, "Collect garbage by the policies (default: true)");
+  app.add_option("--oci-worker-gc-keepstorage", flags.keep_storage,
+                 "What cache may take, in MB or with a unit");
+  app.add_option("--containerd-worker", flags.containerd_worker, "false or auto: there is none");
+}
+
+bool truth(const char* flag, const std::string& text) {
+  const auto value = parser::boolean(text);
+  if (!value) throw_usage(fmt::format("{} {} is neither true nor false", flag, text));
+  return *value;
+}
+
+/// The flags that can only have one meaning here.
+void check_fixed(const Flags& flags) {
+  if (flags.oci_worker != "auto" && !truth("--oci-worker", flags.oci_worker)) {
+    throw_usage("--oci-worker=false is not supported: it is the only worker");
+  }
+  if (flags.containerd_worker != "auto" && truth("--containerd-worker", flags.containerd_worker)) {
+    throw_usage("--containerd-worker=true is not supported: lade has its own worker");
+  }
+  if (flags.snapshotter != "auto" && flags.snapshotter != "overlayfs") {
+    throw_usage(fmt::format("--oci-worker-snapshotter {} is not supported: use overlayfs",
+                            flags.snapshotter));
+  }
+  if (flags.network != "auto" && flags.network != "sandbox") {
+    throw_usage(fmt::format("--oci-worker-net {} is not supported: use auto", flags.network));
+  }
+  if (flags.log_format != "text") {
+    throw_usage(fmt::format("--log-format {} is not supported: use text", flags.log_format));
+  }
+}
+
+void check_entitlements(const std::set<std::string>& names) {
+  for (const auto& name : names) {
+    if (name != "network.host" && name != "security.insecure") {
+      throw_usage(
+          fmt::format("entitlement {} is not one of: network.host, security.insecure", name));
+    }
+  }
+}
+
+DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
+  check_fixed(flags);
+  DaemonOptions out;
+  out.root = flags.root;
+  out.addresses = flags.addresses;
+  out.group = flags.group;
+  out.debug = flags.debug;
+  out.tls = {flags.tls_certificate, flags.tls_key, flags.tls_ca};
+  for (const auto& list : flags.entitlements) {
+    for (const auto& name : split(list, ',')) out.entitlements.insert(name);
+  }
+  for (const auto& list : flags.labels) {
+    for (const auto& label : split(list, ',')) {
+      out.labels.insert(key_value("--oci-worker-labels", label));
+    }
+  }
+  for (const auto& list : flags.platforms) {
+    for (const auto& platform : split(list, ',')) {
+      out.platforms.push_back(
+          of_option("--oci-worker-platform", [&] { return Platform::parse(platform).str(); }));
+    }
+  }
+  if (flags.max_parallelism < 0) throw_usage("--oci-max-parallelism cannot be negative");
+  out.max_parallelism = flags.max_parallelism;
+  out.gc = truth("--oci-worker-gc", flags.gc);
+  if (!flags.keep_storage.empty()) {
+    const bool plain = flags.keep_storage.find_first_not_of("0123456789") == std::string::npos;
+    GcPolicy policy;
+    policy.all = true;
+    policy.keep_bytes = of_option("--oci-worker-gc-keepstorage", [&] {
+      return parse_bytes(flags.keep_storage + (plain ? "m" : ""));
+    });
+    out.gc_policies.push_back(policy);
+  }
+  const bool given = !flags.config.empty();
+  const std::string path = given ? flags.config : kDefaultConfig;
+  if (const auto text = sys::read_file(path, 1u << 20)) {
+    read_config(*text, path, out);
+  } else if (given) {
+    throw_usage("--config: no such file " + lade::quoted(path));
+  }
+  check_entitlements(out.entitlements);
+  out.as_buildkitd = as_buildkitd;
+  if (out.addresses.empty()) {
+    out.addresses.emplace_back(as_buildkitd ? kBuildkitAddress : kDefaultAddress);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<DaemonOptions> read_options(int argc, char** argv) {
+  CLI::App app("Builds images for clients of BuildKit: docker buildx, buildctl and the like",
+               "lade daemon");
+  app.set_help_flag("-h,--help", "Print this help");
+  Flags flags;
+  add_flags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    app.exit(help);
+    return std::nullopt;
+  } catch (const CLI::CallForVersion& version) {
+    app.exit(version);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    Error out(error.what(), ErrorKind::usage);
+    out.set_hint("lade daemon --help lists what is supported of buildkitd's flags");
+    throw out;
+  }
+  return options_of(flags, base_name(argv[0]) == "buildkitd");
+}
+
+}  // namespace lade

@@ -1,0 +1,71 @@
+#include "daemon/ref_files.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/stream.hpp"
+#include "base/text.hpp"
+
+namespace lade {
+namespace {
+
+std::string relative(const std::string& path) {
+  const std::string clean = clean_path("/" + path);
+  return clean.substr(1);
+}
+
+MergedIndex bring(Job& job, const LayerStack& stack) {
+  LayerStore& layers = job.state().layers();
+  const LayerProvider provider = job.provider();
+  for (size_t i = 0; i < stack.size(); ++i) {
+    if (layers.has_directory(stack[i])) continue;
+    job.check_canceled();
+    auto from = provider(stack[i]);
+    if (!from) from = local_blobs(job.state().content());
+    layers.ensure_directory(stack[i], *from, nullptr,
+                            LayerStack(stack.begin(), stack.begin() + static_cast<ptrdiff_t>(i)));
+  }
+  return layers.merged(stack);
+}
+
+[[noreturn]] void not_there(const std::string& path) {
+  throw Error(fmt::format("{}: no such file or directory", lade::quoted("/" + path)),
+              ErrorKind::not_found);
+}
+
+}  // namespace
+
+RefFiles::RefFiles(Job& job, LayerStack stack)
+    : layers_(job.state().layers()), stack_(std::move(stack)), index_(bring(job, stack_)) {}
+
+std::optional<Found> RefFiles::find(const std::string& path, bool follow) const {
+  return index_.resolve(relative(path), follow);
+}
+
+std::string RefFiles::read(const std::string& path, uint64_t offset, uint64_t length,
+                           uint64_t limit) const {
+  const auto found = find(path);
+  if (!found) not_there(relative(path));
+  if (found->entry->type != EntryType::regular) {
+    throw Error(fmt::format("{} is no regular file", lade::quoted("/" + relative(path))));
+  }
+  const UniqueFd file = layers_.open_file(stack_, *found);
+  if (offset > 0 && ::lseek(file.get(), static_cast<off_t>(offset), SEEK_SET) < 0) {
+    throw_errno("could not seek in " + lade::quoted(path));
+  }
+  FdSource source(file.get());
+  if (length > 0 && length <= limit) return read_start(source, length);
+  return read_all(source, limit, lade::quoted(path));
+}
+
+std::vector<std::pair<std::string, Found>> RefFiles::list(const std::string& path) const {
+  const auto found = find(path);
+  if (!found) not_there(relative(path));
+  if (found->entry->type != EntryType::directory) {
+    throw Error(fmt::format("{} is no directory", lade::quoted("/" + relative(path))));
+  }
+  return index_.list(found->path);
+}
+
+}  // namespace lade

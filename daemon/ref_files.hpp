@@ -1,0 +1,33 @@
+// Looking into results: single files, directories.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/job.hpp"
+#include "snapshotter/layer_index.hpp"
+
+namespace lade {
+
+/// The tree of a stack of layers, which are brought here first.
+class RefFiles {
+ public:
+  RefFiles(Job& job, LayerStack stack);
+
+  /// Symlinks are followed, the last one only if asked for.
+  std::optional<Found> find(const std::string& path, bool follow = true) const;
+  /// A regular file's bytes, `length` of them from `offset` (0: to the end). Throws
+  /// Error(not_found); Error for more than `limit`.
+  std::string read(const std::string& path, uint64_t offset, uint64_t length, uint64_t limit) const;
+  /// Names in a directory with what they are. Throws Error(not_found).
+  std::vector<std::pair<std::string, Found>> list(const std::string& path) const;
+  const MergedIndex& index() const { return index_; }
+
+ private:
+  LayerStore& layers_;
+  LayerStack stack_;
+  MergedIndex index_;
+};
+
+}  // namespace lade

@@ -1,0 +1,88 @@
+// A client's session: services that the client offers to the daemon, such as its directories and
+// its secrets, over an HTTP/2 connection that runs inside of a stream of the Control service.
+//
+// The stream's thread owns a Session for as long as the client keeps it open. A build uses it
+// through a SessionCalls of its own, whose cancel() ends what the build waits for and nothing else.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/stream.hpp"
+#include "daemon/tree_sync.hpp"
+#include "registry/cache_storage.hpp"
+#include "registry/credentials.hpp"
+
+namespace lade {
+
+/// Which of a client's files are sent: fsutil's filters, which the client applies.
+struct DirectoryRequest {
+  std::string name;  ///< what the client calls the directory
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
+  std::vector<std::string> follow;
+};
+
+/// What sessions offer to one build. Thread-safe; calls block, and throw Error(canceled) after
+/// cancel(), Error(unavailable) once the client is gone.
+class SessionCalls {
+ public:
+  virtual ~SessionCalls() = default;
+
+  virtual const std::string& shared_key() const = 0;
+  virtual bool open() const = 0;
+  virtual void cancel() = 0;
+
+  /// "/package.Service/Method".
+  virtual bool supports(std::string_view method) const = 0;
+
+  /// Returns how many bytes of contents came.
+  virtual uint64_t receive_directory(const DirectoryRequest& request, SyncedDirectory& into,
+                                     const SyncProgress& progress) = 0;
+  /// Files by path, as receive_files(); what there is not is left out.
+  virtual std::map<std::string, std::string> read_files(const DirectoryRequest& request,
+                                                        const std::vector<std::string>& paths,
+                                                        uint64_t limit) = 0;
+  /// nullopt: the client has none of that name.
+  virtual std::optional<std::string> secret(const std::string& id) = 0;
+  virtual Credentials credentials(const std::string& host) = 0;
+  /// Where the client wants output `exporter`: one stream of bytes; finish() waits for the client.
+  virtual std::unique_ptr<ByteSink> send_file(
+      int exporter, const std::map<std::string, std::string>& metadata) = 0;
+  virtual void send_tree(int exporter, const TreeToSend& tree, const SyncProgress& progress) = 0;
+  /// Whether the client lets steps ask the agent `id`.
+  virtual bool has_agent(const std::string& id) = 0;
+  /// Passes bytes between a socket and the agent until one of them ends.
+  virtual void forward_agent(const std::string& id, int socket) = 0;
+  /// A content store of the client's: an OCI layout, a cache, or where an export goes.
+  virtual std::shared_ptr<CacheStorage> content(const std::string& store,
+                                                std::optional<Descriptor> manifest) = 0;
+  /// What the client streams under the id, as a context from standard input.
+  virtual std::unique_ptr<ByteSource> upload(const std::string& path) = 0;
+};
+
+class Session;
+
+/// The sessions that are open. Thread-safe.
+class Sessions {
+ public:
+  void add(const std::string& id, std::shared_ptr<Session> session);
+  void remove(const std::string& id);
+  /// Waits for the session to come, for some seconds: a client opens it and starts its build at
+  /// once. Null if it does not come.
+  std::shared_ptr<SessionCalls> find(const std::string& id, const std::function<bool()>& stop);
+  /// Ends all of them.
+  void close_all();
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Session>> sessions_;
+};
+
+}  // namespace lade

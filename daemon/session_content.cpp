@@ -1,0 +1,175 @@
+// Content stores of a client: blobs by digest, and a manifest that the client names. What
+// containerd calls its content API, of which Info, Read and Write are used.
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "daemon/proto/content.grpc.pb.h"
+#include "daemon/session_connection.hpp"
+
+namespace lade {
+namespace {
+
+namespace api = containerd::services::content::v1;
+
+constexpr uint64_t kMaxManifest = 4u << 20;
+constexpr size_t kPiece = 1u << 20;
+
+/// What all parts of one store share.
+struct Store {
+  std::shared_ptr<Session> session;
+  std::shared_ptr<CallGroup> group;
+  std::string id;
+
+  void address(Call& call) const { call.context.AddMetadata("buildkit-attachable-store-id", id); }
+};
+
+class BlobSource : public ByteSource {
+ public:
+  BlobSource(std::shared_ptr<const Store> store, const Digest& digest)
+      : store_(std::move(store)), call_(store_->group), what_("reading " + digest.str()) {
+    store_->address(call_);
+    api::ReadContentRequest request;
+    request.set_digest(digest.str());
+    stub_ = api::Content::NewStub(store_->session->channel());
+    stream_ = stub_->Read(&call_.context, request);
+  }
+  ~BlobSource() override {
+    if (ended_) return;
+    call_.context.TryCancel();
+    stream_->Finish();
+  }
+
+  size_t read(char* buffer, size_t size) override {
+    while (rest_.empty() && !ended_) {
+      if (stream_->Read(&response_)) {
+        rest_ = response_.data();
+        continue;
+      }
+      ended_ = true;
+      call_.check(stream_->Finish(), what_);
+    }
+    const size_t count = std::min(size, rest_.size());
+    std::copy_n(rest_.data(), count, buffer);
+    rest_.remove_prefix(count);
+    return count;
+  }
+
+ private:
+  std::shared_ptr<const Store> store_;
+  Call call_;
+  std::string what_;
+  std::unique_ptr<api::Content::Stub> stub_;
+  std::unique_ptr<grpc::ClientReader<api::ReadContentResponse>> stream_;
+  api::ReadContentResponse response_;
+  std::string_view rest_;  // of response_
+  bool ended_ = false;
+};
+
+class Blobs : public BlobProvider {
+ public:
+  explicit Blobs(std::shared_ptr<const Store> store) : store_(std::move(store)) {}
+  std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
+    return std::make_unique<BlobSource>(store_, descriptor.digest);
+  }
+  std::string where() const override { return "the client's store " + store_->id; }
+
+ private:
+  std::shared_ptr<const Store> store_;
+};
+
+class Storage : public CacheStorage {
+ public:
+  Storage(std::shared_ptr<const Store> store, std::optional<Descriptor> manifest)
+      : store_(std::move(store)), manifest_(std::move(manifest)) {}
+
+  std::shared_ptr<BlobProvider> blobs() override { return std::make_shared<Blobs>(store_); }
+
+  std::optional<std::string> read_manifest() override {
+    if (!manifest_) return std::nullopt;
+    try {
+      BlobSource source(store_, manifest_->digest);
+      return read_all(source, kMaxManifest, "a manifest");
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::not_found) return std::nullopt;
+      throw;
+    }
+  }
+
+  bool has_blob(const Descriptor& blob) override {
+    Call call(store_->group);
+    store_->address(call);
+    api::InfoRequest request;
+    request.set_digest(blob.digest.str());
+    api::InfoResponse response;
+    const auto stub = api::Content::NewStub(store_->session->channel());
+    const auto status = stub->Info(&call.context, request, &response);
+    if (status.error_code() == grpc::StatusCode::NOT_FOUND) return false;
+    call.check(status, "asking for " + blob.digest.str());
+    return true;
+  }
+
+  void write_blob(const Descriptor& blob, BlobProvider& source) override {
+    const auto bytes = source.open(blob);
+    write(blob, *bytes);
+  }
+
+  void write_manifest(const Descriptor& manifest, std::string_view bytes) override {
+    if (has_blob(manifest)) return;
+    StringSource source{std::string(bytes)};
+    write(manifest, source);
+  }
+
+ private:
+  void write(const Descriptor& blob, ByteSource& source) {
+    Call call(store_->group);
+    store_->address(call);
+    const std::string what = "writing " + blob.digest.str();
+    const auto stub = api::Content::NewStub(store_->session->channel());
+    const auto stream = stub->Write(&call.context);
+    api::WriteContentRequest request;
+    request.set_ref("lade-" + blob.digest.hex() + "-" + sys::random_hex(4));
+    request.set_total(static_cast<int64_t>(blob.size));
+    request.set_expected(blob.digest.str());
+    request.set_action(api::WRITE);
+    api::WriteContentResponse response;
+    std::string buffer(kPiece, '\0');
+    int64_t offset = 0;
+    for (;;) {
+      const size_t size = source.read(buffer.data(), buffer.size());
+      if (size == 0) break;
+      request.set_offset(offset);
+      request.set_data(buffer.substr(0, size));
+      if (!stream->Write(request) || !stream->Read(&response)) break;
+      offset += static_cast<int64_t>(size);
+    }
+    request.clear_data();
+    request.set_offset(offset);
+    request.set_action(api::COMMIT);
+    if (stream->Write(request)) stream->Read(&response);
+    stream->WritesDone();
+    // The status comes after all answers.
+    while (stream->Read(&response)) {
+    }
+    const auto status = stream->Finish();
+    if (status.error_code() == grpc::StatusCode::ALREADY_EXISTS) return;
+    call.check(status, what);
+  }
+
+  std::shared_ptr<const Store> store_;
+  std::optional<Descriptor> manifest_;
+};
+
+}  // namespace
+
+std::shared_ptr<CacheStorage> session_content(std::shared_ptr<Session> session,
+                                              std::shared_ptr<CallGroup> group,
+                                              const std::string& store,
+                                              std::optional<Descriptor> manifest) {
+  return std::make_shared<Storage>(
+      std::make_shared<const Store>(Store{std::move(session), std::move(group), store}),
+      std::move(manifest));
+}
+
+}  // namespace lade

@@ -1,0 +1,37 @@
+// One zygote for all builds of the daemon.
+//
+// An Executor belongs to one event loop and is forked before any thread exists, while every build
+// of the daemon has a loop of its own, made later. So the daemon keeps one Executor on a thread of
+// its own, and each build gets a stand-in that passes calls there and callbacks back.
+#pragma once
+
+#include <memory>
+
+#include "solver/executor/executor.hpp"
+
+namespace lade {
+
+class ExecutorHost {
+ public:
+  /// Forks the zygote: before the process has any thread.
+  ExecutorHost();
+  /// Kills what still runs. All stand-ins must be gone.
+  ~ExecutorHost();
+  ExecutorHost(const ExecutorHost&) = delete;
+  ExecutorHost& operator=(const ExecutorHost&) = delete;
+
+  /// Starts the thread; the first call is made once threads may exist. Thread-safe from then on.
+  void start_thread();
+
+  /// A stand-in for one build, to be used (and destroyed) on one thread, which may attach() it to
+  /// one loop after another. Descriptors of a spec are duplicated; what start() would throw comes
+  /// as the result's setup_error.
+  std::unique_ptr<Executor> stand_in();
+
+  struct State;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace lade

@@ -1,0 +1,202 @@
+#include "daemon/usage.hpp"
+
+#include <chrono>
+#include <regex>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "daemon/proto/control.pb.h"
+#include "snapshotter/gc.hpp"
+#include "snapshotter/state.hpp"
+#include "solver/cache_store.hpp"
+
+namespace lade {
+namespace {
+
+namespace api = moby::buildkit::v1;
+
+constexpr int64_t kSecond = 1'000'000'000;
+constexpr size_t kMaxFilter = 512;
+
+int64_t now_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// BuildKit's names for kinds of records.
+std::string record_type(UsageType type) {
+  switch (type) {
+    case UsageType::cache_mount:
+      return "exec.cachemount";
+    case UsageType::git:
+      return "source.git.checkout";
+    case UsageType::context:
+    case UsageType::stat_cache:
+    case UsageType::temporary:
+      return "source.local";
+    case UsageType::image:
+    case UsageType::layer:
+    case UsageType::blob:
+      return "regular";
+    case UsageType::database:
+      return "internal";
+  }
+  return "regular";
+}
+
+/// One condition of containerd's filters: "type==regular", "id~=^abc", "inuse".
+struct Condition {
+  std::string field;
+  std::string op;  ///< empty: the field is true
+  std::string value;
+};
+
+std::vector<Condition> parse_filter(const std::string& text) {
+  if (text.size() > kMaxFilter) throw Error("a filter is too long");
+  std::vector<Condition> out;
+  for (const auto& part : split(text, ',')) {
+    static const std::regex form(R"(^([A-Za-z]+)(?:(==|!=|~=)(.*))?$)");
+    std::smatch match;
+    if (!std::regex_match(part, match, form))
+      throw Error("cannot parse the filter " + lade::quoted(part));
+    std::string value = match[3];
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+      value = value.substr(1, value.size() - 2);
+    }
+    out.push_back({to_lower(match[1].str()), match[2], value});
+  }
+  return out;
+}
+
+std::string field_of(const api::UsageRecord& record, const std::string& name) {
+  const auto flag = [](bool value) -> std::string { return value ? "true" : "false"; };
+  if (name == "id") return record.id();
+  if (name == "type") return record.recordtype();
+  if (name == "description") return record.description();
+  if (name == "inuse") return flag(record.inuse());
+  if (name == "mutable") return flag(record.mutable_());
+  if (name == "immutable") return flag(!record.mutable_());
+  if (name == "shared") return flag(record.shared());
+  if (name == "private") return flag(!record.shared());
+  if (name == "parent" || name == "parents") return {};
+  throw Error("there is no field " + lade::quoted(name) + " to filter by");
+}
+
+bool meets(const api::UsageRecord& record, const Condition& condition) {
+  const std::string field = field_of(record, condition.field);
+  if (condition.op.empty()) return !field.empty() && field != "false";
+  if (condition.op == "==") return field == condition.value;
+  if (condition.op == "!=") return field != condition.value;
+  return std::regex_search(field, std::regex(condition.value));
+}
+
+class Filters {
+ public:
+  explicit Filters(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+    for (const auto& text : texts) {
+      if (!text.empty()) filters_.push_back(parse_filter(text));
+    }
+  }
+  bool empty() const { return filters_.empty(); }
+  bool only_of_type() const {
+    for (const auto& filter : filters_) {
+      for (const auto& condition : filter) {
+        if (condition.field != "type" || condition.op.empty()) return false;
+      }
+    }
+    return true;
+  }
+  /// All conditions of any of them.
+  bool match(const api::UsageRecord& record) const {
+    for (const auto& filter : filters_) {
+      bool all = true;
+      for (const auto& condition : filter) all = all && meets(record, condition);
+      if (all) return true;
+    }
+    return filters_.empty();
+  }
+
+ private:
+  std::vector<std::vector<Condition>> filters_;
+};
+
+std::string id_of(UsageType type, const std::string& id) {
+  return fmt::format("{}:{}", usage_name(type), id);
+}
+
+void put(const UsageItem& item, api::UsageRecord& out) {
+  out.set_id(id_of(item.type, item.id));
+  out.set_mutable_(item.type == UsageType::cache_mount);
+  out.set_inuse(item.in_use || item.type == UsageType::image);
+  out.set_size(static_cast<int64_t>(item.bytes));
+  out.mutable_createdat()->set_seconds(item.last_used);
+  out.mutable_lastusedat()->set_seconds(item.last_used);
+  out.set_usagecount(static_cast<int64_t>(item.users));
+  out.set_description(item.description);
+  out.set_recordtype(record_type(item.type));
+  out.set_shared(item.users > 1);
+}
+
+}  // namespace
+
+void disk_usage(const std::string& root, const api::DiskUsageRequest& request,
+                api::DiskUsageResponse& response) {
+  const Filters filters(request.filter());
+  const auto state = StateDir::open(root);
+  CollectedRecords records(state->database());
+  const int64_t newest = now_seconds() - request.agelimit() / kSecond;
+  for (const auto& item : measure_usage(*state, records)) {
+    if (request.agelimit() > 0 && item.last_used > newest) continue;
+    api::UsageRecord record;
+    put(item, record);
+    if (filters.match(record)) *response.add_record() = std::move(record);
+  }
+}
+
+void prune_usage(const std::string& root, const api::PruneRequest& request,
+                 const std::function<void(const api::UsageRecord&)>& send) {
+  const Filters filters(request.filter());
+  if (request.minfreespace() > 0) throw Error("pruning by free space is not supported");
+  const auto state = StateDir::open(root);
+  CollectedRecords records(state->database());
+  PruneOptions options;
+  // Whatever builds could make again; images that have names are no cache.
+  options.types = {UsageType::layer,  UsageType::blob,       UsageType::cache_mount,
+                   UsageType::git,    UsageType::stat_cache, UsageType::temporary,
+                   UsageType::context};
+  if (!filters.empty()) {
+    if (!filters.only_of_type()) throw Error("what is pruned can only be filtered by type");
+    std::set<UsageType> chosen;
+    for (const UsageType type : options.types) {
+      api::UsageRecord record;
+      record.set_recordtype(record_type(type));
+      if (filters.match(record)) chosen.insert(type);
+    }
+    if (chosen.empty()) return;
+    options.types = std::move(chosen);
+  }
+  if (request.keepduration() > 0) {
+    options.unused_since = now_seconds() - request.keepduration() / kSecond;
+  }
+  if (request.maxusedspace() > 0) {
+    options.keep_storage = static_cast<uint64_t>(request.maxusedspace());
+  } else if (request.reservedspace() > 0) {
+    options.keep_storage = static_cast<uint64_t>(request.reservedspace());
+  }
+  options.all = !options.unused_since && !options.keep_storage;
+  for (const auto& gone : prune(*state, records, options)) {
+    api::UsageRecord record;
+    record.set_id(id_of(gone.type, gone.id));
+    record.set_size(static_cast<int64_t>(gone.bytes));
+    record.mutable_lastusedat()->set_seconds(gone.last_used);
+    record.set_description(gone.description);
+    record.set_recordtype(record_type(gone.type));
+    send(record);
+  }
+}
+
+}  // namespace lade
