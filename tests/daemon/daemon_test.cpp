@@ -1,0 +1,283 @@
+// The daemon as a process, seen by a client that speaks its protocol.
+#include <csignal>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/sys.hpp"
+#include "base/temp_dir.hpp"
+#include "daemon/proto/status.pb.h"
+#include "tests/support/buildkit_client.hpp"
+#include "tests/support/error_of.hpp"
+
+namespace lade::test {
+namespace {
+
+namespace api = moby::buildkit::v1;
+
+class DaemonTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
+    daemon_.emplace(LADE_DAEMON, dir_.path());
+    client_.emplace(daemon_->address());
+  }
+
+  void offer(const std::string& dockerfile, std::map<std::string, std::string> context = {}) {
+    client_->directories["dockerfile"] = {{"Dockerfile", dockerfile}};
+    client_->directories["context"] = std::move(context);
+    client_->open_session();
+  }
+
+  grpc::Status build(api::SolveRequest request) { return client_->solve(request, response_); }
+
+  api::SolveRequest to_tar(const std::string& ref) {
+    auto request = client_->dockerfile_build(ref);
+    request.add_exporters()->set_type("tar");
+    return request;
+  }
+
+  static std::string error_source(const grpc::Status& status) {
+    lade::rpc::Status details;
+    if (!details.ParseFromString(status.error_details()) || details.details_size() == 0) return {};
+    return details.details(0).type_url() + " " + details.details(0).value();
+  }
+
+  TempDir dir_ = TempDir::create(testing::TempDir());
+  std::optional<DaemonProcess> daemon_;
+  std::optional<BuildkitClient> client_;
+  api::SolveResponse response_;
+};
+
+TEST_F(DaemonTest, SaysWhatItIs) {
+  grpc::ClientContext info_context;
+  api::InfoResponse info;
+  ASSERT_TRUE(client_->control().Info(&info_context, {}, &info).ok());
+  EXPECT_EQ(info.buildkitversion().package(), "lade");
+  grpc::ClientContext workers_context;
+  api::ListWorkersResponse workers;
+  ASSERT_TRUE(client_->control().ListWorkers(&workers_context, {}, &workers).ok());
+  ASSERT_EQ(workers.record_size(), 1);
+  EXPECT_EQ(workers.record(0).platforms(0).os(), "linux");
+  EXPECT_FALSE(workers.record(0).id().empty());
+}
+
+TEST_F(DaemonTest, EndsCleanlyAndRemovesItsSocket) {
+  EXPECT_EQ(daemon_->end(SIGTERM), 0);
+  EXPECT_NE(::access((dir_.path() + "/socket").c_str(), F_OK), 0);
+}
+
+TEST_F(DaemonTest, ASecondDaemonDoesNotTakeTheSocket) {
+  EXPECT_NE(error_of([&] { DaemonProcess(LADE_DAEMON, dir_.path()); }), "");
+  grpc::ClientContext context;
+  api::InfoResponse info;
+  EXPECT_TRUE(client_->control().Info(&context, {}, &info).ok());
+}
+
+TEST_F(DaemonTest, BuildsFromTheSessionsDirectories) {
+  offer("FROM scratch\nCOPY a.txt /here/\n", {{"a.txt", "hello"}, {"unused", "x"}});
+  const auto status = build(to_tar("build1"));
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_NE(client_->files[0].find("here/a.txt"), std::string::npos);
+  EXPECT_NE(client_->files[0].find("hello"), std::string::npos);
+}
+
+TEST_F(DaemonTest, TheSecondTimeNothingCrossesAndAllIsCached) {
+  offer("FROM scratch\nCOPY . /\n", {{"a.txt", "hello"}, {"b.txt", "x"}});
+  ASSERT_TRUE(build(to_tar("build1")).ok());
+  client_->asked.clear();
+  ASSERT_TRUE(build(to_tar("build2")).ok());
+  for (const auto& path : client_->asked) EXPECT_EQ(path, "Dockerfile");
+  bool cached = false;
+  const auto status = client_->status("build2");
+  for (const auto& vertex : status.vertexes()) cached = cached || vertex.cached();
+  EXPECT_TRUE(cached);
+}
+
+TEST_F(DaemonTest, ProgressTellsNamesAndEnds) {
+  offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
+  ASSERT_TRUE(build(to_tar("build1")).ok());
+  std::set<std::string> ended;
+  for (const auto& vertex : client_->status("build1").vertexes()) {
+    if (vertex.has_completed()) ended.insert(vertex.name());
+  }
+  EXPECT_TRUE(ended.contains("[internal] load build definition from Dockerfile"));
+  EXPECT_TRUE(ended.contains("[1/1] COPY a /"));
+  EXPECT_TRUE(ended.contains("exporting to client tarball"));
+}
+
+TEST_F(DaemonTest, ErrorsNameTheLines) {
+  offer("FROM scratch\nNONSENSE\n");
+  const auto status = build(to_tar("build1"));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNKNOWN);
+  EXPECT_NE(status.error_message().find("unknown instruction: NONSENSE"), std::string::npos);
+  const std::string source = error_source(status);
+  EXPECT_NE(source.find("errdefs.Source+json"), std::string::npos) << source;
+  EXPECT_NE(source.find("\"line\":2"), std::string::npos) << source;
+}
+
+TEST_F(DaemonTest, ImagesAnswerTheirDigests) {
+  offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
+  auto request = client_->dockerfile_build("build1");
+  auto& exporter = *request.add_exporters();
+  exporter.set_type("oci");
+  (*exporter.mutable_attrs())["name"] = "example/app:1";
+  ASSERT_TRUE(build(request).ok());
+  const auto& answer = response_.exporterresponse();
+  EXPECT_TRUE(answer.at("containerimage.digest").starts_with("sha256:"));
+  EXPECT_EQ(answer.at("image.name"), "docker.io/example/app:1");
+  EXPECT_NE(client_->files[0].find("oci-layout"), std::string::npos);
+}
+
+TEST_F(DaemonTest, SeveralExportersEachGetTheirs) {
+  offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
+  auto request = client_->dockerfile_build("build1");
+  request.add_exporters()->set_type("tar");
+  request.add_exporters()->set_type("docker");
+  ASSERT_TRUE(build(request).ok());
+  EXPECT_EQ(client_->files[0].find("manifest.json"), std::string::npos);
+  EXPECT_NE(client_->files[1].find("manifest.json"), std::string::npos);
+}
+
+TEST_F(DaemonTest, TheGatewayDrivesABuild) {
+  offer("FROM scratch\nCOPY a /dir/\n", {{"a", "text"}});
+  api::SolveRequest request = to_tar("gateway");
+  request.clear_frontend();
+  grpc::Status solved;
+  std::thread control([&] { solved = build(request); });
+  const auto call = [&](auto method, const auto& in, auto& out) {
+    grpc::ClientContext context;
+    context.AddMetadata("buildkit-controlapi-buildid", "gateway");
+    return (client_->gateway().*method)(&context, in, &out);
+  };
+  using Bridge = api::frontend::LLBBridge::Stub;
+  api::frontend::PongResponse pong;
+  EXPECT_TRUE(call(&Bridge::Ping, api::frontend::PingRequest(), pong).ok());
+  EXPECT_GT(pong.llbcaps_size(), 10);
+  api::frontend::SolveRequest solve;
+  solve.set_frontend("dockerfile.v0");
+  api::frontend::SolveResponse result;
+  const auto status = call(&Bridge::Solve, solve, result);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_NE(result.result().metadata().at("containerimage.config").find("\"os\":\"linux\""),
+            std::string::npos);
+  api::frontend::ReadFileRequest read;
+  read.set_ref(result.result().ref().id());
+  read.set_filepath("/dir/a");
+  api::frontend::ReadFileResponse bytes;
+  EXPECT_TRUE(call(&Bridge::ReadFile, read, bytes).ok());
+  EXPECT_EQ(bytes.data(), "text");
+  api::frontend::ReadDirRequest list;
+  list.set_ref(read.ref());
+  list.set_dirpath("/");
+  api::frontend::ReadDirResponse entries;
+  EXPECT_TRUE(call(&Bridge::ReadDir, list, entries).ok());
+  ASSERT_EQ(entries.entries_size(), 1);
+  EXPECT_EQ(entries.entries(0).path(), "dir");
+  read.set_filepath("/absent");
+  EXPECT_FALSE(call(&Bridge::ReadFile, read, bytes).ok());
+  api::frontend::ReturnRequest back;
+  *back.mutable_result() = result.result();
+  api::frontend::ReturnResponse ignored;
+  EXPECT_TRUE(call(&Bridge::Return, back, ignored).ok());
+  control.join();
+  EXPECT_TRUE(solved.ok()) << solved.error_message();
+  EXPECT_NE(client_->files[0].find("dir/a"), std::string::npos);
+}
+
+TEST_F(DaemonTest, SubrequestsAreAnswered) {
+  offer("FROM scratch AS one\nFROM scratch AS two\n");
+  api::SolveRequest request = client_->dockerfile_build("gateway");
+  request.clear_frontend();
+  std::thread control([&] { build(request); });
+  grpc::ClientContext context;
+  context.AddMetadata("buildkit-controlapi-buildid", "gateway");
+  api::frontend::SolveRequest solve;
+  solve.set_frontend("dockerfile.v0");
+  (*solve.mutable_frontendopt())["requestid"] = "frontend.targets";
+  api::frontend::SolveResponse result;
+  EXPECT_TRUE(client_->gateway().Solve(&context, solve, &result).ok());
+  EXPECT_NE(result.result().metadata().at("result.json").find("\"two\""), std::string::npos);
+  grpc::ClientContext back_context;
+  back_context.AddMetadata("buildkit-controlapi-buildid", "gateway");
+  api::frontend::ReturnResponse ignored;
+  client_->gateway().Return(&back_context, {}, &ignored);
+  control.join();
+}
+
+TEST_F(DaemonTest, AClientThatVanishesEndsItsBuild) {
+  offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
+  api::SolveRequest request = to_tar("gone");
+  request.clear_frontend();  // waits for a gateway client that never comes
+  grpc::Status solved;
+  std::thread control([&] { solved = build(request); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  client_->cut_session();
+  control.join();
+  EXPECT_FALSE(solved.ok());
+}
+
+TEST_F(DaemonTest, HostilePathsEndTheBuildAlone) {
+  offer("FROM scratch\nCOPY . /\n", {{"../../escape", "x"}, {"a", "1"}});
+  EXPECT_FALSE(build(to_tar("bad")).ok());
+  client_->directories["context"] = {{"a", "1"}};
+  const auto status = build(to_tar("good"));
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(DaemonTest, HistoryAndDiskUsageKnowWhatWasBuilt) {
+  offer("FROM scratch\nCOPY a /\n", {{"a", std::string(100'000, 'x')}});
+  ASSERT_TRUE(build(to_tar("build1")).ok());
+  grpc::ClientContext history_context;
+  api::BuildHistoryRequest wanted;
+  wanted.set_earlyexit(true);
+  const auto reader = client_->control().ListenBuildHistory(&history_context, wanted);
+  api::BuildHistoryEvent event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.record().ref(), "build1");
+  EXPECT_EQ(event.type(), api::COMPLETE);
+  EXPECT_GT(event.record().numtotalsteps(), 1);
+  reader->Finish();
+
+  const auto usage = [&] {
+    grpc::ClientContext context;
+    api::DiskUsageResponse out;
+    EXPECT_TRUE(client_->control().DiskUsage(&context, {}, &out).ok());
+    int64_t bytes = 0;
+    for (const auto& record : out.record()) {
+      if (record.recordtype() == "regular") bytes += record.size();
+    }
+    return bytes;
+  };
+  EXPECT_GT(usage(), 100'000);
+  grpc::ClientContext prune_context;
+  api::PruneRequest all;
+  all.set_all(true);
+  const auto pruned = client_->control().Prune(&prune_context, all);
+  api::UsageRecord record;
+  int count = 0;
+  while (pruned->Read(&record)) ++count;
+  EXPECT_TRUE(pruned->Finish().ok());
+  EXPECT_GT(count, 0);
+  EXPECT_LT(usage(), 100'000);
+}
+
+TEST_F(DaemonTest, UnsupportedPartsSayTheirNames) {
+  offer("FROM scratch\n");
+  auto request = to_tar("build1");
+  (*request.mutable_frontendattrs())["attest:provenance"] = "mode=max";
+  EXPECT_NE(build(request).error_message().find("attest:provenance"), std::string::npos);
+  request = to_tar("build2");
+  request.set_frontend("other.v0");
+  EXPECT_NE(build(request).error_message().find("other.v0"), std::string::npos);
+  request = to_tar("build3");
+  request.add_entitlements("security.insecure");
+  EXPECT_NE(build(request).error_message().find("security.insecure"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lade::test

@@ -1,0 +1,116 @@
+#include "daemon/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+#include "base/sys.hpp"
+#include "base/temp_dir.hpp"
+#include "tests/support/error_of.hpp"
+
+namespace lade {
+namespace {
+
+DaemonOptions config(const std::string& text) {
+  DaemonOptions options;
+  read_config(text, "buildkitd.toml", options);
+  return options;
+}
+
+DaemonOptions flags(std::vector<std::string> words) {
+  words.insert(words.begin(), "lade-daemon");
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  return read_options(static_cast<int>(argv.size()), argv.data()).value();
+}
+
+TEST(DaemonConfig, ReadsRegistries) {
+  const auto options = config(R"(
+[registry."docker.io"]
+  mirrors = ["localhost:5000", "mirror.example/hub"]
+[registry."localhost:5000"]
+  http = true
+[registry."own.example"]
+  ca = ["/a.pem"]
+  [[registry."own.example".keypair]]
+    key = "/k.pem"
+    cert = "/c.pem"
+)");
+  ASSERT_EQ(options.registries.size(), 3u);
+  const auto& hub = options.registries[0];
+  EXPECT_EQ(hub.prefix, "docker.io");
+  ASSERT_EQ(hub.mirrors.size(), 2u);
+  EXPECT_TRUE(hub.mirrors[0].insecure);
+  EXPECT_FALSE(hub.mirrors[1].insecure);
+  EXPECT_EQ(options.registry_tls.at("own.example").keypairs.front().second, "/c.pem");
+}
+
+TEST(DaemonConfig, ReadsTheWorkerAndItsPolicies) {
+  const auto options = config(R"(
+debug = true
+insecure-entitlements = ["network.host"]
+[grpc]
+  address = ["tcp://127.0.0.1:1234"]
+  [grpc.tls]
+    cert = "/c" 
+    key = "/k"
+    ca = "/ca"
+[worker.oci]
+  max-parallelism = 4
+  [worker.oci.labels]
+    "a" = "b"
+  [[worker.oci.gcpolicy]]
+    filters = ["type==source.local,type==exec.cachemount"]
+    keepDuration = "48h"
+    maxUsedSpace = "1GB"
+)");
+  EXPECT_TRUE(options.debug);
+  EXPECT_EQ(options.max_parallelism, 4);
+  EXPECT_EQ(options.labels.at("a"), "b");
+  EXPECT_EQ(options.tls.ca, "/ca");
+  ASSERT_EQ(options.gc_policies.size(), 1u);
+  EXPECT_EQ(options.gc_policies[0].keep_seconds, 48 * 3600);
+  EXPECT_EQ(options.gc_policies[0].types.size(), 2u);
+  EXPECT_TRUE(options.entitlements.contains("network.host"));
+}
+
+TEST(DaemonConfig, NamesWhatIsNotSupported) {
+  const auto error = [](const std::string& text) { return error_of([&] { config(text); }); };
+  EXPECT_NE(error("[worker.oci]\nrootless = true\n").find("worker.oci.rootless"),
+            std::string::npos);
+  EXPECT_NE(error("[dns]\nnameservers = [\"1.1.1.1\"]\n").find("dns"), std::string::npos);
+  EXPECT_NE(error("[worker.containerd]\nenabled = true\n").find("containerd"), std::string::npos);
+  EXPECT_NE(error("debug = 3\n").find("debug"), std::string::npos);
+  EXPECT_NE(error("nonsense").find("buildkitd.toml:1"), std::string::npos);
+}
+
+TEST(DaemonFlags, TakesBuildkitdsOwn) {
+  const auto options = flags({"--addr", "unix:///a.sock", "--addr=tcp://127.0.0.1:1", "--root",
+                              "/r", "--oci-worker=true", "--containerd-worker=false",
+                              "--oci-worker-gc=false", "--oci-worker-labels=a=b,c=d", "--debug"});
+  EXPECT_EQ(options.addresses.size(), 2u);
+  EXPECT_EQ(options.labels.at("c"), "d");
+  EXPECT_FALSE(options.gc);
+}
+
+TEST(DaemonFlags, NamesWhatIsNotSupported) {
+  const auto error = [](std::vector<std::string> words) {
+    return error_of([&] { flags(std::move(words)); });
+  };
+  EXPECT_NE(error({"--containerd-worker=true"}).find("--containerd-worker"), std::string::npos);
+  EXPECT_NE(error({"--oci-worker=false"}).find("--oci-worker"), std::string::npos);
+  EXPECT_NE(error({"--otel-socket-path=/x"}).find("--otel-socket-path"), std::string::npos);
+  EXPECT_NE(error({"--allow-insecure-entitlement=device"}).find("device"), std::string::npos);
+  EXPECT_NE(error({"--config=/nowhere"}).find("/nowhere"), std::string::npos);
+}
+
+TEST(DaemonFlags, BeatTheFile) {
+  const TempDir dir = TempDir::create(testing::TempDir());
+  const std::string path = dir.path() + "/config.toml";
+  sys::write_file_atomically(path, "root = \"/file\"\n[grpc]\naddress = [\"unix:///file\"]\n");
+  const auto options = flags({"--config", path, "--root", "/flag"});
+  EXPECT_EQ(options.root, "/flag");
+  EXPECT_EQ(options.addresses.front(), "unix:///file");
+}
+
+}  // namespace
+}  // namespace lade
