@@ -1,5 +1,7 @@
 #include "daemon/caches.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -32,8 +34,9 @@ class RecordingStorage : public CacheStorage {
 };
 
 CacheAttributes attributes_of(const CacheEntry& entry) {
-  if (entry.type != "registry" && entry.type != "local") {
-    throw Error(fmt::format("cache type {} is not supported: use registry or local",
+  const auto known = {"registry", "local", "inline", "s3"};
+  if (std::find(known.begin(), known.end(), entry.type) == known.end()) {
+    throw Error(fmt::format("cache type {} is not supported: use registry, local, inline or s3",
                             lade::quoted(entry.type)));
   }
   CacheAttributes out = entry.attrs;
@@ -54,14 +57,14 @@ CacheImports::Origin open_cache_import(const CacheEntry& entry, SessionCalls* se
                                        const RegistryOptions& registries,
                                        std::shared_ptr<RegistryClient>& client) {
   const CachePlace place = cache_source(attributes_of(entry));
-  if (place.type == CacheType::registry) {
-    return {place.name(), open_cache(place, client, registries)};
+  if (place.type != CacheType::local) {
+    return {place.name(), open_cache(place, client, registries), place.mounts};
   }
   if (!place.digest) throw Error("a local cache is imported by its digest, which is missing");
   Descriptor manifest;
   manifest.digest = *place.digest;
   const std::string& store = entry.attrs.at("src");
-  return {place.name(), need_session(session).content("local:" + store, manifest)};
+  return {place.name(), need_session(session).content("local:" + store, manifest), place.mounts};
 }
 
 OpenedCacheExport open_cache_export(const CacheEntry& entry, SessionCalls* session,
@@ -71,7 +74,8 @@ OpenedCacheExport open_cache_export(const CacheEntry& entry, SessionCalls* sessi
   out.manifest = std::make_shared<std::optional<Descriptor>>();
   auto& [target, storage] = out.destination;
   target = cache_target(attributes_of(entry));
-  if (target.place.type == CacheType::registry) {
+  if (target.place.type == CacheType::inlined) return out;  // it goes with the image
+  if (target.place.type != CacheType::local) {
     storage = open_cache(target.place, client, registries);
   } else {
     const std::string& store = entry.attrs.at("dest");

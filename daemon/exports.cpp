@@ -103,7 +103,7 @@ class ResultExport {
       }
       progress.completed(at++);
     }
-    caches_->export_all(job_.records(), progress, at);
+    caches_->export_all(job_.records(), job_.mounts(), progress, at);
     answer_caches();
   }
 
@@ -140,8 +140,12 @@ class ResultExport {
       cache_manifests_.push_back(opened.manifest);
       destinations.push_back(std::move(opened.destination));
     }
+    std::vector<std::string> names;
+    for (const auto& output : outputs_) {
+      names.insert(names.end(), output.names.begin(), output.names.end());
+    }
     caches_.emplace(job_.state(), job_.images(), job_.cache_imports(), std::move(destinations),
-                    compression);
+                    compression, std::move(names));
   }
 
   void solve() {
@@ -184,6 +188,7 @@ class ResultExport {
         if (!epoch.empty()) built.lowered.source_date_epoch = std::stoll(epoch);
       }
       complete_history(built);
+      built.inline_cache = caches_->inline_records(job_.records());
       sources_.push_back(image_source(std::move(built), provider));
     }
     if (result_.refs.empty()) {

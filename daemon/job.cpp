@@ -243,6 +243,7 @@ bool Job::distrust(const LostLayer& lost) {
   const std::lock_guard lock(mutex_);
   for (auto& [id, ref] : refs_) ref->solved.reset();
   records_.clear();
+  mounts_.clear();
   return true;
 }
 
@@ -300,8 +301,14 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
     solved = solver.solve(graph, roots);
   }
   std::vector<SharedRecord> records;
-  if (want_records_) records = solver.shared_records();
+  std::vector<SharedMount> mounts;
+  if (want_records_) {
+    records = solver.shared_records();
+    mounts = solver.shared_mounts();
+  }
   const std::lock_guard lock(mutex_);
+  mounts_.insert(mounts_.end(), std::make_move_iterator(mounts.begin()),
+                 std::make_move_iterator(mounts.end()));
   for (size_t i = 0; i < wanted.size(); ++i) wanted[i]->solved = std::move(solved[i]);
   records_.insert(records_.end(), std::make_move_iterator(records.begin()),
                   std::make_move_iterator(records.end()));
@@ -347,6 +354,11 @@ std::shared_ptr<CacheImports> Job::cache_imports() {
 std::vector<SharedRecord> Job::records() {
   const std::lock_guard lock(mutex_);
   return records_;
+}
+
+std::vector<SharedMount> Job::mounts() {
+  const std::lock_guard lock(mutex_);
+  return mounts_;
 }
 
 LayerProvider Job::provider() {

@@ -124,6 +124,7 @@ class Job {
   /// What evaluate() is to remember for exports of the cache.
   void want_records() { want_records_ = true; }
   std::vector<SharedRecord> records();
+  std::vector<SharedMount> mounts();  ///< cache mounts of the steps of those records
 
   LayerProvider provider();
 
@@ -154,6 +155,7 @@ class Job {
   std::vector<CacheEntry> import_entries_;
   std::shared_ptr<CacheImports> imports_;
   std::vector<SharedRecord> records_;
+  std::vector<SharedMount> mounts_;
   class Agents;
   std::unique_ptr<Agents> agents_;
   struct Synced;
