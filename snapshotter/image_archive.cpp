@@ -373,14 +373,20 @@ class Loader {
       if (one.manifest.layers.size() != one.config.diff_ids.size()) {
         fail("the image " + one.descriptor.digest.str() + " has other layers than its config says");
       }
-      for (const auto& layer : one.manifest.layers) {
-        const auto size = state_.content().size(layer.digest);
-        if (!size) fail("the layer " + layer.digest.str() + " is not in it");
-        if (*size != layer.size) {
-          fail(fmt::format("the layer {} has {} bytes, not {}", layer.digest.str(), *size,
-                           layer.size));
-        }
-      }
+      check_size("manifest", one.descriptor);
+      check_size("config", one.manifest.config);
+      for (const auto& layer : one.manifest.layers) check_size("layer", layer);
+    }
+    check_size("manifest", image.target);
+  }
+
+  /// Digests are true already, as blobs are stored by them.
+  void check_size(std::string_view what, const Descriptor& blob) {
+    const auto size = state_.content().size(blob.digest);
+    if (!size) fail(fmt::format("the {} {} is not in it", what, blob.digest.str()));
+    if (*size != blob.size) {
+      fail(
+          fmt::format("the {} {} has {} bytes, not {}", what, blob.digest.str(), *size, blob.size));
     }
   }
 

@@ -1,6 +1,7 @@
 """The images of this machine: naming, listing, removing, saving, loading; peers read what lade writes and back."""
 
 import gzip
+import hashlib
 import http.server
 import io
 import json
@@ -210,6 +211,24 @@ class HostileArchives(LadeTest):
         manifest = json.dumps([{"Config": "c.json", "RepoTags": ["a:1"], "Layers": ["l/layer.tar"]}]).encode()
         self.refuse(archive(("c.json", config), ("l/layer.tar", layer), ("manifest.json", manifest)),
                     "is not the layer sha256:1111")
+
+    def test_sizes_must_be_those_of_the_descriptors(self):
+        def blob(data, kind, off=0):
+            digest = hashlib.sha256(data).hexdigest()
+            blobs.append((f"blobs/sha256/{digest}", data))
+            return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data) + off}
+
+        for wrong in ("manifest", "config", "layer"):
+            blobs = []
+            tar = archive(("file", b"x"))
+            layer = blob(tar, "layer.v1.tar", wrong == "layer")
+            config = blob(json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {
+                "type": "layers", "diff_ids": [layer["digest"]]}}).encode(), "config.v1+json", wrong == "config")
+            manifest = blob(json.dumps({"schemaVersion": 2, "config": config, "layers": [layer]}).encode(), "manifest.v1+json",
+                            wrong == "manifest")
+            index = json.dumps({"schemaVersion": 2, "manifests": [manifest]}).encode()
+            self.refuse(archive(*blobs, ("index.json", index), ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')),
+                        "index.json says" if wrong == "manifest" else f"the {wrong} sha256:")
 
     def test_links_in_a_circle_and_no_tar_at_all(self):
         one, two = tarfile.TarInfo("one"), tarfile.TarInfo("two")
