@@ -53,17 +53,16 @@ struct ExecutorHost::State {
     if (loop) loop->post(std::move(work));
   }
 
-  void run(std::mutex& ready_mutex, std::condition_variable& ready) {
+  std::condition_variable started;
+
+  void run() {
     EventLoop own;
     executor->attach(own);
     {
       const std::lock_guard lock(mutex);
       loop = &own;
     }
-    {
-      const std::lock_guard lock(ready_mutex);
-      ready.notify_all();
-    }
+    started.notify_all();
     own.run_until([this] { return stop.load(); });
     {
       const std::lock_guard lock(mutex);
@@ -181,14 +180,9 @@ ExecutorHost::ExecutorHost() : state_(std::make_shared<State>()) {
 }
 
 void ExecutorHost::start_thread() {
-  std::mutex mutex;
-  std::condition_variable ready;
-  std::unique_lock lock(mutex);
-  state_->thread = std::thread([&, state = state_.get()] { state->run(mutex, ready); });
-  ready.wait(lock, [&] {
-    const std::lock_guard inner(state_->mutex);
-    return state_->loop != nullptr;
-  });
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
+  std::unique_lock lock(state_->mutex);
+  state_->started.wait(lock, [&] { return state_->loop != nullptr; });
 }
 
 ExecutorHost::~ExecutorHost() {

@@ -102,7 +102,8 @@ TEST_F(DaemonTest, ProgressTellsNamesAndEnds) {
   offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
   ASSERT_TRUE(build(to_tar("build1")).ok());
   std::set<std::string> ended;
-  for (const auto& vertex : client_->status("build1").vertexes()) {
+  const auto status = client_->status("build1");
+  for (const auto& vertex : status.vertexes()) {
     if (vertex.has_completed()) ended.insert(vertex.name());
   }
   EXPECT_TRUE(ended.contains("[internal] load build definition from Dockerfile"));
