@@ -262,8 +262,10 @@ class DockerfileFrontend {
                        value.starts_with("git") || value.starts_with("http:") ||
                        value.starts_with("https:") || value.starts_with("ssh:");
     if (!known) throw Error(fmt::format("unsupported context source {}", lade::quoted(value)));
-    if (value.starts_with("docker-image:") && !value.starts_with("docker-image://")) {
-      return "docker-image://" + value.substr(13);
+    for (const std::string scheme : {"docker-image:", "oci-layout:"}) {
+      if (value.starts_with(scheme) && !value.starts_with(scheme + "//")) {
+        return scheme + "//" + value.substr(scheme.size());
+      }
     }
     return value;
   }

@@ -468,40 +468,74 @@ class DirectoryReceiver : public Receiver {
 
 class MemoryReceiver : public Receiver {
  public:
-  MemoryReceiver(PacketStream& stream, uint64_t limit) : Receiver(stream), limit_(limit) {}
+  MemoryReceiver(PacketStream& stream, const std::vector<std::string>& paths, uint64_t limit)
+      : Receiver(stream), paths_(paths), limit_(limit) {}
 
-  std::map<std::string, std::string> files;
-  std::map<std::string, std::string> links;
+  std::map<std::string, std::string> take() {
+    std::map<std::string, std::string> out;
+    for (const auto& [path, id] : wanted_) out[path] = contents_[id];
+    return out;
+  }
 
  private:
   void entry(const Stat& stat, uint32_t id) override {
     if (has_data(stat)) {
-      waiting_[id] = stat.path();
-      request(id);
+      files_[stat.path()] = id;
     } else if ((stat.mode() & kGoType) == kGoSymlink) {
-      links[stat.path()] = stat.linkname();
+      links_[stat.path()] = stat.linkname();
     }
   }
 
+  /// Only now is it known where links lead.
+  void all_listed() override {
+    for (const auto& path : paths_) {
+      const auto id = resolve(path);
+      if (!id) continue;
+      wanted_[path] = *id;
+      if (waiting_.insert(*id).second) request(*id);
+    }
+  }
+
+  std::optional<uint32_t> resolve(const std::string& path) const {
+    std::string at = clean_path("/" + path).substr(1);
+    for (int links = 0; links < kMaxLinks; ++links) {
+      if (const auto file = files_.find(at); file != files_.end()) return file->second;
+      // The longest part of the path that is a symlink.
+      std::string head = at;
+      auto link = links_.find(head);
+      while (link == links_.end() && !head.empty()) {
+        head = parent_of(head);
+        link = links_.find(head);
+      }
+      if (link == links_.end()) return std::nullopt;
+      const std::string rest = at.substr(head.size());
+      at = clean_path(join_path("/" + parent_of(head), link->second) + rest).substr(1);
+    }
+    return std::nullopt;
+  }
+
   void data(uint32_t id, const std::string& bytes) override {
-    const auto found = waiting_.find(id);
-    if (found == waiting_.end()) {
+    if (!waiting_.contains(id)) {
       throw Error("the client sent contents that nobody asked for", ErrorKind::corrupt);
     }
-    std::string& file = files[found->second];
     size_ += bytes.size();
     if (size_ > limit_) {
-      throw Error(fmt::format("{} is larger than {} bytes", lade::quoted(found->second), limit_));
+      throw Error(fmt::format("a file that is to be read is larger than {} bytes", limit_));
     }
-    file += bytes;
-    if (bytes.empty()) waiting_.erase(found);
+    contents_[id] += bytes;
+    if (bytes.empty()) waiting_.erase(id);
   }
 
   bool waiting() const override { return !waiting_.empty(); }
 
+  const std::vector<std::string>& paths_;
   uint64_t limit_;
   uint64_t size_ = 0;
-  std::map<uint32_t, std::string> waiting_;
+  std::map<std::string, uint32_t> files_;
+  std::map<std::string, std::string> links_;
+  std::map<std::string, uint32_t> wanted_;  // by the path as asked for
+  std::set<uint32_t> waiting_;
+  std::map<uint32_t, std::string> contents_;
 };
 
 // -- sending
@@ -636,30 +670,9 @@ uint64_t SyncedDirectory::receive(PacketStream& stream, const SyncProgress& prog
 std::map<std::string, std::string> receive_files(PacketStream& stream,
                                                  const std::vector<std::string>& paths,
                                                  uint64_t limit) {
-  MemoryReceiver receiver(stream, limit);
+  MemoryReceiver receiver(stream, paths, limit);
   receiver.run();
-  std::map<std::string, std::string> out;
-  for (const auto& path : paths) {
-    std::string at = clean_path("/" + path).substr(1);
-    for (int links = 0; links < kMaxLinks; ++links) {
-      const auto file = receiver.files.find(at);
-      if (file != receiver.files.end()) {
-        out[path] = file->second;
-        break;
-      }
-      // The longest part of the path that is a symlink.
-      std::string head = at;
-      auto link = receiver.links.find(head);
-      while (link == receiver.links.end() && !head.empty()) {
-        head = parent_of(head);
-        link = receiver.links.find(head);
-      }
-      if (link == receiver.links.end()) break;
-      const std::string rest = at.substr(head.size());
-      at = clean_path(join_path("/" + parent_of(head), link->second) + rest).substr(1);
-    }
-  }
-  return out;
+  return receiver.take();
 }
 
 void send_tree(PacketStream& stream, const TreeToSend& tree, const SyncProgress& progress) {
