@@ -267,6 +267,8 @@ class Lives(BuildctlTest):
         self.daemon = Daemon(self.ws)
         text = self.solve("FROM busybox\nRUN echo kept > /a\n")
         self.assertRegex(text, r"RUN echo kept[^\n]*\n#\d+ CACHED")
+        # What the dead one left is swept when a layer is made.
+        self.solve("FROM busybox\nRUN echo swept > /b\n")
 
     def test_sigterm_cancels_and_ends(self):
         seconds = self.long_time()
