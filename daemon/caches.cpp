@@ -18,7 +18,7 @@ class RecordingStorage : public CacheStorage {
       : inner_(std::move(inner)), manifest_(std::move(manifest)) {}
 
   std::shared_ptr<BlobProvider> blobs() override { return inner_->blobs(); }
-  std::optional<std::string> read_manifest() override { return inner_->read_manifest(); }
+  std::optional<RemoteManifest> read_manifest() override { return inner_->read_manifest(); }
   bool has_blob(const Descriptor& blob) override { return inner_->has_blob(blob); }
   void write_blob(const Descriptor& blob, BlobProvider& source) override {
     inner_->write_blob(blob, source);

@@ -86,11 +86,17 @@ class Storage : public CacheStorage {
 
   std::shared_ptr<BlobProvider> blobs() override { return std::make_shared<Blobs>(store_); }
 
-  std::optional<std::string> read_manifest() override {
+  std::optional<RemoteManifest> read_manifest() override {
     if (!manifest_) return std::nullopt;
     try {
       BlobSource source(store_, manifest_->digest);
-      return read_all(source, kMaxManifest, "a manifest");
+      RemoteManifest manifest{*manifest_, read_all(source, kMaxManifest, "a manifest")};
+      if (Digest::of(manifest.bytes) != manifest_->digest) {
+        throw Error(fmt::format("{}: the manifest {} has other bytes than its digest says",
+                                Blobs(store_).where(), manifest_->digest.str()),
+                    ErrorKind::corrupt);
+      }
+      return manifest;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::not_found) return std::nullopt;
       throw;
