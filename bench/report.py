@@ -1,6 +1,5 @@
 """Tables for docs/BENCHMARKS.md, and a plot."""
 
-import pathlib
 import statistics
 
 
@@ -41,7 +40,7 @@ def table(rows, tools):
             cells.append(spread([cost.seconds for cost in row.costs[name]]) if name in row.costs else "-")
         for name in peers:
             cells.append(f"**{row.ratio(name):.1f}x**" if name in row.costs else "-")
-        cells.append(f"{row.workload.goal:g}x")
+        cells.append(f"{row.workload.goal:g}x" if row.workload.goal else "-")
         for name in names:
             written = statistics.median(cost.written for cost in row.costs[name]) if name in row.costs else None
             cells.append("-" if written is None else f"{megabytes(written)} MB")
@@ -126,12 +125,8 @@ def growth_plot(series):
             f'font-size="11" fill="{INK}"><rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n')
 
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
-
-def write_document(path, body):
-    """Replaces what is between the marks; the words around it are kept."""
-    path = pathlib.Path(path)
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}")
+def write_document(path, section, body):
+    """Puts `body` between the marks of `section`."""
+    begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
+    before, rest = path.read_text().split(begin)
+    path.write_text(f"{before}{begin}\n{body}\n{end}{rest.split(end)[1]}")

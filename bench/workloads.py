@@ -29,6 +29,7 @@ class Workload:
     goal = 0.0
     rounds = 0  # 0: as many as asked for
     buildah = False
+    alone = False  # only lade: what is looked at is its memory
     output = False  # whether it writes an archive, which is looked at afterwards
     memory = False
 
@@ -169,6 +170,17 @@ class ExportZstd(ExportGzip):
     compression = "zstd"
 
 
+class Layer4G(ExportGzip):
+    name, goal = "layer-4g", 0
+    what = "a layer of 4 GiB -> OCI tar, gzip: is memory flat in the layer's size?"
+    rounds = 1
+    alone, output = True, False
+
+    def setup(self):
+        write(self.folder, "FROM busybox\nRUN for i in $(seq 16); do "
+              "(head -c 134217728 /dev/urandom; head -c 134217728 /dev/zero) > /f$i; done\n")
+
+
 class Apt(Workload):
     name, goal = "apt", 1.3
     what = "`apt-get install` of 30 packages from debs on a Debian base"
@@ -253,7 +265,7 @@ class Parse(Workload):
         return Build(self.folder, outline=True)
 
 
-ALL = [Cached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Apt, BaseExport, Pull,
+ALL = [Cached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Layer4G, Apt, BaseExport, Pull,
        RemoteCache, Parse]
 
 

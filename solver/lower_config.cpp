@@ -189,7 +189,7 @@ struct DispatchConfig {
       const bool hidden =
           arg.name == "BUILDKIT_SBOM_SCAN_CONTEXT" || arg.name == "BUILDKIT_SBOM_SCAN_STAGE";
       if (value && !hidden) stage.env.set(arg.name, *value);
-      stage.build_args.push_back({arg.name, value});
+      stage.build_args.set(arg.name, value);
       stage.outline.used_args.insert(arg.name);
       // One that takes a global one's value is that one.
       if (!from_global || !value) {

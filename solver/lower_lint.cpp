@@ -141,9 +141,7 @@ void lint_unset(const LowerState& state, const StageState& stage,
   for (const auto& name : unset) {
     if (name == "BUILDKIT_SBOM_SCAN_CONTEXT" || name == "BUILDKIT_SBOM_SCAN_STAGE") continue;
     // Declared without a value is declared.
-    const bool declared = std::any_of(stage.build_args.begin(), stage.build_args.end(),
-                                      [&](const BuildArg& arg) { return arg.name == name; });
-    if (declared) continue;
+    if (stage.build_args.has(name)) continue;
     std::string message = fmt::format("Usage of undefined variable '${}'", name);
     if (const auto meant = parser::suggestion(name, stage.env.names()); !meant.empty()) {
       message += fmt::format(" (did you mean ${}?)", meant);

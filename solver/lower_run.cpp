@@ -1,6 +1,5 @@
 // RUN.
 #include <algorithm>
-#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -17,17 +16,20 @@ constexpr std::string_view kScriptDir = "/dev/pipes/";
 
 /// "RUN |2 a=1 b=2 /bin/sh -c make": the build arguments in force come first.
 std::string history_text(const StageState& stage, const std::vector<std::string>& args) {
-  std::vector<std::string> words;
-  std::unordered_map<std::string_view, size_t> positions;
-  for (const auto& arg : stage.build_args) {
-    const auto [position, is_new] = positions.try_emplace(arg.name, words.size());
-    if (is_new) words.emplace_back();
-    const std::string value = stage.env.get(arg.name).value_or(arg.value.value_or(""));
-    words[position->second] = arg.name + "=" + value;
+  std::string text = "RUN ";
+  const auto& build_args = stage.build_args.all();
+  if (!build_args.empty()) text += fmt::format("|{} ", build_args.size());
+  for (const auto& arg : build_args) {
+    if (const std::string* assignment = stage.env.assignment(arg.name)) {
+      text += *assignment;
+    } else {
+      text += arg.name;
+      text += '=';
+      if (arg.value) text += *arg.value;
+    }
+    text += ' ';
   }
-  if (!words.empty()) words.insert(words.begin(), fmt::format("|{}", words.size()));
-  words.insert(words.end(), args.begin(), args.end());
-  return "RUN " + join(words, " ") + " # buildkit";
+  return text + join(args, " ") + " # buildkit";
 }
 
 void set_proxies(const LowerState& state, ExecOp& op) {

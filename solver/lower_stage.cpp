@@ -13,25 +13,30 @@
 namespace lade::lowering {
 
 void EnvList::set(std::string_view name, std::string value) {
-  const auto [position, is_new] = positions_.try_emplace(std::string(name), values_.size());
+  const auto [position, is_new] = positions_.try_emplace(std::string(name), variables_.size());
   if (!is_new) {
-    values_[position->second] = {};
-    position->second = values_.size();
+    variables_[position->second] = {};
+    position->second = variables_.size();
   }
-  values_.push_back({std::string(name), std::move(value)});
+  variables_.push_back({fmt::format("{}={}", name, value), name.size()});
+}
+
+const std::string* EnvList::assignment(std::string_view name) const {
+  const auto position = positions_.find(name);
+  return position == positions_.end() ? nullptr : &variables_[position->second].text;
 }
 
 std::optional<std::string> EnvList::get(std::string_view name) const {
-  const auto position = positions_.find(name);
-  if (position == positions_.end()) return std::nullopt;
-  return values_[position->second].value;
+  const std::string* text = assignment(name);
+  if (!text) return std::nullopt;
+  return text->substr(name.size() + 1);
 }
 
 std::vector<std::string> EnvList::assignments() const {
   std::vector<std::string> out;
   out.reserve(positions_.size());
-  for (const auto& [name, value] : values_) {
-    if (!name.empty()) out.push_back(name + "=" + value);
+  for (const auto& variable : variables_) {
+    if (variable.name_length > 0) out.push_back(variable.text);
   }
   return out;
 }
@@ -39,14 +44,29 @@ std::vector<std::string> EnvList::assignments() const {
 std::vector<std::string> EnvList::names() const {
   std::vector<std::string> out;
   out.reserve(positions_.size());
-  for (const auto& variable : values_) {
-    if (!variable.name.empty()) out.push_back(variable.name);
+  for (const auto& variable : variables_) {
+    if (variable.name_length > 0) out.push_back(variable.text.substr(0, variable.name_length));
   }
   return out;
 }
 
 parser::Environment EnvList::environment() const {
   return [this](std::string_view name) { return get(name); };
+}
+
+void ArgList::set(std::string_view name, std::optional<std::string> value) {
+  const auto known = std::find_if(args_.begin(), args_.end(),
+                                  [&](const BuildArg& arg) { return arg.name == name; });
+  if (known == args_.end()) {
+    args_.push_back({std::string(name), std::move(value)});
+  } else {
+    known->value = std::move(value);
+  }
+}
+
+bool ArgList::has(std::string_view name) const {
+  return std::any_of(args_.begin(), args_.end(),
+                     [&](const BuildArg& arg) { return arg.name == name; });
 }
 
 Edge LowerState::add(Vertex vertex) {

@@ -27,25 +27,38 @@ class EnvList {
  public:
   void set(std::string_view name, std::string value);
   std::optional<std::string> get(std::string_view name) const;
+  /// "K=V", which belongs to the list until its next set(); null: not set.
+  const std::string* assignment(std::string_view name) const;
   std::vector<std::string> assignments() const;  ///< "K=V"
   std::vector<std::string> names() const;
   parser::Environment environment() const;  ///< refers to this list
 
  private:
   struct Variable {
-    std::string name;  ///< empty: it was set again, further on
-    std::string value;
+    std::string text;  ///< "K=V"; empty: it was set again, further on
+    size_t name_length = 0;
   };
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
-  std::vector<Variable> values_;
+  std::vector<Variable> variables_;
   std::unordered_map<std::string, size_t, Hash, std::equal_to<>> positions_;
 };
 
 struct BuildArg {
   std::string name;
   std::optional<std::string> value;
+};
+
+/// The build arguments in force, in the order of their first ARG.
+class ArgList {
+ public:
+  void set(std::string_view name, std::optional<std::string> value);
+  bool has(std::string_view name) const;
+  const std::vector<BuildArg>& all() const { return args_; }
+
+ private:
+  std::vector<BuildArg> args_;
 };
 
 struct StageState;
@@ -88,7 +101,7 @@ struct StageState {
       local;  ///< of a directory context: what COPY --from reads, without the copy at `root`
   ImageConfig image;
   EnvList env;
-  std::vector<BuildArg> build_args;
+  ArgList build_args;
   std::string user;
   // Where this very stage has its last one.
   std::optional<SourceRange> cmd;
