@@ -105,6 +105,8 @@ bool RegistryAccess::answers(const RegistryEndpoint& endpoint, const std::string
     request.url = url + "/v2/";
     request.tls = tls(endpoint);
     return send(endpoint, request)->status() != 400;
+  } catch (const OverloadedError&) {
+    return true;
   } catch (const Error&) {
     return false;
   }

@@ -55,7 +55,7 @@ std::unique_ptr<HttpResponse> CurlHttpClient::send(const HttpRequest& request) {
     const int status = transfer->status();
     if (status == 429 || status >= 500) {
       const std::string text = error_text(*transfer);
-      throw TransientError(
+      throw OverloadedError(
           fmt::format("{} answered {}{}{}", host_of(url), status, text.empty() ? "" : ": ", text),
           transfer->retry_after());
     }

@@ -27,6 +27,12 @@ class TransientError : public Error {
   std::chrono::seconds retry_after_;
 };
 
+/// The server answered, with 429 or 5xx.
+class OverloadedError : public TransientError {
+ public:
+  using TransientError::TransientError;
+};
+
 /// The far side's certificate is of no authority that is trusted, or of another host. Its kind is
 /// ErrorKind::unavailable.
 class UntrustedError : public Error {

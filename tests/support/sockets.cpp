@@ -46,7 +46,11 @@ UniqueFd connected_socket(const std::string& host) {
 std::string read_head(int fd) {
   std::string head;
   char c = 0;
-  while (!head.ends_with("\r\n\r\n") && ::recv(fd, &c, 1, 0) == 1) head += c;
+  while (!head.ends_with("\r\n\r\n") && ::recv(fd, &c, 1, 0) == 1) {
+    constexpr char kTlsHandshake = 22;
+    if (head.empty() && c == kTlsHandshake) return "";
+    head += c;
+  }
   return head.ends_with("\r\n\r\n") ? head : "";
 }
 
