@@ -81,17 +81,20 @@ void Journal::append_locked(const StatusResponse& message) {
   changed_.notify_all();
 }
 
-void Journal::tell(const std::string& digest, const Vertex& vertex, int64_t completed,
-                   std::string_view error) {
-  StatusResponse message;
-  auto& out = *message.add_vertexes();
+void Journal::describe(moby::buildkit::v1::Vertex& out, const std::string& digest,
+                       const Vertex& vertex) {
   out.set_digest(digest);
   out.set_name(utf8(vertex.name));
   for (const auto& input : vertex.inputs) out.add_inputs(input);
   out.set_cached(vertex.cached);
   if (vertex.started) set_time(*out.mutable_started(), vertex.started);
-  if (completed) set_time(*out.mutable_completed(), completed);
-  out.set_error(utf8(error));
+  if (vertex.ended) set_time(*out.mutable_completed(), vertex.ended);
+  out.set_error(vertex.error);
+}
+
+void Journal::tell(const std::string& digest, const Vertex& vertex) {
+  StatusResponse message;
+  describe(*message.add_vertexes(), digest, vertex);
   append_locked(message);
 }
 
@@ -103,7 +106,7 @@ void Journal::declare(const std::string& vertex, std::string_view name,
   known.told = true;
   known.name = name;
   known.inputs = inputs;
-  tell(vertex, known, 0, {});
+  tell(vertex, known);
 }
 
 void Journal::started(const std::string& vertex) {
@@ -111,7 +114,7 @@ void Journal::started(const std::string& vertex) {
   Vertex& known = vertices_[vertex];
   if (known.started) return;
   known.started = now_ns();
-  tell(vertex, known, 0, {});
+  tell(vertex, known);
 }
 
 void Journal::completed(const std::string& vertex, bool cached, std::string_view error) {
@@ -122,7 +125,9 @@ void Journal::completed(const std::string& vertex, bool cached, std::string_view
   if (!known.started) known.started = now;
   known.completed = error.empty();
   known.cached = cached;
-  tell(vertex, known, now, error);
+  known.ended = now;
+  known.error = utf8(error);
+  tell(vertex, known);
 }
 
 void Journal::log(const std::string& vertex, LogStream stream, std::string_view bytes) {
@@ -176,9 +181,7 @@ void Journal::warning(const std::string& vertex, const parser::Warning& warning)
     range.mutable_start()->set_line(warning.range.first_line);
     range.mutable_end()->set_line(std::max(warning.range.last_line, warning.range.first_line));
   }
-  const std::lock_guard lock(mutex_);
-  ++warnings_;
-  append_locked(message);
+  tell_warning(vertex, message);
 }
 
 void Journal::warning(const std::string& vertex, std::string_view text) {
@@ -187,8 +190,17 @@ void Journal::warning(const std::string& vertex, std::string_view text) {
   out.set_vertex(vertex);
   out.set_level(1);
   out.set_short_(std::string(text));
+  tell_warning(vertex, message);
+}
+
+/// Displays show a vertex's warnings when they hear of the vertex, and it may have ended long ago.
+void Journal::tell_warning(const std::string& digest, StatusResponse& message) {
   const std::lock_guard lock(mutex_);
   ++warnings_;
+  const auto vertex = vertices_.find(digest);
+  if (vertex != vertices_.end() && vertex->second.told) {
+    describe(*message.add_vertexes(), digest, vertex->second);
+  }
   append_locked(message);
 }
 

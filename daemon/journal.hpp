@@ -22,7 +22,8 @@
 
 namespace moby::buildkit::v1 {
 class StatusResponse;
-}
+class Vertex;
+}  // namespace moby::buildkit::v1
 
 namespace lade {
 
@@ -63,15 +64,19 @@ class Journal {
     std::string name;
     std::vector<std::string> inputs;
     int64_t started = 0;  ///< nanoseconds since 1970
+    int64_t ended = 0;    ///< the same; of `error`, too
     bool completed = false;
     bool cached = false;
     bool told = false;
+    std::string error;
     std::map<std::string, int64_t> items;  ///< statuses: when they started
     std::set<std::string> done_items;
   };
   void append_locked(const moby::buildkit::v1::StatusResponse& message);
-  void tell(const std::string& digest, const Vertex& vertex, int64_t completed,
-            std::string_view error);
+  static void describe(moby::buildkit::v1::Vertex& out, const std::string& digest,
+                       const Vertex& vertex);
+  void tell(const std::string& digest, const Vertex& vertex);
+  void tell_warning(const std::string& digest, moby::buildkit::v1::StatusResponse& message);
 
   UniqueFd fd_;
   mutable std::mutex mutex_;  // guards what is below

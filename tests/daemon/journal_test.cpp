@@ -59,6 +59,19 @@ TEST_F(JournalTest, WhatTwoSolvesTellCountsOnce) {
   EXPECT_EQ(journal_.counts().cached, 1);
 }
 
+TEST_F(JournalTest, AWarningBringsItsVertexAgain) {
+  journal_.declare("sha256:a", "one");
+  journal_.completed("sha256:a", false);
+  const auto before = all().vertexes_size();
+  journal_.warning("sha256:a", "mind the step");
+  journal_.warning("sha256:unknown", "mind the other");
+  const auto told = all();
+  ASSERT_EQ(told.vertexes_size(), before + 1);
+  EXPECT_TRUE(told.vertexes(before).has_completed());
+  EXPECT_EQ(told.warnings_size(), 2);
+  EXPECT_EQ(journal_.counts().warnings, 2);
+}
+
 TEST_F(JournalTest, AFailureMayBeFollowedByAnotherAttempt) {
   journal_.completed("sha256:a", false, "broken");
   journal_.completed("sha256:a", false);
