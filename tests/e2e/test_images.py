@@ -7,9 +7,7 @@ import io
 import json
 import os
 import shutil
-import socket
 import socketserver
-import subprocess
 import tarfile
 import threading
 import time

@@ -5,7 +5,6 @@ import pathlib
 import struct
 import unittest
 
-from image import Image
 from support import LadeTest
 
 EMULATOR = pathlib.Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
