@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <seccomp.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,7 +43,7 @@ std::vector<int> parse_calls(const std::string& text) {
   return out;
 }
 
-[[noreturn]] void run(const std::vector<int>& calls, char** command) {
+[[noreturn]] void run(pid_t tracer, const std::vector<int>& calls, char** command) {
   const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
   if (!filter) die("seccomp_init");
   // set-user-ID programs are to work; this needs root.
@@ -50,7 +51,10 @@ std::vector<int> parse_calls(const std::string& text) {
   for (const int call : calls) {
     if (seccomp_rule_add(filter, SCMP_ACT_TRACE(0), call, 0) != 0) die("seccomp_rule_add");
   }
-  ::raise(SIGSTOP);  // until the tracer is there
+  // Until the tracer is there; if it was killed before that, nobody would end this.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != tracer) std::_Exit(125);
+  ::raise(SIGSTOP);
+  if (::prctl(PR_SET_PDEATHSIG, 0) != 0) die("prctl");
   if (seccomp_load(filter) != 0) die("seccomp_load");
   ::execvp(command[0], command);
   die(command[0]);
@@ -132,9 +136,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::vector<int> calls = parse_calls(argv[2]);
+  const pid_t tracer_process = ::getpid();
   const pid_t root = ::fork();
   if (root < 0) die("fork");
-  if (root == 0) run(calls, argv + 4);
+  if (root == 0) run(tracer_process, calls, argv + 4);
   int status = 0;
   if (::waitpid(root, &status, WUNTRACED) != root || !WIFSTOPPED(status)) die("the command");
   constexpr long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
