@@ -10,6 +10,7 @@
 #include "daemon/grpc_status.hpp"
 #include "daemon/proto/control.pb.h"
 #include "daemon/ref_files.hpp"
+#include "daemon/source_meta.hpp"
 
 namespace lade {
 namespace {
@@ -19,16 +20,6 @@ namespace api = moby::buildkit::v1::frontend;
 constexpr const char* kBuildId = "buildkit-controlapi-buildid";
 constexpr uint64_t kMaxFile = 16u << 20;  // what a message may be
 
-Platform platform_of(const pb::Platform& platform) {
-  if (platform.os().empty()) return Platform::host();
-  Platform out;
-  out.os = platform.os();
-  out.architecture = platform.architecture();
-  out.variant = platform.variant();
-  out.os_version = platform.osversion();
-  return out.normalized();
-}
-
 RefFiles open_ref(Build& build, const std::string& id) {
   std::shared_ptr<JobRef> ref;
   if (!id.empty()) {
@@ -36,17 +27,6 @@ RefFiles open_ref(Build& build, const std::string& id) {
     if (!ref) throw Error("there is no result " + lade::quoted(id), ErrorKind::not_found);
   }
   return {build.job(), build.job().layers(ref)};
-}
-
-void set_pull(Job& job, const std::string& mode) {
-  if (mode == "pull") job.images().set_pull(PullPolicy::always);
-  if (mode == "local") job.images().set_pull(PullPolicy::missing);
-}
-
-/// "docker-image://name@sha256:...", "oci-layout://...@sha256:...": the digest at the end.
-std::string digest_in(const std::string& identifier) {
-  const auto at = identifier.rfind('@');
-  return at == std::string::npos ? "" : identifier.substr(at + 1);
 }
 
 grpc::Status no_containers() {
@@ -164,12 +144,13 @@ grpc::Status BridgeService::ResolveImageConfig(grpc::ServerContext* context,
                                                api::ResolveImageConfigResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
-    if (request->sourcepolicies_size() > 0) throw Error("source policies are not supported");
     set_pull(build->job(), request->resolvemode());
     const bool layout = request->resolvertype() != 0;
     std::string source = "docker-image://" + request->ref();
     if (layout) source = "oci-layout://" + request->storeid() + "@" + digest_in(request->ref());
-    const BaseImage image = build->job().images().resolve(source, platform_of(request->platform()));
+    const SourcePolicies policies = extended(build->job().policies, request->sourcepolicies());
+    const BaseImage image = PolicyImages(build->job().images(), policies)
+                                .resolve(source, platform_of(request->platform()));
     response->set_ref(request->ref());
     response->set_digest(digest_in(image.identifier));
     response->set_config(image.config.serialize());
@@ -181,29 +162,11 @@ grpc::Status BridgeService::ResolveSourceMeta(grpc::ServerContext* context,
                                               api::ResolveSourceMetaResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
-    if (request->sourcepolicies_size() > 0) throw Error("source policies are not supported");
-    *response->mutable_source() = request->source();
-    const std::string& id = request->source().identifier();
-    const bool image = id.starts_with("docker-image://");
-    const bool layout = id.starts_with("oci-layout://");
-    if (!image && !layout) {
-      if (id.starts_with("local://")) return;
-      throw Error("metadata of this source is not supported: " + lade::quoted(id));
-    }
-    if (request->image().attestationchain() || request->image().resolveattestations_size() > 0) {
-      throw Error("attestations of images are not supported");
-    }
-    std::string source = id;
-    if (layout) {
-      const auto& attrs = request->source().attrs();
-      const auto store = attrs.find("oci.store");
-      source = "oci-layout://" + (store == attrs.end() ? "" : store->second) + "@" + digest_in(id);
-    }
-    set_pull(build->job(), request->resolvemode());
-    const BaseImage found = build->job().images().resolve(source, platform_of(request->platform()));
-    auto& out = *response->mutable_image();
-    out.set_digest(digest_in(found.identifier));
-    if (!request->image().noconfig()) out.set_config(found.config.serialize());
+    Job& job = build->job();
+    const SourcePolicies policies = extended(job.policies, request->sourcepolicies());
+    api::ResolveSourceMetaRequest asked = *request;
+    policies.apply(*asked.mutable_source(), platform_of(request->platform()).str());
+    *response = resolve_source_meta(job, asked);
   });
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/llb.hpp"
 #include "daemon/proto/control.pb.h"
 #include "daemon/proto/gateway.pb.h"
+#include "daemon/source_meta.hpp"
 #include "snapshotter/gc.hpp"
 #include "solver/cache_store.hpp"
 
@@ -95,7 +96,9 @@ std::set<std::string> granted(const api::SolveRequest& request,
                               const std::set<std::string>& allowed) {
   std::set<std::string> out;
   for (const auto& name : request.entitlements()) {
-    if (!allowed.contains(name)) throw Error(name + " is not allowed");
+    if (!allowed.contains(name)) {
+      throw Error(fmt::format("entitlement {} is not allowed", name));
+    }
     out.insert(name);
   }
   return out;
@@ -118,10 +121,6 @@ api::BuildHistoryRecord record_of(const api::SolveRequest& request,
 
 void check_supported(const api::SolveRequest& request) {
   if (request.enablesessionexporter()) throw Error("session exporters are not supported");
-  // A policy that the client would be asked about is not: buildx adds one of its own to builds with
-  // remote contexts, for frontends in images, which lade does not run. Where a policy must hold
-  // ("strict") clients look for the capability, which is not there.
-  if (request.sourcepolicy().rules_size() > 0) throw Error("source policies are not supported");
   if (request.proxynetwork()) throw Error("proxy networks are not supported");
 }
 
@@ -163,6 +162,17 @@ std::shared_ptr<Build> Builds::find(const std::string& id, const std::function<b
   }
 }
 
+void Builds::set_policies(Job& job, const api::SolveRequest& request,
+                          const std::function<bool()>& gone) {
+  job.policies.add(request.sourcepolicy());
+  const std::string& id = request.sourcepolicysession();
+  if (id.empty()) return;
+  auto session = shared_.sessions.find(id, gone);
+  if (!session) throw Error("no active session for " + id);
+  job.policies.ask(std::move(session),
+                   [&job](const auto& wanted) { return resolve_source_meta(job, wanted); });
+}
+
 FrontendResult Builds::run(Build& build, const api::SolveRequest& request) {
   for (const auto& [name, definition] : request.frontendinputs()) {
     build.inputs[name] = load_graph(build, definition);
@@ -172,7 +182,8 @@ FrontendResult Builds::run(Build& build, const api::SolveRequest& request) {
     return run_frontend(build.job(),
                         {request.frontend(),
                          {request.frontendattrs().begin(), request.frontendattrs().end()},
-                         build.inputs});
+                         build.inputs,
+                         build.job().policies});
   }
   if (request.has_definition() && request.definition().def_size() > 0) {
     FrontendResult out;
@@ -202,6 +213,7 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
         std::make_shared<Build>(std::make_shared<Job>(shared_, request.ref(), session, journal));
     Job& job = build->job();
     job.entitlements = granted(request, shared_.entitlements);
+    set_policies(job, request, gone);
     if (!caches.empty()) job.want_records();
     for (const auto& entry : caches_of(request.cache().imports())) job.add_cache_import(entry);
     for (const auto& name : request.cache().importrefsdeprecated()) {
@@ -250,6 +262,11 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
 }
 
 std::shared_ptr<JobRef> Builds::load_graph(Build& build, const pb::Definition& definition) {
+  return load_graph(build, definition, build.job().policies);
+}
+
+std::shared_ptr<JobRef> Builds::load_graph(Build& build, const pb::Definition& definition,
+                                           const SourcePolicies& policies) {
   const auto find = [&](const std::string& id) -> std::shared_ptr<JobRef> {
     Kept kept;
     {
@@ -264,7 +281,7 @@ std::shared_ptr<JobRef> Builds::load_graph(Build& build, const pb::Definition& d
     copy.solved = SolveResult{kept.job->layers(kept.ref), {}};
     return build.job().add_ref(std::move(copy));
   };
-  return build.job().add_ref(load_llb(build.job(), definition, find));
+  return build.job().add_ref(load_llb(build.job(), definition, find, policies));
 }
 
 void Builds::forget_old_results() {
@@ -305,21 +322,22 @@ void Builds::put_result(Build& build, const FrontendResult& from, api::frontend:
 
 api::frontend::SolveResponse Builds::gateway_solve(Build& build,
                                                    const api::frontend::SolveRequest& request) {
-  if (request.sourcepolicies_size() > 0) throw Error("source policies are not supported");
   Job& job = build.job();
+  const SourcePolicies policies = extended(job.policies, request.sourcepolicies());
   for (const auto& entry : caches_of(request.cacheimports())) job.add_cache_import(entry);
   FrontendResult result;
   if (!request.frontend().empty()) {
     FrontendRequest asked{request.frontend(),
                           {request.frontendopt().begin(), request.frontendopt().end()},
-                          build.inputs};
+                          build.inputs,
+                          policies};
     if (request.frontendinputs_size() > 0) asked.inputs.clear();
     for (const auto& [name, definition] : request.frontendinputs()) {
-      asked.inputs[name] = load_graph(build, definition);
+      asked.inputs[name] = load_graph(build, definition, policies);
     }
     result = run_frontend(job, asked);
   } else if (request.has_definition() && request.definition().def_size() > 0) {
-    result.refs.emplace_back("", load_graph(build, request.definition()));
+    result.refs.emplace_back("", load_graph(build, request.definition(), policies));
   } else {
     result.refs.emplace_back("", nullptr);
   }

@@ -87,6 +87,8 @@ class Builds {
 
   /// From a client's graph; results of other builds are found by it.
   std::shared_ptr<JobRef> load_graph(Build& build, const pb::Definition& definition);
+  std::shared_ptr<JobRef> load_graph(Build& build, const pb::Definition& definition,
+                                     const SourcePolicies& policies);
 
   /// Cancels all and waits until they have ended.
   void shut_down();
@@ -96,6 +98,8 @@ class Builds {
   void put_result(Build& build, const FrontendResult& from,
                   moby::buildkit::v1::frontend::Result& to);
   void forget_old_results();
+  void set_policies(Job& job, const moby::buildkit::v1::SolveRequest& request,
+                    const std::function<bool()>& gone);
 
   struct Kept {
     std::shared_ptr<Job> job;

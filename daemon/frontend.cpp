@@ -9,12 +9,14 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "daemon/frontend_context.hpp"
+#include "daemon/llb.hpp"
 #include "parser/grammar.hpp"
 #include "parser/parse.hpp"
 #include "recipe/build_values.hpp"
 #include "recipe/call_print.hpp"
 #include "recipe/csv.hpp"
 #include "recipe/frontend.hpp"
+#include "solver/lower_local_name.hpp"
 
 namespace lade {
 namespace {
@@ -30,7 +32,8 @@ constexpr const char* kUnsupported[] = {"memory",   "memswap",    "cpushares",  
 
 class DockerfileFrontend {
  public:
-  DockerfileFrontend(Job& job, const FrontendRequest& request) : job_(job), request_(request) {}
+  DockerfileFrontend(Job& job, const FrontendRequest& request)
+      : job_(job), request_(request), images_(job.images(), request.policies) {}
 
   FrontendResult run() {
     check_options();
@@ -49,7 +52,8 @@ class DockerfileFrontend {
         LowerOptions options = lower_options(platform);
         // What there is to say of one platform was said of the first.
         options.linter = images.empty() ? &linter : nullptr;
-        images.push_back(lower(dockerfile, options, job_.images()));
+        images.push_back(lower(dockerfile, options, images_));
+        apply_policies(request_.policies, images.back().definition);
       }
     } catch (const Error&) {
       tell_warnings(linter);
@@ -243,11 +247,12 @@ class DockerfileFrontend {
     if (value.starts_with("local:")) {
       LocalDirectory local;
       local.request.name = value.substr(6);
-      local.request.exclude = read_client_ignore(job_, local.request.name);
+      local.session = session_of(request_, local.request.name);
+      local.request.exclude = read_client_ignore(job_, local.session, local.request.name);
       local.ignore_patterns = local.request.exclude;
       local.shared_key = "context:" + name;
       local.what = "the context " + lade::quoted(name);
-      locals_[to_lower(name)] = std::move(local);
+      locals_[local_name(name)] = std::move(local);
       return "/" + name;  // any path: which directory it is, is said in `locals_`
     }
     if (value.starts_with("input:")) {
@@ -315,6 +320,7 @@ class DockerfileFrontend {
   void add_main_context(const std::vector<LoweredImage>& images) {
     LocalDirectory local;
     local.request.name = "context";
+    local.session = session_of(request_, "context");
     local.request.exclude = input_.ignore_patterns;
     bool all = false;
     for (const auto& image : images) {
@@ -374,7 +380,7 @@ class DockerfileFrontend {
       Outline outline;
       LowerOptions options = looking_options(linter);
       options.outline = &outline;
-      lower(file, options, job_.images());
+      lower(file, options, images_);
       tell_warnings(linter);
       set_answer(out, outline_json(outline, *input_.dockerfile), outline_text(outline));
     } else if (id == "frontend.lint") {
@@ -406,7 +412,7 @@ class DockerfileFrontend {
       const auto file = parser::parse(input_.dockerfile, &linter);
       LowerOptions options = looking_options(linter);
       options.all_stages = options.target.empty();
-      lower(file, options, job_.images());
+      lower(file, options, images_);
     } catch (const Error& error) {
       if (job_.canceled()) throw;
       results.error = error;
@@ -418,6 +424,7 @@ class DockerfileFrontend {
 
   Job& job_;
   const FrontendRequest& request_;
+  PolicyImages images_;
   FrontendInput input_;
   std::vector<Platform> platforms_;
   bool multi_ = false;

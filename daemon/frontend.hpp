@@ -13,6 +13,7 @@ struct FrontendRequest {
   std::string frontend;                        ///< "dockerfile.v0", or "gateway.v0" with its image
   std::map<std::string, std::string> options;  ///< "filename", "build-arg:NAME", ...
   std::map<std::string, std::shared_ptr<JobRef>> inputs;
+  SourcePolicies policies;
 };
 
 /// Throws Error, with ranges of the Dockerfile.

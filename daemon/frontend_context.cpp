@@ -6,6 +6,7 @@
 #include "base/stream.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "daemon/llb.hpp"
 #include "daemon/ref_files.hpp"
 #include "parser/dockerignore.hpp"
 #include "parser/grammar.hpp"
@@ -33,9 +34,6 @@ class Loader {
 
   FrontendInput load() {
     const std::string context = option(option("contextkey", "context"), "");
-    if (!option("contextsubdir", "").empty()) {
-      throw Error("the frontend option contextsubdir is not supported");
-    }
     if (context.starts_with(kUploadUrl)) {
       load_upload(context);
     } else if (auto remote = remote_context(context)) {
@@ -49,6 +47,8 @@ class Loader {
       read_dockerfile_elsewhere();
       if (input_.ignore_file.empty()) read_context_ignore();
     }
+    // Of a directory of the client's it means nothing, as in BuildKit.
+    if (input_.source) input_.source->subdir = option("contextsubdir", "");
     return std::move(input_);
   }
 
@@ -129,9 +129,10 @@ class Loader {
   std::map<std::string, std::string> read(const std::string& vertex, const std::string& directory,
                                           const std::vector<std::string>& paths) {
     try {
-      auto files = job_.session().read_files(
-          {.name = directory, .include = {}, .exclude = {}, .follow = paths}, paths,
-          parser::kMaxDockerfileSize);
+      auto files =
+          job_.session(session_of(request_, directory))
+              .read_files({.name = directory, .include = {}, .exclude = {}, .follow = paths}, paths,
+                          parser::kMaxDockerfileSize);
       uint64_t bytes = 0;
       for (const auto& [name, text] : files) bytes += text.size();
       job_.journal().status(vertex, fmt::format("transferring {}:", directory), bytes, 0);
@@ -213,6 +214,7 @@ class Loader {
       // With an epoch the same commit must give the same image.
       if (!epoch.empty()) op.attrs["mtime"] = "commit";
     }
+    ask_policies(op);
     LayerStack context = solve(*input_.source);
     const bool http = is_http_source(url);
     if (http) {
@@ -228,6 +230,15 @@ class Loader {
     if (epoch == "context") input_.source_date_epoch = epoch_of(context, http);
     if (http && !input_.source->archive.empty()) context = solve(*input_.source);
     read_dockerfile_of(context);
+  }
+
+  void ask_policies(SourceOp& op) const {
+    Definition graph;
+    Vertex vertex;
+    vertex.op = op;
+    graph.vertices.push_back(std::move(vertex));
+    apply_policies(request_.policies, graph);
+    op = std::get<SourceOp>(graph.vertices.front().op);
   }
 
   std::optional<int64_t> epoch_of(const LayerStack& stack, bool http) {
@@ -256,8 +267,14 @@ FrontendInput load_frontend_input(Job& job, const FrontendRequest& request) {
   return Loader(job, request).load();
 }
 
-std::vector<std::string> read_client_ignore(Job& job, const std::string& directory) {
-  auto files = job.session().read_files(
+std::string session_of(const FrontendRequest& request, const std::string& directory) {
+  const auto found = request.options.find("local-sessionid:" + directory);
+  return found == request.options.end() ? "" : found->second;
+}
+
+std::vector<std::string> read_client_ignore(Job& job, const std::string& session,
+                                            const std::string& directory) {
+  auto files = job.session(session).read_files(
       {.name = directory, .include = {}, .exclude = {}, .follow = {kIgnoreFile}}, {kIgnoreFile},
       parser::kMaxDockerfileSize);
   const auto found = files.find(kIgnoreFile);

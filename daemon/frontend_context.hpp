@@ -27,8 +27,12 @@ struct FrontendInput {
 
 FrontendInput load_frontend_input(Job& job, const FrontendRequest& request);
 
+/// Which session has the client's directory of that name; empty: the build's.
+std::string session_of(const FrontendRequest& request, const std::string& directory);
+
 /// The patterns of the .dockerignore in a directory of the client's; none if there is no file.
-std::vector<std::string> read_client_ignore(Job& job, const std::string& directory);
+std::vector<std::string> read_client_ignore(Job& job, const std::string& session,
+                                            const std::string& directory);
 
 /// The source op of a result that was solved: "result://ID".
 SourceOp result_source(Job& job, const std::shared_ptr<JobRef>& ref, ImageConfig config);

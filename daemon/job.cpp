@@ -106,10 +106,33 @@ SessionCalls& Job::session() {
   return *session_;
 }
 
+SessionCalls& Job::session(const std::string& id) {
+  if (id.empty() || id == session_id()) return session();
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = other_sessions_.find(id); known != other_sessions_.end()) {
+      return *known->second;
+    }
+  }
+  auto found = shared_.sessions.find(id, [this] { return canceled_.load(); });
+  if (!found) throw Error("no active session for " + id);
+  const std::lock_guard lock(mutex_);
+  return *other_sessions_.emplace(id, std::move(found)).first->second;
+}
+
+std::string LocalDirectory::identity() const {
+  std::string out = session + "\n" + shared_key + "\n" + request.name;
+  for (const auto* list : {&request.include, &request.exclude, &request.follow}) {
+    out += "\n-" + join(*list, "\n");
+  }
+  return out;
+}
+
 void Job::cancel() {
   if (canceled_.exchange(true)) return;
   if (session_) session_->cancel();
   const std::lock_guard lock(mutex_);
+  for (const auto& [id, session] : other_sessions_) session->cancel();
   for (const Running* running : running_) {
     running->loop->post([solver = running->solver] { solver->cancel(); });
   }
@@ -136,23 +159,21 @@ std::shared_ptr<JobRef> Job::find_ref(const std::string& id) {
 
 void Job::sync(const std::string& name, const LocalDirectory& local, const std::string& vertex,
                LocalSourceOptions& out) {
-  std::string identity = local.shared_key + "\n" + local.request.name;
-  for (const auto* list : {&local.request.include, &local.request.exclude, &local.request.follow}) {
-    identity += "\n-" + join(*list, "\n");
-  }
   const std::lock_guard lock(sync_mutex_);
-  auto& synced = synced_[identity];
+  auto& synced = synced_[local.identity()];
   if (!synced) {
     check_canceled();
+    SessionCalls& from = session(local.session);
     const std::string key =
-        fmt::format("{}\n{}\n{}", session().shared_key(), local.shared_key, local.request.name);
+        fmt::format("{}\n{}\n{}", from.shared_key(), local.shared_key, local.request.name);
     auto made =
         std::make_shared<Synced>(Synced{SyncedDirectory::take(state_->root() + "/contexts", key)});
+    if (local.all_new) made->directory.forget();
     journal_->started(vertex);
     const std::string item = fmt::format("transferring {}:", local.request.name);
     uint64_t told = 0;
     const uint64_t bytes =
-        session().receive_directory(local.request, made->directory, [&](uint64_t so_far) {
+        from.receive_directory(local.request, made->directory, [&](uint64_t so_far) {
           constexpr uint64_t kStep = 1u << 20;
           if (so_far < told + kStep) return;
           told = so_far;

@@ -20,6 +20,7 @@
 #include "daemon/journal.hpp"
 #include "daemon/session.hpp"
 #include "daemon/shared_executor.hpp"
+#include "daemon/source_policy.hpp"
 #include "recipe/image_export.hpp"
 #include "snapshotter/state.hpp"
 #include "solver/cache_import.hpp"
@@ -50,10 +51,15 @@ struct CacheEntry {
 struct LocalDirectory {
   DirectoryRequest request;
   std::string shared_key;
-  std::string what;  ///< for messages: "the build context"
+  std::string session{};  ///< of another session than the build's; empty: the build's
+  bool all_new = false;   ///< what came earlier is not compared with: everything crosses
+  std::string what;       ///< for messages: "the build context"
   std::vector<std::string> ignore_patterns;
   std::string ignore_file;
   std::vector<int> ignore_lines;
+
+  /// What two requests for the same files have in common.
+  std::string identity() const;
 };
 
 /// A result that may not have been made yet.
@@ -93,6 +99,10 @@ class Job {
   bool has_session() const { return session_ != nullptr; }
   /// Throws Error if the client opened none.
   SessionCalls& session();
+  /// The build's own for "", else another one that is open. Throws Error.
+  SessionCalls& session(const std::string& id);
+  /// Empty if the client opened none.
+  std::string session_id() const { return session_ ? session_->id() : ""; }
 
   /// Ends the job soon: calls to the client, transfers and steps.
   void cancel();
@@ -101,6 +111,8 @@ class Job {
 
   /// What the client allows this build.
   std::set<std::string> entitlements;
+  /// Which sources it may use. Set before anything is solved.
+  SourcePolicies policies;
 
   // -- results
   std::shared_ptr<JobRef> add_ref(JobRef ref);
@@ -152,6 +164,7 @@ class Job {
   std::mutex mutex_;  // guards what is below
   std::map<std::string, std::shared_ptr<JobRef>> refs_;
   std::set<Running*> running_;
+  std::map<std::string, std::shared_ptr<SessionCalls>> other_sessions_;
   std::vector<CacheEntry> import_entries_;
   std::shared_ptr<CacheImports> imports_;
   std::vector<SharedRecord> records_;

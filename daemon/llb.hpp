@@ -8,6 +8,7 @@
 #include <string>
 
 #include "daemon/job.hpp"
+#include "daemon/source_policy.hpp"
 
 namespace pb {
 class Definition;
@@ -22,7 +23,12 @@ pb::Definition result_graph(const std::string& id);
 /// Finds what result_graph() stands for; null if it is not known any more.
 using FindResult = std::function<std::shared_ptr<JobRef>(const std::string& id)>;
 
-/// Throws Error naming the op that is wrong or not supported.
-JobRef load_llb(Job& job, const pb::Definition& definition, const FindResult& find);
+/// Throws Error naming the op that is wrong, not supported, or denied by a policy.
+JobRef load_llb(Job& job, const pb::Definition& definition, const FindResult& find,
+                const SourcePolicies& policies);
+
+/// Applies the policies to the sources of a graph of lade's own that are not images, which whoever
+/// resolves them asks about.
+void apply_policies(const SourcePolicies& policies, Definition& graph);
 
 }  // namespace lade

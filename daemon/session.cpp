@@ -14,6 +14,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "daemon/proto/filesync.grpc.pb.h"
+#include "daemon/proto/policysession.grpc.pb.h"
 #include "daemon/proto/secrets.grpc.pb.h"
 #include "daemon/proto/sshforward.grpc.pb.h"
 #include "daemon/proto/upload.grpc.pb.h"
@@ -177,6 +178,7 @@ class Calls : public SessionCalls {
  public:
   explicit Calls(std::shared_ptr<Session> session) : session_(std::move(session)) {}
 
+  const std::string& id() const override { return session_->hello().id; }
   const std::string& shared_key() const override { return session_->hello().shared_key; }
   bool open() const override { return session_->open() && !group_->canceled(); }
   void cancel() override { group_->cancel(); }
@@ -200,6 +202,17 @@ class Calls : public SessionCalls {
     with_directory(request,
                    [&](PacketStream& packets) { out = receive_files(packets, paths, limit); });
     return out;
+  }
+
+  moby::buildkit::v1::sourcepolicy::policysession::CheckPolicyResponse check_policy(
+      const moby::buildkit::v1::sourcepolicy::policysession::CheckPolicyRequest& request) override {
+    namespace policy = moby::buildkit::v1::sourcepolicy::policysession;
+    Call call(group_);
+    policy::CheckPolicyResponse response;
+    const auto stub = policy::PolicyVerifier::NewStub(session_->channel());
+    call.check(stub->CheckPolicy(&call.context, request, &response),
+               "asking the client about its source policy");
+    return response;
   }
 
   std::optional<std::string> secret(const std::string& id) override {

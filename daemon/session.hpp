@@ -19,6 +19,11 @@
 #include "registry/cache_storage.hpp"
 #include "registry/credentials.hpp"
 
+namespace moby::buildkit::v1::sourcepolicy::policysession {
+class CheckPolicyRequest;
+class CheckPolicyResponse;
+}  // namespace moby::buildkit::v1::sourcepolicy::policysession
+
 namespace lade {
 
 /// Which of a client's files are sent: fsutil's filters, which the client applies.
@@ -35,6 +40,7 @@ class SessionCalls {
  public:
   virtual ~SessionCalls() = default;
 
+  virtual const std::string& id() const = 0;
   virtual const std::string& shared_key() const = 0;
   virtual bool open() const = 0;
   virtual void cancel() = 0;
@@ -63,6 +69,9 @@ class SessionCalls {
   /// A content store of the client's: an OCI layout, a cache, or where an export goes.
   virtual std::shared_ptr<CacheStorage> content(const std::string& store,
                                                 std::optional<Descriptor> manifest) = 0;
+  /// Whether the client lets its build use a source.
+  virtual moby::buildkit::v1::sourcepolicy::policysession::CheckPolicyResponse check_policy(
+      const moby::buildkit::v1::sourcepolicy::policysession::CheckPolicyRequest& request) = 0;
   /// What the client streams under the id, as a context from standard input.
   virtual std::unique_ptr<ByteSource> upload(const std::string& path) = 0;
 };

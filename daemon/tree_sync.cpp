@@ -647,6 +647,11 @@ SyncedDirectory SyncedDirectory::take(const std::string& root, const std::string
   }
 }
 
+void SyncedDirectory::forget() {
+  const UniqueFd dir = sys::open(directory_, O_RDONLY | O_DIRECTORY);
+  sys::remove_tree(dir.get(), "entries");
+}
+
 uint64_t SyncedDirectory::receive(PacketStream& stream, const SyncProgress& progress) {
   const std::string list = directory_ + "/entries";
   std::vector<Stat> known;

@@ -49,6 +49,8 @@ class SyncedDirectory {
   /// Brings it to what the other side has. After an Error (or a crash) the next one starts from
   /// nothing. Returns how many bytes of contents came.
   uint64_t receive(PacketStream& stream, const SyncProgress& progress);
+  /// The next time everything crosses.
+  void forget();
 
  private:
   SyncedDirectory(std::string directory, UniqueFd lock)

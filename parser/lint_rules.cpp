@@ -1,82 +1,83 @@
-// The checks there are. Names and pages are BuildKit's; the descriptions are ours.
+// The checks there are. Names, descriptions and pages are what BuildKit answers, too: clients and
+// their scripts compare them.
 #include "parser/lint.hpp"
 
 #define LADE_RULE_PAGE "https://docs.docker.com/go/dockerfile/rule/"
 
 namespace lade::parser::rules {
 
-const LintRule kStageNameCasing{"StageNameCasing", "stage names are best written in lower case",
+const LintRule kStageNameCasing{"StageNameCasing", "Stage names should be lowercase",
                                 LADE_RULE_PAGE "stage-name-casing/"};
-const LintRule kFromAsCasing{"FromAsCasing", "FROM and AS are best written in the same case",
+const LintRule kFromAsCasing{"FromAsCasing",
+                             "The 'as' keyword should match the case of the 'from' keyword",
                              LADE_RULE_PAGE "from-as-casing/"};
 const LintRule kNoEmptyContinuation{
-    "NoEmptyContinuation",
-    "an empty line inside of a continued instruction will be an error one day",
+    "NoEmptyContinuation", "Empty continuation lines will become errors in a future release",
     LADE_RULE_PAGE "no-empty-continuation/"};
 const LintRule kConsistentInstructionCasing{
     "ConsistentInstructionCasing",
-    "all instructions of a Dockerfile are best written in one case, upper or lower",
+    "All commands within the Dockerfile should use the same casing (either upper or lower)",
     LADE_RULE_PAGE "consistent-instruction-casing/"};
-const LintRule kDuplicateStageName{"DuplicateStageName",
-                                   "of several stages with one name only the last can be named",
+const LintRule kDuplicateStageName{"DuplicateStageName", "Stage names should be unique",
                                    LADE_RULE_PAGE "duplicate-stage-name/"};
 const LintRule kReservedStageName{"ReservedStageName",
-                                  "a stage cannot be reached by a name that means something else",
+                                  "Reserved words should not be used as stage names",
                                   LADE_RULE_PAGE "reserved-stage-name/"};
-const LintRule kJsonArgsRecommended{
-    "JSONArgsRecommended",
-    "a command in JSON form gets signals itself, without a shell in between that swallows them",
-    LADE_RULE_PAGE "json-args-recommended/"};
-const LintRule kMaintainerDeprecated{"MaintainerDeprecated",
-                                     "an image's author belongs into a label, not MAINTAINER",
-                                     LADE_RULE_PAGE "maintainer-deprecated/"};
-const LintRule kUndefinedArgInFrom{"UndefinedArgInFrom",
-                                   "FROM knows only variables of ARGs declared before it",
+const LintRule kJsonArgsRecommended{"JSONArgsRecommended",
+                                    "JSON arguments recommended for ENTRYPOINT/CMD to prevent "
+                                    "unintended behavior related to OS signals",
+                                    LADE_RULE_PAGE "json-args-recommended/"};
+const LintRule kMaintainerDeprecated{
+    "MaintainerDeprecated",
+    "The MAINTAINER instruction is deprecated, use a label instead to define an image author",
+    LADE_RULE_PAGE "maintainer-deprecated/"};
+const LintRule kUndefinedArgInFrom{"UndefinedArgInFrom", "FROM command must use declared ARGs",
                                    LADE_RULE_PAGE "undefined-arg-in-from/"};
 const LintRule kWorkdirRelativePath{
     "WorkdirRelativePath",
-    "a relative WORKDIR with no absolute one before it depends on what the base image has set",
+    "Relative workdir without an absolute workdir declared within the build can have unexpected "
+    "results if the base image changes",
     LADE_RULE_PAGE "workdir-relative-path/"};
-const LintRule kUndefinedVar{"UndefinedVar", "a variable is best declared before it is used",
+const LintRule kUndefinedVar{"UndefinedVar", "Variables should be defined before their use",
                              LADE_RULE_PAGE "undefined-var/"};
 const LintRule kMultipleInstructionsDisallowed{
     "MultipleInstructionsDisallowed",
-    "of several CMD, ENTRYPOINT or HEALTHCHECK in a stage only the last counts",
+    "Multiple instructions of the same type should not be used in the same stage",
     LADE_RULE_PAGE "multiple-instructions-disallowed/"};
-const LintRule kLegacyKeyValueFormat{"LegacyKeyValueFormat",
-                                     "keys and values are best joined by \"=\"",
-                                     LADE_RULE_PAGE "legacy-key-value-format/"};
+const LintRule kLegacyKeyValueFormat{
+    "LegacyKeyValueFormat", "Legacy key/value format with whitespace separator should not be used",
+    LADE_RULE_PAGE "legacy-key-value-format/"};
 const LintRule kInvalidBaseImagePlatform{
-    "InvalidBaseImagePlatform", "the base image is for another platform than the one built for",
-    ""};
+    "InvalidBaseImagePlatform", "Base image platform does not match expected target platform", ""};
 const LintRule kRedundantTargetPlatform{"RedundantTargetPlatform",
-                                        "FROM uses the target's platform without being told",
+                                        "Setting platform to predefined $TARGETPLATFORM in FROM is "
+                                        "redundant as this is the default behavior",
                                         LADE_RULE_PAGE "redundant-target-platform/"};
 const LintRule kSecretsUsedInArgOrEnv{
-    "SecretsUsedInArgOrEnv",
-    "values of ARG and ENV can be read in the image; secrets belong into secret mounts",
+    "SecretsUsedInArgOrEnv", "Sensitive data should not be used in the ARG or ENV commands",
     LADE_RULE_PAGE "secrets-used-in-arg-or-env/"};
 const LintRule kInvalidDefaultArgInFrom{
-    "InvalidDefaultArgInFrom", "with the defaults of its ARGs alone the base image has no name",
+    "InvalidDefaultArgInFrom",
+    "Default value for global ARG results in an empty or invalid base image name",
     LADE_RULE_PAGE "invalid-default-arg-in-from/"};
 const LintRule kFromPlatformFlagConstDisallowed{
-    "FromPlatformFlagConstDisallowed",
-    "a constant --platform keeps a stage from being built for another one",
+    "FromPlatformFlagConstDisallowed", "FROM --platform flag should not use a constant value",
     LADE_RULE_PAGE "from-platform-flag-const-disallowed/"};
 const LintRule kCopyIgnoredFile{"CopyIgnoredFile",
-                                "what .dockerignore excludes cannot be copied from the context",
+                                "Attempting to Copy file that is excluded by .dockerignore",
                                 LADE_RULE_PAGE "copy-ignored-file/"};
 const LintRule kInvalidDefinitionDescription{
     "InvalidDefinitionDescription",
-    "a comment right above FROM or ARG is its description if it begins with the name; put an empty "
-    "comment in between if it is meant otherwise",
+    "Comment for build stage or argument should follow the format: `# <arg/stage name> "
+    "<description>`. If this is not intended to be a description comment, add an empty line or "
+    "comment between the instruction and the comment.",
     LADE_RULE_PAGE "invalid-definition-description/", true};
 const LintRule kExposeProtoCasing{"ExposeProtoCasing",
-                                  "protocols of EXPOSE are best written in lower case",
+                                  "Protocol in EXPOSE instruction should be lowercase",
                                   LADE_RULE_PAGE "expose-proto-casing/"};
-const LintRule kExposeInvalidFormat{
-    "ExposeInvalidFormat",
-    "addresses and host ports mean nothing to EXPOSE and will be an error one day",
-    LADE_RULE_PAGE "expose-invalid-format/"};
+const LintRule kExposeInvalidFormat{"ExposeInvalidFormat",
+                                    "IP address and host-port mapping should not be used in EXPOSE "
+                                    "instruction. This will become an error in a future release",
+                                    LADE_RULE_PAGE "expose-invalid-format/"};
 
 }  // namespace lade::parser::rules

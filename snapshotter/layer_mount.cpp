@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -41,11 +42,15 @@ Mount LayerStore::overlay(const LayerStack& stack, const PendingLayer* upper,
   // Overlayfs heeds an opaque mark on every directory but the root: the layers below such a root
   // are left out here instead.
   LayerStack visible;  // top-most first
+  std::set<LayerId> seen;
   RootAttributes root;
   for (auto layer = stack.rbegin(); layer != stack.rend(); ++layer) {
     const LayerRoot found = root_of(state_->database, *layer);
     if (!found.has_directory)
       throw Error(fmt::format("layer {} has no directory to mount", *layer));
+    // Of a layer that was merged in twice the upper one decides all that the lower one would; the
+    // kernel refuses the same directory twice.
+    if (!seen.insert(*layer).second) continue;
     visible.push_back(*layer);
     if (!root.present) root = found.attributes;
     if (found.attributes.opaque) break;

@@ -1,5 +1,6 @@
 #include "solver/definition.hpp"
 
+#include <algorithm>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -13,6 +14,10 @@ using Components = std::vector<std::pair<std::string, std::string>>;
 
 std::string owner_text(const std::optional<CopyOwner>& owner) {
   return owner ? "chown=" + owner->user : "";
+}
+
+std::string time_text(const std::optional<FileTime>& time) {
+  return time ? fmt::format("{}.{:09}", time->seconds, time->nanoseconds) : "";
 }
 
 std::string texts(const auto& range) {
@@ -30,6 +35,7 @@ void add_mount(Components& out, const ExecMount& mount) {
   writer.text(mount.subpath).number(mount.read_only).number(mount.size_bytes).text(mount.id);
   writer.number(mount.sharing).number(mount.required).number(mount.env_only);
   writer.text(mount.env.value_or("")).number(mount.mode).number(mount.uid).number(mount.gid);
+  if (mount.output) writer.number(*mount.output);
   out.emplace_back("mount " + mount.target, writer.take());
 }
 
@@ -50,6 +56,14 @@ void add_exec(Components& out, const ExecOp& op) {
   }
   // Names of extra hosts count, their addresses do not.
   for (const auto& [name, address] : op.extra_hosts) out.emplace_back("extra host", name);
+  // What was added later is named only where it is not as it always was: keys stay.
+  if (op.read_only_root) out.emplace_back("root", "read-only");
+  if (!op.good_exit_codes.empty()) {
+    out.emplace_back("exit codes",
+                     WireWriter()
+                         .list(op.good_exit_codes, [](WireWriter& w, int code) { w.number(code); })
+                         .take());
+  }
   if (op.script) out.emplace_back("script " + op.script->path, op.script->content);
   for (const auto& mount : op.mounts) add_mount(out, mount);
 }
@@ -63,6 +77,12 @@ struct AddAction {
     writer.text(owner_text(action.owner)).number(action.mode.has_value());
     writer.text(action.mode.value_or("")).texts(action.excludes).number(action.wildcard);
     writer.number(action.parents).number(action.unpack).number(action.follow_destination);
+    const bool plain = action.includes.empty() && action.contents && action.follow_source &&
+                       action.make_destination && !action.replace && !action.mtime;
+    if (!plain) {
+      writer.texts(action.includes).number(action.contents).number(action.follow_source);
+      writer.number(action.make_destination).number(action.replace).text(time_text(action.mtime));
+    }
     out.emplace_back(fmt::format("copy {} {}", action.source, action.destination), writer.take());
   }
   void operator()(const MakeFileAction& action) const {
@@ -70,13 +90,30 @@ struct AddAction {
     writer.text(action.name).text(action.content).text(action.destination);
     writer.text(owner_text(action.owner)).number(action.mode.has_value());
     writer.text(action.mode.value_or("")).number(action.follow_destination);
+    if (!action.parents || action.mtime) {
+      writer.number(action.parents).text(time_text(action.mtime));
+    }
     out.emplace_back(fmt::format("file {} {}", action.name, action.destination), writer.take());
   }
   void operator()(const MakeDirAction& action) const {
     WireWriter writer;
     writer.text(owner_text(action.owner)).number(action.mtime.has_value());
-    writer.number(action.mtime.value_or(0));
+    writer.number(action.mtime ? action.mtime->seconds : 0);
+    const bool fraction = action.mtime && action.mtime->nanoseconds != 0;
+    if (action.mode != 0755 || !action.parents || fraction) {
+      writer.number(action.mode).number(action.parents).text(time_text(action.mtime));
+    }
     out.emplace_back("directory " + action.path, writer.take());
+  }
+  void operator()(const SymlinkAction& action) const {
+    WireWriter writer;
+    writer.text(action.target).text(owner_text(action.owner)).text(time_text(action.mtime));
+    out.emplace_back("symlink " + action.path, writer.take());
+  }
+  void operator()(const RemoveAction& action) const {
+    WireWriter writer;
+    writer.number(action.wildcard).number(action.must_exist);
+    out.emplace_back("remove " + action.path, writer.take());
   }
 };
 
@@ -92,9 +129,19 @@ Components op_components(const Vertex& vertex) {
   } else if (const auto* file = std::get_if<FileOp>(&vertex.op)) {
     for (const auto& action : file->actions) std::visit(AddAction{out}, action);
   } else {
-    out.emplace_back("merge", "");
+    out.emplace_back(std::holds_alternative<DiffOp>(vertex.op) ? "diff" : "merge", "");
   }
   return out;
+}
+
+uint32_t output_count(const Op& op) {
+  uint32_t count = 1;
+  const auto* exec = std::get_if<ExecOp>(&op);
+  if (!exec) return count;
+  for (const auto& mount : exec->mounts) {
+    if (mount.output) count = std::max(count, *mount.output + 1);
+  }
+  return count;
 }
 
 std::string SourceOp::attr(const std::string& name) const {

@@ -46,6 +46,9 @@ struct ExecMount {
   std::optional<uint32_t> input;  ///< index into the vertex's inputs; nullopt: nothing below
   std::string subpath;            ///< bind, cache: what of the input is seen
   bool read_only = true;
+  /// bind: the number, from 1, of the output that its tree is afterwards. Without one what is
+  /// written is thrown away.
+  std::optional<uint32_t> output;
   uint64_t size_bytes = 0;  ///< tmpfs
   std::string id;           ///< cache, secret, ssh
   CacheMountSharing sharing = CacheMountSharing::shared;
@@ -67,7 +70,8 @@ struct Ulimit {
   int64_t hard = 0;
 };
 
-/// A process in a root filesystem. Input 0 is the root; output 0 the root afterwards.
+/// A process in a root filesystem. Input 0 is the root; output 0 the root afterwards. An input that
+/// a mount makes an output of belongs to that mount alone.
 struct ExecOp {
   std::vector<std::string> args;
   std::vector<std::string> env;                  ///< "K=V"
@@ -81,6 +85,8 @@ struct ExecOp {
   std::vector<std::pair<std::string, std::string>> extra_hosts;  ///< name, address
   uint64_t shm_bytes = 0;                                        ///< 0: the default
   std::vector<Ulimit> ulimits;
+  bool read_only_root = false;       ///< output 0 is the input, then
+  std::vector<int> good_exit_codes;  ///< of a step that has succeeded; empty: 0
   // Not part of the key: where it is accounted and how often and how long it is tried do not change
   // what a step makes.
   std::string cgroup_parent;
@@ -92,6 +98,14 @@ struct ExecOp {
     std::string content;
   };
   std::optional<Script> script;
+};
+
+/// When a file was last changed.
+struct FileTime {
+  int64_t seconds = 0;  ///< since 1970
+  uint32_t nanoseconds = 0;
+  FileTime(int64_t at, uint32_t fraction = 0) : seconds(at), nanoseconds(fraction) {}
+  auto operator<=>(const FileTime&) const = default;
 };
 
 /// How copied things change owner and mode. Absent: as the source has it.
@@ -111,26 +125,54 @@ struct CopyAction {
   bool parents = false;     ///< keep the source's path below the destination (--parents)
   bool unpack = false;      ///< ADD: archives are unpacked
   bool follow_destination = true;  ///< symlinks in the destination resolve (false with --link)
+  // What no Dockerfile asks for.
+  std::vector<std::string> includes{};  ///< patterns likewise; empty: everything
+  std::vector<std::string> required{};  ///< prefixes of paths of which there must be some
+  bool contents = true;                 ///< a directory is not copied itself, but what is in it
+  bool follow_source = true;            ///< the source's last component resolves, too
+  bool make_destination = true;         ///< the destination's parents are made
+  bool replace = false;                 ///< what is in the way goes, of whatever type it is
+  std::optional<FileTime> mtime{};      ///< of all that is copied; absent: as the source has it
 };
 
 /// A file that comes with the graph (COPY <<EOF).
 struct MakeFileAction {
-  std::string name;  ///< joined to the destination when that is a directory
+  std::string name;  ///< joined to the destination when that is a directory; empty: never
   std::string content;
   std::string destination;
   std::optional<CopyOwner> owner{};
   std::optional<std::string> mode{};  ///< default 0644
   bool follow_destination = true;
+  bool parents = true;              ///< made if they are missing
+  std::optional<FileTime> mtime{};  ///< now if absent
 };
 
-/// WORKDIR: a directory with its parents, 0755. Nothing happens to what exists.
+/// WORKDIR: a directory. Nothing happens to what exists.
 struct MakeDirAction {
   std::string path;
   std::optional<CopyOwner> owner{};
-  std::optional<int64_t> mtime;  ///< seconds since 1970 (SOURCE_DATE_EPOCH); now if absent
+  std::optional<FileTime> mtime{};  ///< now if absent
+  uint32_t mode = 0755;
+  bool parents = true;  ///< made if they are missing
 };
 
-using FileAction = std::variant<CopyAction, MakeFileAction, MakeDirAction>;
+struct SymlinkAction {
+  std::string target;  ///< what the link says
+  std::string path;    ///< where nothing may be; its parent must be
+  std::optional<CopyOwner> owner{};
+  std::optional<FileTime> mtime{};  ///< now if absent
+};
+
+/// Takes something away, directories with what is in them. A last component that is a symlink is
+/// meant itself.
+struct RemoveAction {
+  std::string path;
+  bool wildcard = false;    ///< `path` may have wildcards; one that matches nothing is no error
+  bool must_exist = false;  ///< else that nothing is there is no error
+};
+
+using FileAction =
+    std::variant<CopyAction, MakeFileAction, MakeDirAction, SymlinkAction, RemoveAction>;
 
 /// Changes to a tree without a process: one new layer on input 0.
 struct FileOp {
@@ -140,7 +182,10 @@ struct FileOp {
 /// The layers of all inputs on top of each other: COPY --link.
 struct MergeOp {};
 
-using Op = std::variant<SourceOp, ExecOp, FileOp, MergeOp>;
+/// The layers that make input 0 into input 1: what is above it, if it is the lower part of that.
+struct DiffOp {};
+
+using Op = std::variant<SourceOp, ExecOp, FileOp, MergeOp, DiffOp>;
 
 /// A vertex; `inputs` are earlier vertices of the same Definition.
 struct Vertex {
@@ -164,6 +209,9 @@ Edge append(Definition& into, Definition from, Edge root);
 /// Digest of what an op does, without its inputs: part of every cache key. Names, ranges and what
 /// must not count (proxies, hosts' addresses, secrets' values) are left out.
 Digest op_digest(const Vertex& vertex);
+
+/// How many outputs an op has.
+uint32_t output_count(const Op& op);
 
 /// The parts of an op that op_digest() covers, named, for explaining why a key changed.
 std::vector<std::pair<std::string, std::string>> op_components(const Vertex& vertex);

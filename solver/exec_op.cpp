@@ -123,6 +123,7 @@ class Preparation {
     std::vector<std::string> stub_dirs;
     if (stubs_->used()) stub_dirs.push_back(out_.stubs.path());
     out_.spec.rootfs = state_.layers().overlay(inputs_.at(0), &out_.upper, stub_dirs);
+    out_.spec.rootfs.read_only = op_.read_only_root;
     return std::move(out_);
   }
 
@@ -241,7 +242,9 @@ class Preparation {
     const LayerStack& stack = inputs_.at(mount.input.value());
     stubs_->need(mount.target, is_directory(stack, mount.subpath));
     const PendingLayer* upper = nullptr;
-    if (!mount.read_only) {
+    if (!mount.read_only && mount.output) {
+      upper = &(out_.outputs[*mount.output] = state_.layers().prepare());
+    } else if (!mount.read_only) {
       out_.thrown.push_back(state_.layers().prepare());
       upper = &out_.thrown.back();
     }

@@ -31,8 +31,9 @@ class CacheMount {
 /// What a running step holds on to. Its pieces go away with it.
 struct PreparedExec {
   ExecSpec spec;
-  PendingLayer upper;                ///< the new layer
-  std::vector<PendingLayer> thrown;  ///< uppers of writable bind mounts, never committed
+  PendingLayer upper;                        ///< the new layer
+  std::map<uint32_t, PendingLayer> outputs;  ///< likewise of mounts, by the outputs they make
+  std::vector<PendingLayer> thrown;  ///< uppers of other writable bind mounts, never committed
   PendingLayer stubs;                ///< the lowerdir with mount targets that the image lacks
   std::vector<SshSocket> ssh;        ///< to be served by SshForwards while the step runs
 };

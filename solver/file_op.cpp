@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/pattern.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
 #include "snapshotter/content/decompress.hpp"
@@ -52,16 +53,24 @@ Entry made_up(uint32_t mode) {
   return entry;
 }
 
-/// Owner and mode of one action, looked up.
+void set_time(Entry& entry, const std::optional<FileTime>& time) {
+  if (!time) return;
+  entry.mtime_sec = time->seconds;
+  entry.mtime_nsec = time->nanoseconds;
+}
+
+/// Owner, mode and time of one action, looked up.
 struct Override {
-  std::optional<ChownSpec> owner;
-  std::optional<std::string> mode;
+  std::optional<ChownSpec> owner{};
+  std::optional<std::string> mode{};
+  std::optional<FileTime> mtime{};
 
   void apply(Entry& entry) const {
     if (owner) {
       entry.uid = owner->uid;
       entry.gid = owner->gid;
     }
+    set_time(entry, mtime);
     if (mode && entry.type != EntryType::symlink) {
       entry.mode = apply_mode(*mode, entry.mode, entry.type == EntryType::directory);
     }
@@ -77,6 +86,7 @@ struct Override {
     }
     // As in BuildKit, without set-id and sticky bits.
     if (mode) entry.mode = octal_mode(*mode).value_or(0755) & 0777;
+    set_time(entry, mtime);
     return entry;
   }
 };
@@ -120,47 +130,112 @@ class FileOpRun {
 
   void operator()(const CopyAction& action) {
     const Tree& tree = *trees_.at(action.input - 1);
-    const Override changes = override_of(action.owner, action.mode);
+    const Override changes = override_of(action.owner, action.mode, action.mtime);
+    if (!action.make_destination) need_parent(action);
+    builder_.replace_other_types(action.replace);
     for (const auto& root : select_sources(tree, action)) {
       groups_.clear();
       if (action.unpack && unpack(tree, action, root, changes)) continue;
       copy_root(tree, action, root, changes);
     }
+    builder_.replace_other_types(false);
   }
 
   void operator()(const MakeFileAction& action) {
-    const Override changes = override_of(action.owner, action.mode);
+    const Override changes = override_of(action.owner, action.mode, action.mtime);
     Entry entry = made_up(0644);
-    changes.apply(entry);
-    const std::string path = file_destination(action.destination, action.name,
-                                              action.follow_destination, changes.directory());
+    std::string path;
+    if (action.name.empty()) {
+      path = builder_.canonical(action.destination, action.follow_destination, true);
+      if (action.parents) builder_.make_directories(parent_of(path), changes.directory());
+      keep_look(path, entry, changes);
+    } else {
+      path = file_destination(action.destination, action.name, action.follow_destination,
+                              changes.directory());
+      changes.apply(entry);
+    }
     StringSource bytes(action.content);
     builder_.put_file(path, entry, bytes);
   }
 
   void operator()(const MakeDirAction& action) {
-    Entry entry = made_up(0755);
+    Entry entry = made_up(action.mode);
     entry.type = EntryType::directory;
-    if (action.mtime) {
-      entry.mtime_sec = *action.mtime;
-      entry.mtime_nsec = 0;
-    }
-    override_of(action.owner, std::nullopt).apply(entry);
+    override_of(action.owner, std::nullopt, action.mtime).apply(entry);
     const std::string path = builder_.canonical(action.path, true, true);
     const Entry* existing = path.empty() ? nullptr : builder_.find(path);
+    if (!action.parents) {
+      if (!path.empty() && !existing) builder_.put_directory(path, entry, true);
+      return;
+    }
     if (existing && existing->type != EntryType::directory) {
       throw Error(fmt::format("cannot make the directory /{}: it is a file", path));
     }
     builder_.make_directories(path, entry);
   }
 
+  void operator()(const SymlinkAction& action) {
+    Entry entry = made_up(0777);
+    entry.type = EntryType::symlink;
+    entry.link_target = action.target;
+    override_of(action.owner, std::nullopt, action.mtime).apply(entry);
+    const std::string path = builder_.canonical(action.path, true, true);
+    if (path.empty() || builder_.find(path)) {
+      throw Error(fmt::format("cannot make the link /{}: it exists", path));
+    }
+    builder_.put_other(path, entry);
+  }
+
+  void operator()(const RemoveAction& action) {
+    const std::string path = clean_path("/" + action.path);
+    if (!action.wildcard || !has_wildcard(path)) return remove(path, action.must_exist);
+    std::vector<std::string> named;
+    const Glob glob(path.substr(1), Glob::Dialect::path);
+    builder_.walk([&](const std::string& found) {
+      if (!glob.matches(found)) return true;
+      named.push_back("/" + found);
+      return false;
+    });
+    for (const auto& found : named) remove(found, action.must_exist);
+  }
+
   LayerId commit() { return builder_.commit(); }
 
  private:
+  void remove(const std::string& path, bool must_exist) {
+    const std::string canonical = builder_.canonical(path, true, false);
+    if (!builder_.remove(canonical) && must_exist) {
+      throw Error(fmt::format("{} is not there to be removed", quoted(path)), ErrorKind::not_found);
+    }
+  }
+
+  void need_parent(const CopyAction& action) const {
+    std::string path = builder_.canonical(action.destination, action.follow_destination, true);
+    path = parent_of(path);
+    if (!path.empty() && !builder_.find(path)) {
+      throw Error(fmt::format("there is no directory /{} to copy to", path), ErrorKind::not_found);
+    }
+  }
+
+  /// A file that is written again stays whose it was.
+  void keep_look(const std::string& path, Entry& entry, const Override& changes) const {
+    const Entry* existing = path.empty() ? nullptr : builder_.find(path);
+    Override look = changes;
+    if (existing && existing->type == EntryType::regular) {
+      entry.uid = existing->uid;
+      entry.gid = existing->gid;
+      entry.mode = existing->mode;
+      look.mode.reset();
+    }
+    look.apply(entry);
+  }
+
   Override override_of(const std::optional<CopyOwner>& owner,
-                       const std::optional<std::string>& mode) const {
+                       const std::optional<std::string>& mode,
+                       const std::optional<FileTime>& mtime) const {
     Override changes;
     changes.mode = mode;
+    changes.mtime = mtime;
     if (owner) {
       if (scratch_ && !numeric_chown(owner->user)) {
         Error error(fmt::format("cannot look up the owner {}: there is no /etc/passwd in scratch",
@@ -196,17 +271,29 @@ class FileOpRun {
                  const Override& changes) {
     Entry directory = changes.directory();
     // Made directories get the source's time, so that the same input gives the same layer.
-    directory.mtime_sec = root.found.entry->mtime_sec;
-    directory.mtime_nsec = root.found.entry->mtime_nsec;
+    if (!action.mtime) {
+      directory.mtime_sec = root.found.entry->mtime_sec;
+      directory.mtime_nsec = root.found.entry->mtime_nsec;
+    }
     if (root.found.entry->type != EntryType::directory) {
       const std::string path =
           file_destination(action.destination, root.name, action.follow_destination, directory);
       put(tree, {{}, root.found, false}, path, changes);
       return;
     }
-    const std::string path =
+    std::string path =
         prepare_destination(action.destination, action.follow_destination, directory);
-    builder_.make_directories(path, directory);
+    if (action.contents) {
+      builder_.make_directories(path, directory);
+    } else {
+      // Into what is there, or as what is not.
+      const bool named = !root.name.empty() && root.name != "/";
+      if (named && (path.empty() || builder_.find(path))) path = under(path, root.name);
+      Entry itself = *root.found.entry;
+      itself.opaque = false;
+      changes.apply(itself);
+      builder_.put_directory(path, itself, false);
+    }
     for (const auto& entry : root.entries) {
       put(tree, entry, under(path, entry.relative), changes);
     }
@@ -255,8 +342,7 @@ class FileOpRun {
     if (root.found.entry->type != EntryType::regular || !holds_tar(tree, root.found)) return false;
     const auto tar = decompress(std::make_unique<FdSource>(tree.open(root.found)));
     const ExtractedTree archive(layers_, *tar);
-    Override owner_only;
-    owner_only.owner = changes.owner;
+    const Override owner_only{.owner = changes.owner, .mtime = changes.mtime};
     const std::string path =
         builder_.canonical(action.destination, action.follow_destination, true);
     builder_.make_directories(path, owner_only.directory());
@@ -270,7 +356,7 @@ class FileOpRun {
       put_extracted(archive, entry, under(parent, entry.path.substr(entry.path.rfind('/') + 1)),
                     owner_only, links);
     }
-    builder_.replace_other_types(false);
+    builder_.replace_other_types(action.replace);
     return true;
   }
 

@@ -1,5 +1,6 @@
 #include "solver/layer_builder.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 
@@ -55,15 +56,43 @@ LayerBuilder::LayerBuilder(LayerStore& layers, const MergedIndex& base)
 
 const Entry* LayerBuilder::find(const std::string& path) const {
   const auto own = entries_.find(path);
-  if (own != entries_.end()) return &own->second;
-  // Below something of ours that is no directory there is nothing any more.
+  if (own != entries_.end()) {
+    return own->second.type == EntryType::whiteout ? nullptr : &own->second;
+  }
+  if (is_hidden(path)) return nullptr;
+  const auto found = base_.find(path);
+  return found ? found->entry : nullptr;
+}
+
+/// Below something of this layer that is no directory there is nothing any more.
+bool LayerBuilder::is_hidden(const std::string& path) const {
   for (std::string up = path; !up.empty();) {
     up = parent_of(up);
     const auto found = entries_.find(up);
-    if (found != entries_.end() && found->second.type != EntryType::directory) return nullptr;
+    if (found != entries_.end() && found->second.type != EntryType::directory) return true;
   }
-  const auto found = base_.find(path);
-  return found ? found->entry : nullptr;
+  return false;
+}
+
+void LayerBuilder::walk(const std::function<bool(const std::string& path)>& visit) const {
+  // What this layer has, then what it lets be seen of those below.
+  std::vector<std::string> stopped;
+  const auto below_stopped = [&](const std::string& path) {
+    return std::any_of(stopped.begin(), stopped.end(), [&](const std::string& up) {
+      return path.starts_with(up) && path.size() > up.size() && path[up.size()] == '/';
+    });
+  };
+  for (const auto& [path, entry] : entries_) {
+    if (path.empty() || entry.type == EntryType::whiteout || below_stopped(path)) continue;
+    if (!visit(path)) stopped.push_back(path);
+  }
+  base_.walk("", [&](const Found& found) {
+    const auto own = entries_.find(found.path);
+    if (own != entries_.end()) {
+      return own->second.type == EntryType::directory && !below_stopped(found.path + "/");
+    }
+    return !below_stopped(found.path) && visit(found.path);
+  });
 }
 
 std::string LayerBuilder::canonical(const std::string& path, bool follow, bool follow_last) const {
@@ -102,11 +131,13 @@ std::string LayerBuilder::canonical(const std::string& path, bool follow, bool f
 }
 
 void LayerBuilder::replicate(const std::string& path) {
-  if (path.empty() || entries_.contains(path)) return;
+  if (path.empty()) return;
   const Entry* below = find(path);
-  if (!below || below->type != EntryType::directory) {
+  if (!below) throw Error(fmt::format("there is no directory /{}", path), ErrorKind::not_found);
+  if (below->type != EntryType::directory) {
     throw Error(fmt::format("cannot copy to non-directory: /{}", path));
   }
+  if (entries_.contains(path)) return;
   Entry meta = *below;
   meta.path = path;
   meta.opaque = false;
@@ -169,6 +200,7 @@ bool LayerBuilder::put_directory(const std::string& path, const Entry& meta,
     existing = nullptr;
   }
   if (!existing && !path.empty()) {
+    remove_own(path);  // a whiteout
     const UniqueFd parent = layer_dir(parent_of(path));
     sys::mkdirat(parent.get(), name_of(path), 0700);
   } else if (!replace_metadata || path.empty()) {
@@ -180,6 +212,10 @@ bool LayerBuilder::put_directory(const std::string& path, const Entry& meta,
       made ? sys::openat(dir.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
            : sys::openat(dir.get(), ".", O_RDONLY | O_DIRECTORY);
   apply_metadata(path, entry, fd.get());
+  if (made) {
+    // A directory below that was hidden so far must not shine through.
+    for (const auto& [name, child] : base_.list(path)) put_whiteout(path + "/" + name);
+  }
   return made;
 }
 
@@ -203,6 +239,26 @@ void LayerBuilder::remove_own(const std::string& path) {
   entries_.erase(first, last);
   last_fd_.reset();
   sys::remove_tree(layer_dir(parent_of(path)).get(), name_of(path));
+}
+
+void LayerBuilder::put_whiteout(const std::string& path) {
+  const UniqueFd dir = layer_dir(parent_of(path));
+  // As overlayfs has them.
+  if (::mknodat(dir.get(), name_of(path).c_str(), S_IFCHR, makedev(0, 0)) != 0) {
+    throw_errno("could not hide " + quoted(path));
+  }
+  Entry entry;
+  entry.path = path;
+  entry.type = EntryType::whiteout;
+  entries_[path] = std::move(entry);
+}
+
+bool LayerBuilder::remove(const std::string& path) {
+  if (path.empty()) throw Error("the root directory cannot be removed");
+  if (!find(path)) return false;
+  remove_own(path);
+  if (base_.find(path)) put_whiteout(path);
+  return true;
 }
 
 Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSource& bytes) {

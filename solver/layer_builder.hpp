@@ -25,6 +25,10 @@ class LayerBuilder {
   /// What is at `path` now: in this layer, else below.
   const Entry* find(const std::string& path) const;
 
+  /// Goes through all paths there are now, each directory before what is in it; `visit` says
+  /// whether to go on below. No order besides.
+  void walk(const std::function<bool(const std::string& path)>& visit) const;
+
   /// The canonical form of the absolute path `path` for writing to it. Symlinks in the middle
   /// resolve inside the root, and the last component's if `follow_last`; with `follow` false
   /// nothing does (COPY --link). Error if a component is neither a directory nor missing, or links
@@ -56,6 +60,9 @@ class LayerBuilder {
   /// Puts a symlink, device or fifo.
   void put_other(const std::string& path, const Entry& meta);
 
+  /// Takes what is at `path` away, with all below it. False if there is nothing.
+  bool remove(const std::string& path);
+
   /// From now on what is put replaces things of another type, as unpacking an archive does (true),
   /// or finds them an error, as copying does (false, the default).
   void replace_other_types(bool replace) { replace_other_types_ = replace; }
@@ -72,6 +79,9 @@ class LayerBuilder {
   UniqueFd ready(const std::string& path);
   /// Takes what this layer has at `path`, with all below it, out again.
   void remove_own(const std::string& path);
+  /// Hides what lies below at `path`, of which this layer has nothing.
+  void put_whiteout(const std::string& path);
+  bool is_hidden(const std::string& path) const;
   void apply_metadata(const std::string& path, const Entry& meta, int fd);
 
   LayerStore& layers_;

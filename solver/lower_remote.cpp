@@ -363,12 +363,20 @@ Edge add_context(Definition& definition, const ContextSource& context) {
     definition.vertices.push_back(std::move(vertex));
     return Edge{static_cast<uint32_t>(definition.vertices.size() - 1), 0};
   };
-  const Edge source = add(context.source, {}, context.name);
-  if (context.archive.empty()) return source;
-  const Edge scratch = add(SourceOp{"scratch", {}}, {}, "");
-  FileOp unpack{{CopyAction{
-      .source = "/" + context.archive, .destination = "/", .wildcard = false, .unpack = true}}};
-  return add(std::move(unpack), {scratch, source}, "[internal] unpack build context");
+  Edge out = add(context.source, {}, context.name);
+  if (!context.archive.empty()) {
+    const Edge scratch = add(SourceOp{"scratch", {}}, {}, "");
+    FileOp unpack{{CopyAction{
+        .source = "/" + context.archive, .destination = "/", .wildcard = false, .unpack = true}}};
+    out = add(std::move(unpack), {scratch, out}, "[internal] unpack build context");
+  }
+  if (!context.subdir.empty()) {
+    const Edge scratch = add(SourceOp{"scratch", {}}, {}, "");
+    FileOp part{{CopyAction{
+        .source = clean_path("/" + context.subdir), .destination = "/", .wildcard = false}}};
+    out = add(std::move(part), {scratch, out}, "[internal] take a part of the build context");
+  }
+  return out;
 }
 
 }  // namespace lade

@@ -64,9 +64,10 @@ std::string redact_url(std::string_view url);
 /// A build context that is no directory of the user's.
 struct ContextSource {
   SourceOp source;
-  std::string name;     ///< of the vertex, for progress
-  std::string archive;  ///< the file in `source` that is unpacked to be the context; empty: the
-                        ///< context is the source as it is
+  std::string name;      ///< of the vertex, for progress
+  std::string archive;   ///< the file in `source` that is unpacked to be the context; empty: the
+                         ///< context is the source as it is
+  std::string subdir{};  ///< the directory of that which is the context; empty: all
 };
 
 /// "docker-image://...", "oci-layout://..." or "result://...".

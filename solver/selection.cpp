@@ -73,16 +73,33 @@ class Walk {
 };
 
 SelectedRoot make_root(const Tree& tree, const CopyAction& action, const std::string& path) {
-  auto found = tree.index().resolve(relative_of(path));
+  auto found = tree.index().resolve(relative_of(path), action.follow_source);
   if (!found) throw_missing(tree, path);
   SelectedRoot root;
   root.name = base_name(path);
   root.path = path;
   root.found = *found;
   if (found->entry->type == EntryType::directory) {
-    root.entries = Walk(tree, action, {}).run(found->path);
+    root.entries = Walk(tree, action, action.includes).run(found->path);
+    root.itself = !action.contents;
   }
   return root;
+}
+
+/// Of each required path (from the tree's root) something must have been chosen.
+void check_required(const Tree& tree, const CopyAction& action,
+                    const std::vector<SelectedRoot>& roots) {
+  for (const auto& required : action.required) {
+    const std::string path = clean_path("/" + required);
+    const bool there = std::any_of(roots.begin(), roots.end(), [&](const SelectedRoot& root) {
+      const std::string top = clean_path("/" + root.path);
+      if (top.starts_with(path)) return true;
+      return std::any_of(root.entries.begin(), root.entries.end(), [&](const auto& entry) {
+        return join_path(top, entry.relative).starts_with(path);
+      });
+    });
+    if (!there) throw_missing(tree, path);
+  }
 }
 
 /// Paths that `pattern` (with wildcards) names; directories that match are not searched further.
@@ -159,6 +176,7 @@ std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& act
   } else {
     roots.push_back(make_root(tree, action, action.source));
   }
+  check_required(tree, action, roots);
   return roots;
 }
 
@@ -181,8 +199,8 @@ Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots
   };
   for (const auto& root : roots) {
     hasher.update(WireWriter().text("root").text(root.name).number(root.entries.size()).str());
-    // A copied directory's own owner and mode do not reach the destination.
-    if (root.found.entry->type != EntryType::directory) add(root.found, "");
+    // A copied directory's own owner and mode do not reach the destination, unless it is meant.
+    if (root.found.entry->type != EntryType::directory || root.itself) add(root.found, "");
     for (const auto& entry : root.entries) add(entry.found, entry.relative);
   }
   return hasher.finish();

@@ -25,7 +25,8 @@ struct SelectedRoot {
   std::string path;  ///< as named, for messages
   Found found;       ///< what it is, symlinks followed
   std::vector<SelectedEntry>
-      entries;  ///< if it is a directory: all below it that is copied, in walk order
+      entries;          ///< if it is a directory: all below it that is copied, in walk order
+  bool itself = false;  ///< a directory is copied itself, too
 };
 
 /// Throws Error(not_found) naming the source, with a hint, if it has no wildcard and does not

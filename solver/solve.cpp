@@ -1,11 +1,13 @@
 // Results: look up, wait or run, record.
 #include "solver/solve.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "solver/diff_op.hpp"
 #include "solver/solve_run.hpp"
 #include "solver/step_lock.hpp"
 
@@ -45,7 +47,7 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
                                             const std::vector<Edge>& roots) {
   definition_ = &definition;
   states_.resize(definition.vertices.size());
-  for (const Edge& root : roots) mark_root_chain(root.vertex);
+  for (const Edge& root : roots) mark_root_chain(root);
   for (uint32_t i = 0; i < states_.size(); ++i) {
     if (!vertex_at(i).name.empty()) progress_.declared(number(i), vertex_at(i).name);
     states_[i].key = compute_key(i);
@@ -82,7 +84,9 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
   });
   if (first_error_) std::rethrow_exception(first_error_);
   std::vector<SolveResult> solved;
-  for (const auto& task : wanted) solved.push_back({task.get().layers, created_});
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    solved.push_back({wanted[i].get().output(roots[i].output), created_});
+  }
   // Images of which nothing was needed were there, as far as this build is concerned.
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* source = std::get_if<SourceOp>(&vertex_at(i).op);
@@ -91,16 +95,24 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
   return solved;
 }
 
-void Solver::Run::mark_root_chain(uint32_t root) {
-  std::vector<uint32_t> todo{root};
+void Solver::Run::mark_root_chain(Edge root) {
+  std::vector<Edge> todo{root};
   while (!todo.empty()) {
-    const uint32_t vertex = todo.back();
+    const Edge edge = todo.back();
     todo.pop_back();
-    if (!root_chain_.insert(vertex).second) continue;
-    const Vertex& v = vertex_at(vertex);
+    if (!root_chain_.insert(edge).second) continue;
+    const Vertex& v = vertex_at(edge.vertex);
+    const auto* exec = std::get_if<ExecOp>(&v.op);
     for (size_t i = 0; i < v.inputs.size(); ++i) {
-      // Layers of the result are those of the first input, and of all of a merge's.
-      if (i == 0 || std::holds_alternative<MergeOp>(v.op)) todo.push_back(v.inputs[i].vertex);
+      // Layers of the result are those of the first input, of the mount that is this output, of all
+      // of a merge's, and of a difference's upper one.
+      const bool taken = std::holds_alternative<MergeOp>(v.op) ||
+                         i == (std::holds_alternative<DiffOp>(v.op) ? 1 : 0);
+      const bool own = exec && edge.output > 0 &&
+                       std::any_of(exec->mounts.begin(), exec->mounts.end(), [&](const auto& m) {
+                         return m.output == edge.output && m.input == i;
+                       });
+      if (exec && edge.output > 0 ? own : taken) todo.push_back(v.inputs[i]);
     }
   }
 }
@@ -114,7 +126,7 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
   try {
     check_canceled();
     VertexKey key = co_await this->key(vertex);
-    if (key.hit) co_return Ref{*key.hit, nullptr};
+    if (key.hit) co_return *key.hit;
     std::vector<Ref> inputs = co_await input_results(vertex);
     own_failure = true;
     check_canceled();
@@ -125,13 +137,15 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
       same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
       if (!same) same = co_await find_imported_content(vertex, key, inputs);
     }
-    if (same) {
+    std::optional<Ref> known;
+    if (same) known = result_of(vertex, *same);
+    if (known) {
       // What builds on this vertex had its key computed already, from the key that missed; it
       // compares contents in turn. The alias makes the next build hit at once.
       cache_.alias(key.key, same->key);
       take_record(vertex, *same, StepOutcome::same_content);
       announce_cached(vertex);
-      co_return Ref{same->layers, nullptr};
+      co_return *known;
     }
     co_return co_await run_or_wait(vertex, std::move(key), std::move(inputs));
   } catch (const Error& error) {
@@ -171,6 +185,7 @@ Task<std::vector<Ref>> Solver::Run::input_results(uint32_t vertex) {
   std::vector<Ref> refs;
   for (const auto& input : inputs) {
     Ref ref = co_await result(input.vertex);
+    if (input.output > 0) ref = Ref{ref.output(input.output), nullptr};
     refs.push_back(std::move(ref));
   }
   co_return refs;
@@ -189,7 +204,7 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
     if (attempt != StepLock::Attempt::busy && look_up(vertex, again)) {
       lock.succeed();
       announce_cached(vertex);
-      co_return Ref{*again.hit, nullptr};
+      co_return *again.hit;
     }
     if (attempt == StepLock::Attempt::owned) break;
     if (attempt == StepLock::Attempt::finished) continue;
@@ -218,15 +233,22 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
 Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
   std::vector<RecordInput> record_inputs = key.inputs;
   announce_started(vertex);
-  LayerStack layers = co_await run_op(vertex, inputs, record_inputs);
-  record(vertex, key, std::move(record_inputs), layers);
+  Ref result = co_await run_op(vertex, inputs, record_inputs);
+  record(vertex, key, std::move(record_inputs), result);
   progress_.completed(number(vertex));
-  const bool made_layer = !std::holds_alternative<MergeOp>(vertex_at(vertex).op) && !layers.empty();
-  if (options_.on_layer && made_layer) {
+  if (options_.on_layer) tell_layers(vertex, result);
+  co_return result;
+}
+
+void Solver::Run::tell_layers(uint32_t vertex, const Ref& result) {
+  const Op& op = vertex_at(vertex).op;
+  if (std::holds_alternative<MergeOp>(op)) return;  // makes none of its own
+  for (uint32_t output = 0; output < output_count(op); ++output) {
+    const LayerStack& layers = result.output(output);
+    if (layers.empty()) continue;
     ++background_;
-    const LayerId layer = layers.back();
-    const bool of_result = root_chain_.contains(vertex);
-    cpu_enqueue([this, layer, of_result] {
+    const bool of_result = root_chain_.contains({vertex, output});
+    cpu_enqueue([this, layer = layers.back(), of_result] {
       // A failure here is found again, and reported, when the export asks for the layer's blob.
       try {
         options_.on_layer(layer, of_result);
@@ -235,35 +257,44 @@ Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Re
       loop_.post([this] { --background_; });
     });
   }
-  co_return Ref{std::move(layers), nullptr};
 }
 
-Task<LayerStack> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& inputs,
-                                     std::vector<RecordInput>& record) {
+Task<Ref> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& inputs,
+                              std::vector<RecordInput>& record) {
   const Vertex& v = vertex_at(vertex);
   for (size_t i = 0; i < inputs.size(); ++i) record[i].layers = inputs[i].layers;
-  LayerStack layers;
+  Ref result;
   if (const auto* source = std::get_if<SourceOp>(&v.op)) {
-    layers.push_back(co_await run_remote(vertex, *source));
-    co_return layers;
+    result.layers.push_back(co_await run_remote(vertex, *source));
+    co_return result;
   }
   if (std::holds_alternative<MergeOp>(v.op)) {
     for (const auto& input : inputs) {
-      layers.insert(layers.end(), input.layers.begin(), input.layers.end());
+      result.layers.insert(result.layers.end(), input.layers.begin(), input.layers.end());
     }
-    co_return layers;
+    co_return result;
+  }
+  if (std::holds_alternative<DiffOp>(v.op)) {
+    if (auto above = layers_above(inputs[0].layers, inputs[1].layers)) {
+      result.layers = std::move(*above);
+      co_return result;
+    }
   }
   for (const auto& input : inputs) co_await ensure_directories(input.layers);
   check_canceled();
-  if (const auto* file = std::get_if<FileOp>(&v.op)) {
-    co_return co_await run_file(vertex, *file, inputs, record);
+  if (std::holds_alternative<DiffOp>(v.op)) {
+    auto work = [&] { return diff_stacks(state_.layers(), inputs[0].layers, inputs[1].layers); };
+    result.layers.push_back(co_await on_cpu(loop_, work));
+  } else if (const auto* file = std::get_if<FileOp>(&v.op)) {
+    result.layers = co_await run_file(vertex, *file, inputs, record);
+  } else {
+    std::vector<LayerStack> stacks;
+    for (const auto& input : inputs) stacks.push_back(input.layers);
+    auto outputs = co_await run_exec(vertex, std::get<ExecOp>(v.op), std::move(stacks));
+    result.layers = std::move(outputs[0]);
+    for (size_t i = 1; i < outputs.size(); ++i) result.more.push_back(std::move(outputs[i]));
   }
-  std::vector<LayerStack> stacks;
-  for (const auto& input : inputs) stacks.push_back(input.layers);
-  layers = inputs[0].layers;
-  const LayerId made = co_await run_exec(vertex, std::get<ExecOp>(v.op), std::move(stacks));
-  layers.push_back(made);
-  co_return layers;
+  co_return result;
 }
 
 /// The newest layer that the op has made of any inputs, if it is here as a directory.
@@ -376,15 +407,24 @@ Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
 }
 
 void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
-                         const LayerStack& layers) {
+                         const Ref& result) {
   CacheRecord record;
   record.key = key.key;
   record.op = key.op;
   record.inputs = std::move(inputs);
-  record.layers = layers;
+  record.layers = result.layers;
   record.components = op_components(vertex_at(vertex));
   record.created_at = now_seconds();
   take_record(vertex, record, StepOutcome::ran);
+  // The first output's last: who finds it expects the others.
+  for (uint32_t output = 1; output <= result.more.size(); ++output) {
+    CacheRecord other = record;
+    other.key = output_digest(key.key, output);
+    other.op = output_digest(key.op, output);
+    other.layers = result.output(output);
+    if (!other.layers.empty()) created_.emplace(other.layers.back(), other.created_at);
+    cache_.put(other);
+  }
   cache_.put(record);
 }
 

@@ -1,4 +1,6 @@
 // Running the steps of a graph: ExecOps.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -24,6 +26,13 @@ class Slot {
  private:
   std::function<void()> release_;
 };
+
+bool succeeded(const ExecOp& op, const ExecResult& result) {
+  if (!result.setup_error.empty()) return false;
+  if (op.good_exit_codes.empty()) return result.exit_code == 0;
+  return std::find(op.good_exit_codes.begin(), op.good_exit_codes.end(), result.exit_code) !=
+         op.good_exit_codes.end();
+}
 
 /// In double quotes, on one line.
 std::string shown_command(const ExecOp& op) {
@@ -177,8 +186,28 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
   co_return leases;
 }
 
-Task<LayerId> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
-                                    std::vector<LayerStack> inputs) {
+/// What a step that has succeeded leaves: its outputs, in order.
+std::vector<LayerStack> Solver::Run::commit_outputs(const ExecOp& op, PreparedExec& prepared,
+                                                    const std::vector<LayerStack>& inputs) {
+  std::vector<LayerStack> outputs(output_count(op));
+  outputs[0] = inputs[0];
+  if (!op.read_only_root) {
+    outputs[0].push_back(state_.layers().commit_upper(std::move(prepared.upper), inputs[0]));
+  }
+  for (const auto& mount : op.mounts) {
+    if (!mount.output) continue;
+    LayerStack& output = outputs.at(*mount.output);
+    output = inputs.at(mount.input.value());
+    // One that was replaced by a later mount of its target has not been there.
+    const auto upper = prepared.outputs.find(*mount.output);
+    if (upper == prepared.outputs.end()) continue;
+    output.push_back(state_.layers().commit_upper(std::move(upper->second), output));
+  }
+  return outputs;
+}
+
+Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
+                                                    std::vector<LayerStack> inputs) {
   if (!executor_) throw Error("this machine cannot run steps");
   if (options_.max_parallelism > 0) {
     struct WaitForSlot {
@@ -220,10 +249,8 @@ Task<LayerId> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
     }
     const Attempt ended = co_await run_process(vertex, prepared.spec, op.timeout);
     check_canceled();
-    if (ended.result.setup_error.empty() && ended.result.exit_code == 0) {
-      auto commit = [&] {
-        return state_.layers().commit_upper(std::move(prepared.upper), inputs[0]);
-      };
+    if (succeeded(op, ended.result)) {
+      auto commit = [&] { return commit_outputs(op, prepared, inputs); };
       co_return co_await on_cpu(loop_, commit);
     }
     const Error error = attempt_error(vertex, op, ended);

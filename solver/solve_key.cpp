@@ -16,10 +16,32 @@ constexpr int kCandidates = 20;
 
 /// Whether the op reads this input as a whole, so that its content is its chain of layers.
 bool reads_whole(const Vertex& vertex, size_t input) {
-  return input == 0 || std::holds_alternative<MergeOp>(vertex.op);
+  if (const auto* exec = std::get_if<ExecOp>(&vertex.op); exec && input > 0) {
+    return std::any_of(exec->mounts.begin(), exec->mounts.end(), [&](const ExecMount& mount) {
+      return mount.output && mount.input == input;
+    });
+  }
+  return input == 0 || !std::holds_alternative<FileOp>(vertex.op);
 }
 
 }  // namespace
+
+Digest output_digest(const Digest& digest, uint32_t number) {
+  if (number == 0) return digest;
+  return Digest::of(WireWriter().text("lade output").digest(digest).number(number).str());
+}
+
+std::optional<Ref> Solver::Run::result_of(uint32_t vertex, const CacheRecord& record) {
+  Ref result{record.layers, nullptr};
+  for (uint32_t output = 1; output < output_count(vertex_at(vertex).op); ++output) {
+    const auto other = cache_.find(output_digest(record.key, output));
+    if (!other || !state_.layers().exists(other->layers) || !obtainable(other->layers)) return {};
+    state_.layers().note_used(other->layers);
+    if (!other->layers.empty()) created_.emplace(other->layers.back(), other->created_at);
+    result.more.push_back(other->layers);
+  }
+  return result;
+}
 
 Task<std::shared_ptr<const Tree>> Solver::Run::local_tree(std::string name) {
   const auto known = locals_.find(name);
@@ -89,8 +111,10 @@ bool Solver::Run::look_up(uint32_t vertex, VertexKey& key) {
     return false;
   }
   if (!obtainable(record->layers)) return false;
+  auto result = result_of(vertex, *record);
+  if (!result) return false;
   key.key = record->key;
-  key.hit = record->layers;
+  key.hit = std::move(result);
   take_record(vertex, *record, StepOutcome::cached);
   return true;
 }
@@ -130,13 +154,27 @@ Task<bool> Solver::Run::look_up_imports(uint32_t vertex, VertexKey& key) {
   // With the caches at hand, the bytes of an imported record may be obtainable after all.
   if (look_up(vertex, key)) co_return true;
   auto record = options_.imports->find(key.definition);
-  if (!record || !obtainable(record->layers)) co_return false;
+  if (!record || !obtainable(record->layers) || !take_imported_outputs(vertex, key))
+    co_return false;
   record->key = key.key;
   record->components = op_components(vertex_at(vertex));
   cache_.put(*record);
-  key.hit = record->layers;
+  key.hit = result_of(vertex, *record);
   take_record(vertex, *record, StepOutcome::imported);
   co_return true;
+}
+
+/// Puts the records of the vertex's outputs after the first into the cache. False if some are
+/// missing.
+bool Solver::Run::take_imported_outputs(uint32_t vertex, const VertexKey& key) {
+  for (uint32_t output = 1; output < output_count(vertex_at(vertex).op); ++output) {
+    auto record = options_.imports->find(output_digest(key.definition, output));
+    if (!record || !obtainable(record->layers)) return false;
+    record->key = output_digest(key.key, output);
+    record->components = op_components(vertex_at(vertex));
+    cache_.put(*record);
+  }
+  return true;
 }
 
 Task<Digest> Solver::Run::select_locals(const Vertex& vertex, Digest op, const InputTrees& trees) {
@@ -193,8 +231,8 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
       } else {
         const VertexKey input = co_await this->key(v.inputs[i].vertex);
         key.forced = key.forced || input.forced;
-        writer.number(i).digest(input.key);
-        definition.number(i).digest(input.definition);
+        writer.number(i).digest(output_digest(input.key, v.inputs[i].output));
+        definition.number(i).digest(output_digest(input.definition, v.inputs[i].output));
       }
     }
     own_failure = true;
@@ -298,7 +336,8 @@ Digest Solver::Run::chain_content(const LayerStack& layers) {
 Task<std::optional<CacheRecord>> Solver::Run::find_imported_content(uint32_t vertex, VertexKey key,
                                                                     std::vector<Ref> refs) {
   const Vertex& v = vertex_at(vertex);
-  if (!options_.imports) co_return std::nullopt;
+  // Of several outputs only the definition key leads to all.
+  if (!options_.imports || output_count(v.op) > 1) co_return std::nullopt;
   co_await imports_;
   if (!options_.imports->has_op(key.op)) co_return std::nullopt;
   for (size_t i = 0; i < refs.size(); ++i) {
@@ -327,13 +366,15 @@ std::vector<SharedRecord> Solver::Run::shared_records() {
     if (states_[i].record.empty()) continue;
     const auto found = cache_.find(states_[i].record);
     if (!found || !state_.layers().exists(found->layers)) continue;
+    const auto result = result_of(i, *found);
+    if (!result) continue;
     SharedRecord record;
     record.key = states_[i].key.get().definition;
     record.op = found->op;
     record.layers = found->layers;
     record.created_at = found->created_at;
     record.origin = found->origin;
-    record.of_result = root_chain_.contains(i);
+    record.of_result = root_chain_.contains({i, 0});
     for (size_t n = 0; n < found->inputs.size(); ++n) {
       const RecordInput& input = found->inputs[n];
       const bool whole = reads_whole(vertex_at(i), n) && state_.layers().exists(input.layers);
@@ -341,6 +382,14 @@ std::vector<SharedRecord> Solver::Run::shared_records() {
     }
     if (record.inputs.empty() && options_.imports) {
       record.inputs = options_.imports->inputs_of(record.origin, record.key);
+    }
+    for (uint32_t output = 1; output <= result->more.size(); ++output) {
+      SharedRecord other = record;
+      other.key = output_digest(record.key, output);
+      other.op = output_digest(record.op, output);
+      other.layers = result->output(output);
+      other.of_result = root_chain_.contains({i, output});
+      out.push_back(std::move(other));
     }
     out.push_back(std::move(record));
   }

@@ -17,14 +17,22 @@ namespace lade {
 struct Ref {
   LayerStack layers;
   std::shared_ptr<const Tree> local;
+  std::vector<LayerStack> more{};  ///< the vertex's outputs after the first
+
+  const LayerStack& output(uint32_t number) const {
+    return number == 0 ? layers : more.at(number - 1);
+  }
 };
+
+/// Stands for output `number` of what `digest` (a key or an op) stands for.
+Digest output_digest(const Digest& digest, uint32_t number);
 
 /// What is known of a vertex before it runs.
 struct VertexKey {
   Digest op;
-  Digest key;         ///< definition key, or that of the record it led to
-  Digest definition;  ///< definition key, whatever records there are: for other machines
-  std::optional<LayerStack> hit;  ///< the record's result
+  Digest key;              ///< definition key, or that of the record it led to
+  Digest definition;       ///< definition key, whatever records there are: for other machines
+  std::optional<Ref> hit;  ///< the record's result
   /// The vertex, or one it is made from, runs whatever is cached (--no-cache-filter): only contents
   /// can say whether a record still holds.
   bool forced = false;
@@ -66,6 +74,9 @@ class Solver::Run {
   Task<bool> look_up_imports(uint32_t vertex, VertexKey& key);
   void take_record(uint32_t vertex, const CacheRecord& record, StepOutcome outcome);
   bool obtainable(const LayerStack& layers);
+  /// The record's result with all the vertex's outputs; nullopt if one is not (fully) here.
+  std::optional<Ref> result_of(uint32_t vertex, const CacheRecord& record);
+  bool take_imported_outputs(uint32_t vertex, const VertexKey& key);
   Task<void> load_imports();
   Digest chain_content(const LayerStack& layers);
 
@@ -85,8 +96,8 @@ class Solver::Run {
   Task<std::vector<Ref>> input_results(uint32_t vertex);
   Task<Ref> run_or_wait(uint32_t vertex, VertexKey key, std::vector<Ref> inputs);
   Task<Ref> run_vertex(uint32_t vertex, VertexKey key, std::vector<Ref> inputs);
-  Task<LayerStack> run_op(uint32_t vertex, const std::vector<Ref>& inputs,
-                          std::vector<RecordInput>& record);
+  Task<Ref> run_op(uint32_t vertex, const std::vector<Ref>& inputs,
+                   std::vector<RecordInput>& record);
   std::optional<LayerId> earlier_result(const Digest& op);
   Task<LayerStack> run_file(uint32_t vertex, const FileOp& op, const std::vector<Ref>& inputs,
                             std::vector<RecordInput>& record);
@@ -96,10 +107,14 @@ class Solver::Run {
   Task<void> ensure_directories(LayerStack layers);
   Task<void> fetch_layer(LayerId layer, LayerStack below);
   void record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
-              const LayerStack& layers);
+              const Ref& result);
+  void tell_layers(uint32_t vertex, const Ref& result);
 
   // Steps (solve_exec.cpp)
-  Task<LayerId> run_exec(uint32_t vertex, const ExecOp& op, std::vector<LayerStack> inputs);
+  Task<std::vector<LayerStack>> run_exec(uint32_t vertex, const ExecOp& op,
+                                         std::vector<LayerStack> inputs);
+  std::vector<LayerStack> commit_outputs(const ExecOp& op, PreparedExec& prepared,
+                                         const std::vector<LayerStack>& inputs);
   /// `timed_out`: it was killed since it ran for longer than it may.
   struct Attempt {
     ExecResult result;
@@ -118,7 +133,7 @@ class Solver::Run {
   void announce_started(uint32_t vertex);
   void fail(uint32_t vertex, const Error& error);
   void check_canceled() const;
-  void mark_root_chain(uint32_t vertex);
+  void mark_root_chain(Edge root);
   static VertexNumber number(uint32_t vertex) { return vertex + 1; }
   const Vertex& vertex_at(uint32_t vertex) const { return definition_->vertices[vertex]; }
 
@@ -131,8 +146,8 @@ class Solver::Run {
   CacheStore cache_;
   const Definition* definition_ = nullptr;
   std::vector<VertexState> states_;
-  Task<void> imports_;             // done once the imported caches can be asked
-  std::set<uint32_t> root_chain_;  // vertices whose new layers are the result's
+  Task<void> imports_;         // done once the imported caches can be asked
+  std::set<Edge> root_chain_;  // outputs whose new layers are the result's
   std::unordered_map<std::string, Task<std::shared_ptr<const Tree>>> locals_;
   std::unordered_map<LayerId, Task<void>> fetches_;
   std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to

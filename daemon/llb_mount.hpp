@@ -1,0 +1,16 @@
+// Mounts of steps and containers as clients spell them.
+#pragma once
+
+#include "solver/definition.hpp"
+
+namespace pb {
+class Mount;
+}
+
+namespace lade {
+
+/// All of a mount but its input, which is the caller's to say. Throws Error for a type that is not
+/// supported.
+ExecMount load_mount(const pb::Mount& mount);
+
+}  // namespace lade
