@@ -90,6 +90,10 @@ class Builds {
   std::shared_ptr<JobRef> load_graph(Build& build, const pb::Definition& definition,
                                      const SourcePolicies& policies);
 
+  /// Lets go of results of builds that have ended, unless their clients are still there to name
+  /// them.
+  void forget_old_results();
+
   /// Cancels all and waits until they have ended.
   void shut_down();
 
@@ -97,7 +101,6 @@ class Builds {
   FrontendResult run(Build& build, const moby::buildkit::v1::SolveRequest& request);
   void put_result(Build& build, const FrontendResult& from,
                   moby::buildkit::v1::frontend::Result& to);
-  void forget_old_results();
   void set_policies(Job& job, const moby::buildkit::v1::SolveRequest& request,
                     const std::function<bool()>& gone);
 

@@ -159,17 +159,22 @@ grpc::Status ControlService::Session(grpc::ServerContext* context, BytesStream* 
     session->closed();
     shared_.sessions.remove(id);
     session->forget_stream();
+    builds_.forget_old_results();
   });
 }
 
 grpc::Status ControlService::DiskUsage(grpc::ServerContext*, const api::DiskUsageRequest* request,
                                        api::DiskUsageResponse* response) {
-  return guarded([&] { disk_usage(shared_.root, *request, *response); });
+  return guarded([&] {
+    builds_.forget_old_results();
+    disk_usage(shared_.root, *request, *response);
+  });
 }
 
 grpc::Status ControlService::Prune(grpc::ServerContext*, const api::PruneRequest* request,
                                    grpc::ServerWriter<api::UsageRecord>* writer) {
   return guarded([&] {
+    builds_.forget_old_results();
     prune_usage(shared_.root, *request,
                 [&](const api::UsageRecord& record) { writer->Write(record); });
   });
@@ -190,8 +195,7 @@ grpc::Status ControlService::UpdateBuildHistory(grpc::ServerContext*,
                                                 const api::UpdateBuildHistoryRequest* request,
                                                 api::UpdateBuildHistoryResponse*) {
   return guarded([&] {
-    // What a build leaves is complete when it ends: there is nothing to finalize.
-    if (request->finalize()) return;
+    if (request->finalize()) throw Error("finalize is not supported: builds have no traces");
     history_.update(request->ref(), request->pinned(), request->delete_());
   });
 }

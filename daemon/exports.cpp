@@ -118,9 +118,8 @@ class ResultExport {
     if (epoch && !output.image.source_date_epoch) {
       output.image.source_date_epoch = Timestamp{*epoch, 0};
     }
-    if (output.image.rewrite_timestamp && !output.image.source_date_epoch) {
-      throw Error("rewrite-timestamp=true needs SOURCE_DATE_EPOCH");
-    }
+    // As in BuildKit: without a time (of a context that has none) nothing is rewritten.
+    if (!output.image.source_date_epoch) output.image.rewrite_timestamp = false;
     if (is_index() && output.type == OutputType::docker && result_.refs.size() > 1) {
       throw Error("docker exporter does not currently support exporting manifest lists");
     }

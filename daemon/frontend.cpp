@@ -8,14 +8,18 @@
 #include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "daemon/client_words.hpp"
+#include "daemon/context_paths.hpp"
 #include "daemon/frontend_context.hpp"
 #include "daemon/llb.hpp"
+#include "daemon/proto/ops.pb.h"
 #include "parser/grammar.hpp"
 #include "parser/parse.hpp"
 #include "recipe/build_values.hpp"
 #include "recipe/call_print.hpp"
 #include "recipe/csv.hpp"
 #include "recipe/frontend.hpp"
+#include "snapshotter/content/reference.hpp"
 #include "solver/lower_local_name.hpp"
 
 namespace lade {
@@ -47,7 +51,7 @@ class DockerfileFrontend {
     parser::Linter linter(lint_config());
     std::vector<LoweredImage> images;
     try {
-      const parser::Dockerfile dockerfile = parser::parse(input_.dockerfile, &linter);
+      const parser::Dockerfile dockerfile = parse(&linter);
       for (const auto& platform : targets()) {
         LowerOptions options = lower_options(platform);
         // What there is to say of one platform was said of the first.
@@ -143,6 +147,14 @@ class DockerfileFrontend {
     multi_ = *value;
   }
 
+  parser::Dockerfile parse(parser::Linter* linter) const {
+    try {
+      return parser::parse(input_.dockerfile, linter);
+    } catch (const Error& error) {
+      throw as_parse_error(error);
+    }
+  }
+
   std::vector<std::optional<Platform>> targets() const {
     if (platforms_.empty()) return {std::nullopt};
     return {platforms_.begin(), platforms_.end()};
@@ -167,12 +179,14 @@ class DockerfileFrontend {
     LowerOptions out;
     out.target = option("target");
     out.build_args = with_prefix("build-arg:");
-    set_context_epoch(out.build_args);
     out.labels = with_prefix("label:");
     out.target_platform = platform;
     out.name_platforms = multi_;
     out.ignore_patterns = input_.ignore_patterns;
     out.context_source = input_.source;
+    out.source_time = [this](const SourceOp& source) {
+      return source_time(job_, request_, source);
+    };
     out.extra_hosts = extra_hosts();
     out.network = network();
     out.allow_host_network = job_.entitlements.contains("network.host");
@@ -195,16 +209,6 @@ class DockerfileFrontend {
     out.hostname = option("hostname");
     add_contexts(platform.value_or(out.build_platform), out);
     return out;
-  }
-
-  void set_context_epoch(std::map<std::string, std::string>& args) const {
-    const auto epoch = args.find("SOURCE_DATE_EPOCH");
-    if (epoch == args.end() || epoch->second != "context") return;
-    if (input_.source_date_epoch) {
-      epoch->second = fmt::format("{}", *input_.source_date_epoch);
-    } else {
-      args.erase(epoch);
-    }
   }
 
   std::vector<std::pair<std::string, std::string>> extra_hosts() const {
@@ -242,8 +246,9 @@ class DockerfileFrontend {
     }
   }
 
-  std::string named_context(const std::string& name, const std::string& value,
+  std::string named_context(const std::string& name, const std::string& given,
                             const Platform& platform) {
+    const std::string value = allowed_context(given, platform);
     if (value.starts_with("local:")) {
       LocalDirectory local;
       local.request.name = value.substr(6);
@@ -275,6 +280,21 @@ class DockerfileFrontend {
     return value;
   }
 
+  /// A named context, or what the policies say instead of the image that it is.
+  std::string allowed_context(const std::string& value, const Platform& platform) const {
+    constexpr std::string_view kImage = "docker-image:";
+    if (request_.policies.empty() || !value.starts_with(kImage)) return value;
+    std::string name = value.substr(kImage.size());
+    if (name.starts_with("//")) name.erase(0, 2);
+    if (name == "scratch") return value;
+    pb::SourceOp source;
+    source.set_identifier("docker-image://" + Reference::parse(name).str());
+    if (!request_.policies.apply(source, platform.str())) return value;
+    const std::string& now = source.identifier();
+    if (is_image_context(now) || !now.starts_with("local://")) return now;
+    return "local:" + now.substr(std::string_view("local://").size());
+  }
+
   /// The config that came with an input, as JSON in base64 in JSON.
   ImageConfig input_config(const std::string& input, const Platform& platform) const {
     ImageConfig out;
@@ -294,41 +314,12 @@ class DockerfileFrontend {
 
   // -- results
 
-  /// Which paths of the main context the graph reads; empty: all.
-  static std::vector<std::string> paths_read(const Definition& graph) {
-    std::vector<std::string> paths;
-    for (const auto& vertex : graph.vertices) {
-      for (size_t i = 0; i < vertex.inputs.size(); ++i) {
-        const auto* source = std::get_if<SourceOp>(&graph.vertices[vertex.inputs[i].vertex].op);
-        if (!source || source->identifier != "local://context") continue;
-        const auto* file = std::get_if<FileOp>(&vertex.op);
-        if (!file) return {};
-        for (const auto& action : file->actions) {
-          const auto* copy = std::get_if<CopyAction>(&action);
-          if (!copy || copy->input != i) continue;
-          const std::string path = clean_path("/" + copy->source).substr(1);
-          if (path.empty() || copy->parents) return {};
-          paths.push_back(path);
-        }
-      }
-    }
-    std::sort(paths.begin(), paths.end());
-    paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
-    return paths;
-  }
-
   void add_main_context(const std::vector<LoweredImage>& images) {
     LocalDirectory local;
     local.request.name = "context";
     local.session = session_of(request_, "context");
     local.request.exclude = input_.ignore_patterns;
-    bool all = false;
-    for (const auto& image : images) {
-      const auto paths = paths_read(image.definition);
-      all = all || paths.empty();
-      local.request.follow.insert(local.request.follow.end(), paths.begin(), paths.end());
-    }
-    if (all) local.request.follow.clear();
+    local.request.follow = paths_read(images, "context");
     local.shared_key = "context";
     local.what = "the build context";
     local.ignore_patterns = input_.ignore_patterns;
@@ -339,13 +330,18 @@ class DockerfileFrontend {
 
   FrontendResult result(std::vector<LoweredImage> images) {
     if (!input_.source) add_main_context(images);
+    for (auto& [name, local] : locals_) {
+      if (name != "context") local.request.follow = paths_read(images, name);
+    }
     FrontendResult out;
     out.multi_platform = multi_;
     std::vector<Platform> platforms;
-    for (auto& image : images) {
-      const std::string id = image.platform.str();
+    for (size_t i = 0; i < images.size(); ++i) {
+      LoweredImage& image = images[i];
+      // By what was asked for, whatever the last stage's --platform says.
+      platforms.push_back(platforms_.empty() ? image.platform : platforms_[i]);
+      const std::string id = platforms.back().str();
       const std::string suffix = multi_ ? "/" + id : "";
-      platforms.push_back(image.platform);
       out.metadata[kImageConfig + suffix] = image.config.serialize();
       if (image.source_date_epoch) {
         out.metadata["source.date.epoch" + suffix] = fmt::format("{}", *image.source_date_epoch);
@@ -372,11 +368,11 @@ class DockerfileFrontend {
     if (id == "frontend.subrequests.describe") {
       set_answer(out, methods_json(), methods_text());
     } else if (id == "frontend.targets") {
-      const auto file = parser::parse(input_.dockerfile);
+      const auto file = parse(nullptr);
       set_answer(out, targets_json(file), targets_text(file));
     } else if (id == "frontend.outline") {
       parser::Linter linter(lint_config());
-      const auto file = parser::parse(input_.dockerfile, &linter);
+      const auto file = parse(&linter);
       Outline outline;
       LowerOptions options = looking_options(linter);
       options.outline = &outline;
@@ -405,17 +401,23 @@ class DockerfileFrontend {
     return options;
   }
 
+  static Error in_their_words(const Error& error) {
+    Error out(in_clients_words(error), error.kind());
+    if (error.range()) out.add_range(*error.range());
+    return out;
+  }
+
   void lint(FrontendResult& out) {
     parser::Linter linter(lint_config());
     LintResults results{input_.dockerfile, {}, {}};
     try {
-      const auto file = parser::parse(input_.dockerfile, &linter);
+      const auto file = parse(&linter);
       LowerOptions options = looking_options(linter);
       options.all_stages = options.target.empty();
       lower(file, options, images_);
     } catch (const Error& error) {
       if (job_.canceled()) throw;
-      results.error = error;
+      results.error = in_their_words(error);
     }
     results.warnings = linter.warnings();
     set_answer(out, lint_json(results), lint_text(results));

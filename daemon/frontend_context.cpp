@@ -21,9 +21,28 @@ constexpr std::string_view kUploadUrl = "http://buildkit-session";
 constexpr std::string_view kContextFile = "context";  // what an archive is called in its source
 constexpr size_t kHeadSize = 1024;
 constexpr const char* kIgnoreFile = ".dockerignore";
+constexpr std::string_view kDirectories = "/moby.filesync.v1.FileSync/DiffCopy";
 
 bool is_archive(std::string_view head) {
   return detect_compression(head) != Compression::none || is_tar_header(head);
+}
+
+/// The source, or what the policies say instead.
+SourceOp allowed_source(const FrontendRequest& request, const SourceOp& source) {
+  Definition graph;
+  Vertex vertex;
+  vertex.op = source;
+  graph.vertices.push_back(std::move(vertex));
+  apply_policies(request.policies, graph);
+  return std::get<SourceOp>(graph.vertices.front().op);
+}
+
+LayerStack solve_source(Job& job, const ContextSource& source,
+                        const std::map<std::string, LocalSourceOptions>& locals = {}) {
+  JobRef ref;
+  ref.root = add_context(ref.definition, source);
+  ref.extra_locals = locals;
+  return job.layers(std::make_shared<JobRef>(std::move(ref)));
 }
 
 class Loader {
@@ -112,11 +131,19 @@ class Loader {
   }
 
   void read_context_ignore() {
+    // Who has no directories has no context, which may not be needed.
+    const bool offered =
+        job_.has_session() && job_.session(session_of(request_, "context")).supports(kDirectories);
+    if (!offered) return;
     const std::string vertex = step(fmt::format("load {}", kIgnoreFile));
-    auto files = read(vertex, "context", {kIgnoreFile});
-    job_.journal().completed(vertex, false);
-    const auto found = files.find(kIgnoreFile);
-    if (found != files.end()) set_ignore(std::move(found->second), kIgnoreFile);
+    try {
+      auto files = read(vertex, "context", {kIgnoreFile});
+      job_.journal().completed(vertex, false);
+      const auto found = files.find(kIgnoreFile);
+      if (found != files.end()) set_ignore(std::move(found->second), kIgnoreFile);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::not_found) throw;
+    }
   }
 
   std::string step(const std::string& what) {
@@ -146,10 +173,7 @@ class Loader {
   // -- contexts that are none of the client's directories
 
   LayerStack solve(const ContextSource& source) {
-    JobRef ref;
-    ref.root = add_context(ref.definition, source);
-    ref.extra_locals = input_.extra_locals;
-    return job_.layers(std::make_shared<JobRef>(std::move(ref)));
+    return solve_source(job_, source, input_.extra_locals);
   }
 
   void read_dockerfile_in(const LayerStack& stack) {
@@ -214,7 +238,7 @@ class Loader {
       // With an epoch the same commit must give the same image.
       if (!epoch.empty()) op.attrs["mtime"] = "commit";
     }
-    ask_policies(op);
+    op = allowed_source(request_, op);
     LayerStack context = solve(*input_.source);
     const bool http = is_http_source(url);
     if (http) {
@@ -222,37 +246,12 @@ class Loader {
       const std::string file(kContextFile);
       if (is_archive(files.read(file, 0, kHeadSize, kHeadSize))) {
         input_.source->archive = kContextFile;
-        if (epoch != "context") context = solve(*input_.source);
+        context = solve(*input_.source);
       } else if (!request_.options.contains("dockerfilekey")) {
         filename_ = file;
       }
     }
-    if (epoch == "context") input_.source_date_epoch = epoch_of(context, http);
-    if (http && !input_.source->archive.empty()) context = solve(*input_.source);
     read_dockerfile_of(context);
-  }
-
-  void ask_policies(SourceOp& op) const {
-    Definition graph;
-    Vertex vertex;
-    vertex.op = op;
-    graph.vertices.push_back(std::move(vertex));
-    apply_policies(request_.policies, graph);
-    op = std::get<SourceOp>(graph.vertices.front().op);
-  }
-
-  std::optional<int64_t> epoch_of(const LayerStack& stack, bool http) {
-    const RefFiles files(job_, stack);
-    if (!http) return files.index().find("")->entry->mtime_sec;
-    std::optional<int64_t> newest;
-    files.index().walk("", [&](const Found& found) {
-      const Entry& entry = *found.entry;
-      if (entry.type == EntryType::regular && entry.mtime_sec > newest.value_or(0)) {
-        newest = entry.mtime_sec;
-      }
-      return true;
-    });
-    return newest;
   }
 
   Job& job_;
@@ -262,6 +261,34 @@ class Loader {
 };
 
 }  // namespace
+
+std::optional<int64_t> source_time(Job& job, const FrontendRequest& request,
+                                   const SourceOp& source) {
+  ContextSource context{.source = allowed_source(request, source),
+                        .name = "[internal] resolve SOURCE_DATE_EPOCH source",
+                        .archive = {}};
+  const bool git = context.source.identifier.starts_with("git://");
+  if (git) context.source.attrs["mtime"] = "commit";
+  const RefFiles files(job, solve_source(job, context));
+  if (git) return files.index().find("")->entry->mtime_sec;
+  const auto entries = files.list("");
+  if (entries.empty()) return std::nullopt;
+  const auto& [name, found] = entries.front();
+  // What the server says, else the newest file of an archive.
+  if (found.entry->mtime_sec > 0) return found.entry->mtime_sec;
+  if (!is_archive(files.read(name, 0, kHeadSize, kHeadSize))) return std::nullopt;
+  context.archive = name;
+  const RefFiles unpacked(job, solve_source(job, context));
+  std::optional<int64_t> newest;
+  unpacked.index().walk("", [&](const Found& file) {
+    const Entry& entry = *file.entry;
+    if (entry.type == EntryType::regular && entry.mtime_sec > newest.value_or(0)) {
+      newest = entry.mtime_sec;
+    }
+    return true;
+  });
+  return newest;
+}
 
 FrontendInput load_frontend_input(Job& job, const FrontendRequest& request) {
   return Loader(job, request).load();

@@ -22,10 +22,14 @@ struct FrontendInput {
   std::optional<ContextSource> source;
   std::map<std::string, LocalSourceOptions> extra_locals;
   std::vector<std::shared_ptr<void>> keep;
-  std::optional<int64_t> source_date_epoch;  ///< of SOURCE_DATE_EPOCH=context
 };
 
 FrontendInput load_frontend_input(Job& job, const FrontendRequest& request);
+
+/// When the commit was made, or the file or the newest in the archive last changed; nullopt if that
+/// is not known.
+std::optional<int64_t> source_time(Job& job, const FrontendRequest& request,
+                                   const SourceOp& source);
 
 /// Which session has the client's directory of that name; empty: the build's.
 std::string session_of(const FrontendRequest& request, const std::string& directory);

@@ -6,6 +6,7 @@
 
 #include "base/base64.hpp"
 #include "daemon/builds.hpp"
+#include "daemon/client_words.hpp"
 #include "daemon/proto/status.pb.h"
 
 namespace lade {
@@ -19,36 +20,18 @@ grpc::StatusCode code_of(const Error& error) {
                                              : grpc::StatusCode::UNKNOWN;
 }
 
-/// What programs look for in BuildKit's messages, where lade's have other words.
-std::string in_clients_words(std::string message) {
-  constexpr std::string_view kNotFound = "\" not found in ";
-  constexpr std::string_view kUnknown = "unknown instruction: '";
-  const size_t not_found = message.find(kNotFound);
-  if (message.starts_with("\"/") && not_found != std::string::npos) {
-    return "failed to compute cache key: failed to calculate checksum of ref lade: " +
-           message.substr(0, not_found + 1) + ": not found";
-  }
-  if (const size_t unknown = message.find(kUnknown); unknown != std::string::npos) {
-    const size_t quote = unknown + kUnknown.size() - 1;
-    const size_t end = message.find('\'', quote + 1);
-    if (end != std::string::npos) {
-      message.erase(end, 1);
-      message.erase(quote, 1);
-    }
-  }
-  return message;
-}
-
 /// BuildKit's errdefs.Source in JSON, as its clients have details encoded.
 std::string source_json(const SourceRange& range) {
-  const nlohmann::json json = {
-      {"info",
-       {{"filename", range.file->name},
-        {"data", base64(range.file->text)},
-        {"language", "Dockerfile"}}},
-      {"ranges",
-       {{{"start", {{"line", range.first_line}}},
-         {"end", {{"line", std::max(range.first_line, range.last_line)}}}}}}};
+  // A range for each line, as in BuildKit.
+  nlohmann::json ranges = nlohmann::json::array();
+  for (int line = range.first_line; line <= std::max(range.first_line, range.last_line); ++line) {
+    ranges.push_back({{"start", {{"line", line}}}, {"end", {{"line", line}}}});
+  }
+  const nlohmann::json json = {{"info",
+                                {{"filename", range.file->name},
+                                 {"data", base64(range.file->text)},
+                                 {"language", "Dockerfile"}}},
+                               {"ranges", std::move(ranges)}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -61,8 +44,7 @@ grpc::Status to_status(const Error& error) {
       return {static_cast<grpc::StatusCode>(status.code()), status.message(), returned->status()};
     }
   }
-  std::string message = in_clients_words(error.message());
-  if (!error.hint().empty()) message += " (" + error.hint() + ")";
+  const std::string message = in_clients_words(error);
   const auto code = code_of(error);
   if (!error.range() || !error.range()->file || error.range()->first_line < 1) {
     return {code, message};

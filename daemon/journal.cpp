@@ -153,6 +153,7 @@ void Journal::status(const std::string& vertex, std::string_view item, uint64_t 
   StatusResponse message;
   auto& out = *message.add_statuses();
   out.set_id(name);
+  out.set_name(name.substr(0, name.find(' ')));  // what is done, without what it is done to
   out.set_vertex(vertex);
   out.set_current(static_cast<int64_t>(current));
   out.set_total(static_cast<int64_t>(total));

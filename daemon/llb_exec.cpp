@@ -1,4 +1,6 @@
 // Exec ops of LLB.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -39,6 +41,10 @@ void set_meta(const pb::ExecOp& exec, ExecOp& out) {
   const auto& meta = exec.meta();
   out.args = {meta.args().begin(), meta.args().end()};
   out.env = {meta.env().begin(), meta.env().end()};
+  const bool has_path = std::any_of(out.env.begin(), out.env.end(), [](const std::string& text) {
+    return text.starts_with("PATH=");
+  });
+  if (!has_path) out.env.push_back("PATH=" + std::string(kDefaultPath));
   if (!meta.cwd().empty()) out.cwd = meta.cwd();
   out.user = meta.user();
   out.hostname = meta.hostname();

@@ -281,7 +281,8 @@ class Calls : public SessionCalls {
       }
     } catch (const Error& error) {
       failure = error;
-      call.context.TryCancel();
+      // Of a call that the client has ended its own last words are wanted.
+      if (error.kind() != ErrorKind::unavailable) call.context.TryCancel();
     }
     const auto status = stream->Finish();
     if (failure) throw_better(call, status, *failure);

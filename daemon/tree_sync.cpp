@@ -567,10 +567,19 @@ class Sender {
 
  private:
   void list() {
+    std::map<uint32_t, const std::string*> links;  // first path of each hard link
     for (const Entry& entry : tree_.entries) {
       Packet packet;
       packet.set_type(Packet::PACKET_STAT);
-      put_stat(entry, entry.path, *packet.mutable_stat());
+      auto& stat = *packet.mutable_stat();
+      put_stat(entry, entry.path, stat);
+      if (entry.hardlink_group != 0) {
+        const auto [first, is_first] = links.try_emplace(entry.hardlink_group, &entry.path);
+        if (!is_first) {
+          stat.set_linkname(*first->second);
+          stat.set_size(0);
+        }
+      }
       if (!write(packet)) return;
     }
     Packet last;

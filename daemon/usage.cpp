@@ -150,6 +150,7 @@ void disk_usage(const std::string& root, const api::DiskUsageRequest& request,
   CollectedRecords records(state->database());
   const int64_t newest = now_seconds() - request.agelimit() / kSecond;
   for (const auto& item : measure_usage(*state, records)) {
+    if (item.type == UsageType::database) continue;  // no cache, and never gone
     if (request.agelimit() > 0 && item.last_used > newest) continue;
     api::UsageRecord record;
     put(item, record);

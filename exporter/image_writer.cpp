@@ -13,6 +13,8 @@
 namespace lade {
 namespace {
 
+/// Which time the files of a layer were clamped to, as BuildKit notes it.
+constexpr const char* kRewritten = "buildkit/rewritten-timestamp";
 constexpr std::string_view kMissingHistory = "this layer has no history entry in the base image";
 
 // A layer may be in a stack twice (once in the base image and once made anew); it is made once for
@@ -105,7 +107,6 @@ void clean_annotations(Descriptor& layer, bool oci) {
   std::erase_if(layer.annotations, [](const auto& annotation) {
     const std::string_view key = annotation.first;
     return key == "containerd.io/uncompressed" || key == "buildkit/createdat" ||
-           key == "buildkit/rewritten-timestamp" ||
            key.starts_with("containerd.io/distribution.source.");
   });
 }
@@ -129,11 +130,14 @@ WrittenImage write_image(StateDir& state, const ImageSource& source, const Image
   // Layers: digests, diff IDs.
   const std::vector<MadeBlob> blobs = make_blobs(state, source, options);
   WrittenImage image;
-  for (const MadeBlob& blob : blobs) {
-    Descriptor layer = blob.descriptor;
+  for (size_t i = 0; i < blobs.size(); ++i) {
+    Descriptor layer = blobs[i].descriptor;
     layer.media_type = layer_media_type(layer.media_type, options.oci_media_types);
     layer.platform.reset();
     clean_annotations(layer, options.oci_media_types);
+    if (options.oci_media_types && options.rewrite_timestamp && i >= source.base_layers) {
+      layer.annotations[kRewritten] = std::to_string(options.source_date_epoch->seconds);
+    }
     image.layers.push_back(std::move(layer));
   }
   // Config.

@@ -125,16 +125,17 @@ void finish_output(Output& output, bool docker_types, bool registry) {
 
 /// Attributes that say nothing to lade: what they ask for is always so, or is the client's part, or
 /// of attestations, which it does not make.
-constexpr std::string_view kIdleAttributes[] = {"unpack",
-                                                "buildinfo",
+constexpr std::string_view kIdleAttributes[] = {"buildinfo",
                                                 "buildinfo-attrs",
                                                 "dest",
                                                 "mode",
                                                 "oci-artifact",
                                                 "attestation-inline",
                                                 "attestation-prefix",
-                                                "inline-attestations",
-                                                "prefer-nondist-layers"};
+                                                "inline-attestations"};
+
+/// Attributes that are only supported as "false".
+constexpr std::string_view kOffAttributes[] = {"unpack", "prefer-nondist-layers"};
 
 }  // namespace
 
@@ -187,6 +188,11 @@ Output output_of(const std::string& type, const std::map<std::string, std::strin
   for (const auto& [key, value] : attributes) {
     if (std::find(std::begin(kIdleAttributes), std::end(kIdleAttributes), key) !=
         std::end(kIdleAttributes)) {
+      continue;
+    }
+    if (std::find(std::begin(kOffAttributes), std::end(kOffAttributes), key) !=
+        std::end(kOffAttributes)) {
+      if (parse_bool(key, value)) throw_usage(fmt::format("{}={} is not supported", key, value));
       continue;
     }
     if (key == "source-date-epoch") {

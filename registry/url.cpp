@@ -41,9 +41,11 @@ std::optional<int64_t> parse_http_date(const std::string& text) {
   // The form of today, and the two that recipients must accept, too.
   static constexpr std::array kFormats = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
                                           "%a %b %e %H:%M:%S %Y"};
+  // Some servers call GMT so.
+  const std::string date = text.ends_with(" UTC") ? text.substr(0, text.size() - 3) + "GMT" : text;
   for (const char* format : kFormats) {
     struct tm time{};
-    const char* end = ::strptime(text.c_str(), format, &time);
+    const char* end = ::strptime(date.c_str(), format, &time);
     if (end && *end == '\0') return ::timegm(&time);
   }
   return std::nullopt;

@@ -75,20 +75,6 @@ void evaluate_meta_args(LowerState& state) {
   }
 }
 
-void read_epoch(LowerState& state) {
-  const auto given = state.options.build_args.find("SOURCE_DATE_EPOCH");
-  std::string text = given != state.options.build_args.end()
-                         ? given->second
-                         : state.global_args.get("SOURCE_DATE_EPOCH").value_or("");
-  if (text.empty()) return;
-  int64_t seconds = 0;
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (result.ec != std::errc() || result.ptr != text.data() + text.size()) {
-    throw Error("invalid SOURCE_DATE_EPOCH: " + quoted(text) + " is not a number of seconds");
-  }
-  state.epoch = seconds;
-}
-
 parser::Expansion expand_from(LowerState& state, const parser::Stage& stage,
                               const std::string& word) {
   auto expansion = at_range(stage.origin.range, [&] {
@@ -96,6 +82,33 @@ parser::Expansion expand_from(LowerState& state, const parser::Stage& stage,
   });
   lint_from_word(state, stage, expansion);
   return expansion;
+}
+
+/// "did you mean BUILDPLATFORM?" for the first variable that was not set.
+std::string meant_variable(const LowerState& state, const parser::Expansion& expansion) {
+  std::vector<std::string> known = state.global_args.names();
+  for (const auto& meta : state.file.meta_args) {
+    for (const auto& arg : meta.arg.arguments) known.push_back(arg.name);
+  }
+  for (const auto& name : expansion.unset) {
+    const auto meant = parser::suggestion(name, known);
+    if (!meant.empty()) return "did you mean " + meant + "?";
+  }
+  return {};
+}
+
+Platform parse_platform(const LowerState& state, const parser::Stage& stage,
+                        const parser::Expansion& text) {
+  try {
+    return Platform::parse(text.text);
+  } catch (Error& error) {
+    error.add_range(stage.origin.range);
+    if (const auto meant = meant_variable(state, text); !meant.empty()) {
+      error.add_context("failed to parse platform " + stage.from.platform);
+      error.set_hint(meant);
+    }
+    throw;
+  }
 }
 
 void make_stage(LowerState& state, const parser::Stage& stage, size_t index) {
@@ -114,9 +127,10 @@ void make_stage(LowerState& state, const parser::Stage& stage, size_t index) {
     auto platform = expand_from(state, stage, stage.from.platform);
     lint_from_platform(state, stage, platform);
     if (platform.text.empty()) {
-      throw error_at(made->range, "empty platform value from expression " + stage.from.platform);
+      throw error_at(made->range, "empty platform value from expression " + stage.from.platform,
+                     meant_variable(state, platform));
     }
-    made->platform = at_range(made->range, [&] { return Platform::parse(platform.text); });
+    made->platform = parse_platform(state, stage, platform);
     base_name.used.merge(platform.used);
   }
   for (const auto& command : stage.commands) made->commands.push_back({command, {}, false});

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -72,6 +73,9 @@ struct LowerOptions {
   bool main_context = true;  ///< false: there is no build context
   /// The main context, if it is no directory of the user's.
   std::optional<ContextSource> context_source;
+  /// Tells the time of a git or HTTP source, if it has one: SOURCE_DATE_EPOCH may name a context,
+  /// or a stage that only ADDs such a source. Empty: it must be a number.
+  std::function<std::optional<int64_t>(const SourceOp& source)> source_time;
   bool all_stages = false;  ///< go through every stage, whether the target needs it or not
   /// Gets the warnings that need to know variables and base images; null: nothing is checked. If
   /// they are to be errors, they are one before anything runs.

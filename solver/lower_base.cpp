@@ -104,7 +104,7 @@ void resolve_base(LowerState& state, StageState& stage) {
     copy.range = stage.range;
     copy.name = fmt::format("[context {}] copy as a layer", named.name);
     stage.root = state.add(std::move(copy));
-  } else if (context.empty() && stage.base_name == kScratch) {
+  } else if ((context.empty() && stage.base_name == kScratch) || context == kScratchContext) {
     stage.image = empty_image(state.target_platform);
     stage.platform = state.target_platform;
     stage.root = state.scratch_edge();

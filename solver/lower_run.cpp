@@ -303,7 +303,12 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
   shown.keep_quotes = true;
   shown.keep_unset = true;
   try {
-    text = parser::process_word(text, stage.env.environment(), shown).text;
+    // What comes from a secret is seen to.
+    EnvList seen = stage.env;
+    for (const auto& mount : op.mounts) {
+      if (mount.env) seen.set(*mount.env, "****");
+    }
+    text = parser::process_word(text, seen.environment(), shown).text;
   } catch (const Error&) {
     // What the shell understands need not be a word for us; it is shown as written.
   }

@@ -21,6 +21,13 @@ void EnvList::set(std::string_view name, std::string value) {
   variables_.push_back({fmt::format("{}={}", name, value), name.size()});
 }
 
+void EnvList::unset(std::string_view name) {
+  const auto position = positions_.find(name);
+  if (position == positions_.end()) return;
+  variables_[position->second] = {};
+  positions_.erase(position);
+}
+
 const std::string* EnvList::assignment(std::string_view name) const {
   const auto position = positions_.find(name);
   return position == positions_.end() ? nullptr : &variables_[position->second].text;

@@ -26,6 +26,7 @@ namespace lade::lowering {
 class EnvList {
  public:
   void set(std::string_view name, std::string value);
+  void unset(std::string_view name);
   std::optional<std::string> get(std::string_view name) const;
   /// "K=V", which belongs to the list until its next set(); null: not set.
   const std::string* assignment(std::string_view name) const;
@@ -116,7 +117,7 @@ struct StageState {
 /// What all stages of one lowering share.
 struct LowerState {
   const parser::Dockerfile& file;
-  const LowerOptions& options;
+  LowerOptions options;
   ImageResolver& resolver;
   Platform target_platform;
   EnvList global_args;
@@ -148,7 +149,11 @@ struct LowerState {
   parser::ExpansionOptions expansion() const { return {.escape = file.directives.escape}; }
 };
 
+/// Finds `state.epoch` (lower_epoch.cpp), and leaves the number where its name was given.
+void read_epoch(LowerState& state);
+
 inline constexpr std::string_view kScratch = "scratch";
+inline constexpr std::string_view kScratchContext = "docker-image://scratch";
 
 /// Runs `body`; an Error passing through gets `range`.
 template <class Body>

@@ -22,6 +22,8 @@ struct FakeStep {
   std::chrono::milliseconds takes{0};
   bool hangs = false;                        ///< until it is killed
   std::map<std::string, std::string> files;  ///< written into the root
+  /// Written into writable mounts, by their targets.
+  std::map<std::string, std::map<std::string, std::string>> mounted{};
   std::string output;
   ExecResult result;
 };
@@ -50,13 +52,20 @@ class FakeExecutor : public Executor {
     most_running = std::max(most_running, ++running);
     const FakeStep step = steps[command];
     live_[id] = {command, std::move(on_exit)};
-    const std::string upper = spec.rootfs.upper;
-    const auto finish = [this, id, step, upper, on_output] {
+    std::vector<std::pair<std::string, std::map<std::string, std::string>>> trees;
+    trees.emplace_back(spec.rootfs.upper, step.files);
+    for (const auto& mount : spec.mounts) {
+      const auto written = step.mounted.find(mount.target);
+      if (written != step.mounted.end()) trees.emplace_back(mount.upper, written->second);
+    }
+    const auto finish = [this, id, step, trees, on_output] {
       if (!live_.contains(id)) return;
-      for (const auto& [path, content] : step.files) {
-        const std::string file = upper + "/" + path;
-        sys::make_dirs(dir_name(file));
-        sys::write_all(sys::open(file, O_WRONLY | O_CREAT | O_TRUNC, 0644).get(), content);
+      for (const auto& [upper, files] : trees) {
+        for (const auto& [path, content] : files) {
+          const std::string file = upper + "/" + path;
+          sys::make_dirs(dir_name(file));
+          sys::write_all(sys::open(file, O_WRONLY | O_CREAT | O_TRUNC, 0644).get(), content);
+        }
       }
       if (!step.output.empty()) on_output(LogStream::out, step.output);
       end(id, step.result);

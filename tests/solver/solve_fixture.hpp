@@ -93,10 +93,13 @@ struct Build {
 class SolveTest : public StateTest {
  protected:
   Build solve(const Graph& graph, uint32_t root, SolveOptions options = {}) {
-    return solve_in(*state_, graph, root, std::move(options), steps_, cancel_after_);
+    return solve_in(*state_, graph, {root, 0}, std::move(options), steps_, cancel_after_);
+  }
+  Build solve(const Graph& graph, Edge root) {
+    return solve_in(*state_, graph, root, {}, steps_, cancel_after_);
   }
 
-  static Build solve_in(StateDir& state, const Graph& graph, uint32_t root, SolveOptions options,
+  static Build solve_in(StateDir& state, const Graph& graph, Edge root, SolveOptions options,
                         const std::map<std::string, FakeStep>& steps,
                         std::optional<std::chrono::milliseconds> cancel_after = {}) {
     Build build;
@@ -109,7 +112,7 @@ class SolveTest : public StateTest {
       Solver solver(state, loop, &executor, images, progress, std::move(options));
       if (cancel_after) loop.after(*cancel_after, [&] { solver.cancel(); });
       try {
-        build.result = solver.solve(graph.definition, Edge{root, 0});
+        build.result = solver.solve(graph.definition, root);
       } catch (const Error& error) {
         build.error = error_of([&]() { throw error; });
         build.kind = error.kind();

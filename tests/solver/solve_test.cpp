@@ -268,7 +268,7 @@ class TwoBuildsTest : public SolveTest {
       const auto state = StateDir::open(state_->root());
       ++ready;
       while (ready < 2) std::this_thread::yield();
-      builds[which] = solve_in(*state, graph, root, {}, steps_);
+      builds[which] = solve_in(*state, graph, Edge{root, 0}, {}, steps_);
     };
     std::thread first(body, 0);
     std::thread second(body, 1);
