@@ -79,9 +79,9 @@ TEST(SourcePolicyTest, WhatWildcardsMatchIsFilledIn) {
 }
 
 TEST(SourcePolicyTest, RegularExpressionsAreGos) {
-  const Rule rule{api::CONVERT, "^https://(?P<host>[^/]+)/", "https://mirror/$host/$$/",
+  const Rule rule{api::CONVERT, "^https://(?P<host>[^/]+)/file$", "https://mirror/$host/$$",
                   api::REGEX};
-  EXPECT_EQ(applied(policies({rule}), "https://a.example/file"), "https://mirror/a.example/$/file");
+  EXPECT_EQ(applied(policies({rule}), "https://a.example/file"), "https://mirror/a.example/$");
   EXPECT_NE(applied(policies({{api::DENY, "(", "", api::REGEX}}), "a").find("invalid pattern"),
             std::string::npos);
   EXPECT_EQ(applied(policies({{api::DENY, "a.", "", api::EXACT}}), "ab"), "ab");

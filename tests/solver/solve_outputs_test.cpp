@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "solve_fixture.hpp"
+#include "solver/cache_store.hpp"
 
 namespace lade {
 namespace {
@@ -47,7 +48,9 @@ TEST_F(SolveOutputsTest, AllOutputsAreCached) {
   for (const uint32_t output : {0u, 1u}) {
     const Build again = solve(graph, Edge{run, output});
     EXPECT_THAT(again.started, IsEmpty());
-    if (output == 1) EXPECT_EQ(again.result.layers, first.result.layers);
+    if (output == 1) {
+      EXPECT_EQ(again.result.layers, first.result.layers);
+    }
   }
 }
 

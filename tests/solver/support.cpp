@@ -13,6 +13,7 @@ struct DescribeOp {
   std::string operator()(const ExecOp&) const { return "exec"; }
   std::string operator()(const FileOp&) const { return "file"; }
   std::string operator()(const MergeOp&) const { return "merge"; }
+  std::string operator()(const DiffOp&) const { return "diff"; }
 };
 
 template <class T>
