@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "recipe/build_values.hpp"
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/text.hpp"
+#include "recipe/build_values.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {

@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "recipe/build_values.hpp"
 #include "app/commands.hpp"
 #include "app/flags.hpp"
 #include "app/listing.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "recipe/build_values.hpp"
 #include "snapshotter/gc.hpp"
 #include "solver/cache_store.hpp"
 
@@ -52,8 +52,9 @@ void read_filter(const std::string& text, PruneOptions& options) {
   } else if (key == "type") {
     const auto type = usage_type(value);
     if (!type || *type == UsageType::database) {
-      throw_usage("--filter: there is no type " + lade::quoted(value),
-                  "there are: image, layer, blob, cache-mount, git, context, stat-cache, temporary");
+      throw_usage(
+          "--filter: there is no type " + lade::quoted(value),
+          "there are: image, layer, blob, cache-mount, git, context, stat-cache, temporary");
     }
     options.types.insert(*type);
   } else {

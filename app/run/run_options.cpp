@@ -6,13 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "recipe/build_values.hpp"
-#include "recipe/csv.hpp"
 #include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "parser/grammar.hpp"
+#include "recipe/build_values.hpp"
+#include "recipe/csv.hpp"
 
 namespace lade {
 namespace {

@@ -5,9 +5,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "parser/parse.hpp"
 #include "recipe/call_print.hpp"
 #include "recipe/lint_report.hpp"
-#include "parser/parse.hpp"
 
 namespace lade {
 namespace {

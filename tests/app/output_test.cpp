@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "recipe/csv.hpp"
 #include "base/error.hpp"
+#include "recipe/csv.hpp"
 
 namespace lade {
 namespace {
