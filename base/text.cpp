@@ -80,7 +80,9 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
   size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
   if (word.size() > 200) return best;
   for (const auto& candidate : candidates) {
-    const size_t distance = edit_distance(word, candidate);
+    // The beginning of a word is near to it, however much is missing.
+    const bool begins = word.size() >= 3 && candidate.starts_with(word);
+    const size_t distance = begins ? 1 : edit_distance(word, candidate);
     if (distance < best_distance) {
       best = candidate;
       best_distance = distance;

@@ -29,6 +29,7 @@ constexpr std::array kWordings = {
     Wording{R"~(secret "([^"]*)" was not given to the build \(.*\))~", R"~(secret \1: not found)~"},
     Wording{R"~('from' doesn't support variable expansion in --mount \(.*\))~",
             "'from' doesn't support variable expansion, define alias stage instead"},
+    Wording{R"~(unsupported mount type '([^']*)')~", R"~(unsupported mount type "\1")~"},
     Wording{R"~((unknown flag: .*\(did you mean )--)~", R"~(\1)~"},
     Wording{R"~(invalid platform '([^']*)': expected os\S*)~",
             R"~("" is an invalid component of "\1": platform specifier component must match )~"

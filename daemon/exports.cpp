@@ -66,8 +66,10 @@ class ResultExport {
 
   std::map<std::string, std::string> run(const std::vector<ExporterEntry>& exporters,
                                          const std::vector<CacheEntry>& caches) {
-    for (const auto& entry : exporters) outputs_.push_back(output_of(entry.type, entry.attrs));
-    for (auto& output : outputs_) prepare(output);
+    for (const auto& entry : exporters) {
+      outputs_.push_back(output_of(entry.type, entry.attrs));
+      prepare(outputs_.back(), entry.attrs.contains("source-date-epoch"));
+    }
     for (bool done = false; !done;) {
       try {
         open_caches(caches);
@@ -109,14 +111,18 @@ class ResultExport {
 
   bool is_index() const { return result_.multi_platform || result_.refs.size() > 1; }
 
-  void prepare(Output& output) {
+  /// With `own_epoch` the output says itself which time it wants, or that it wants none.
+  void prepare(Output& output, bool own_epoch) {
     for (auto& name : output.names) name = Reference::parse(name).str();
     std::optional<int64_t> epoch;
     for (const auto& [platform, ref] : result_.refs) {
       if (ref && ref->image && ref->image->source_date_epoch) epoch = ref->image->source_date_epoch;
     }
     if (epoch && !output.image.source_date_epoch) {
-      output.image.source_date_epoch = Timestamp{*epoch, 0};
+      // An output that wants none leaves files as they are; the Dockerfile's is the image's still.
+      const bool image = needs_blobs(output);
+      if (own_epoch) output.image.rewrite_timestamp = false;
+      if (!own_epoch || image) output.image.source_date_epoch = Timestamp{*epoch, 0};
     }
     // As in BuildKit: without a time (of a context that has none) nothing is rewritten.
     if (!output.image.source_date_epoch) output.image.rewrite_timestamp = false;

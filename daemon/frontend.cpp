@@ -253,6 +253,7 @@ class DockerfileFrontend {
       LocalDirectory local;
       local.request.name = value.substr(6);
       local.session = session_of(request_, local.request.name);
+      request_.policies.allow_directory(local.request.name);
       local.request.exclude = read_client_ignore(job_, local.session, local.request.name);
       local.ignore_patterns = local.request.exclude;
       local.shared_key = "context:" + name;
@@ -318,6 +319,7 @@ class DockerfileFrontend {
     LocalDirectory local;
     local.request.name = "context";
     local.session = session_of(request_, "context");
+    request_.policies.allow_directory(local.request.name);
     local.request.exclude = input_.ignore_patterns;
     local.request.follow = paths_read(images, "context");
     local.shared_key = "context";

@@ -156,6 +156,7 @@ class Loader {
   std::map<std::string, std::string> read(const std::string& vertex, const std::string& directory,
                                           const std::vector<std::string>& paths) {
     try {
+      request_.policies.allow_directory(directory);
       auto files =
           job_.session(session_of(request_, directory))
               .read_files({.name = directory, .include = {}, .exclude = {}, .follow = paths}, paths,

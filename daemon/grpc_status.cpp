@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/base64.hpp"
+#include "base/digest.hpp"
 #include "daemon/builds.hpp"
 #include "daemon/client_words.hpp"
+#include "daemon/proto/ops.pb.h"
 #include "daemon/proto/status.pb.h"
 
 namespace lade {
@@ -20,6 +22,18 @@ grpc::StatusCode code_of(const Error& error) {
                                              : grpc::StatusCode::UNKNOWN;
 }
 
+/// The graph that the Dockerfile was read from, as JSON of BuildKit's.
+nlohmann::json definition_json(const std::string& file) {
+  pb::Op source;
+  source.mutable_source()->set_identifier("local://dockerfile");
+  (*source.mutable_source()->mutable_attrs())["local.followpaths"] =
+      nlohmann::json::array({file}).dump();
+  const std::string bytes = source.SerializeAsString();
+  pb::Op last;
+  last.add_inputs()->set_digest(Digest::of(bytes).str());
+  return {{"def", {base64(bytes), base64(last.SerializeAsString())}}};
+}
+
 /// BuildKit's errdefs.Source in JSON, as its clients have details encoded.
 std::string source_json(const SourceRange& range) {
   // A range for each line, as in BuildKit.
@@ -30,6 +44,7 @@ std::string source_json(const SourceRange& range) {
   const nlohmann::json json = {{"info",
                                 {{"filename", range.file->name},
                                  {"data", base64(range.file->text)},
+                                 {"definition", definition_json(range.file->name)},
                                  {"language", "Dockerfile"}}},
                                {"ranges", std::move(ranges)}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -27,8 +27,8 @@ using FindResult = std::function<std::shared_ptr<JobRef>(const std::string& id)>
 JobRef load_llb(Job& job, const pb::Definition& definition, const FindResult& find,
                 const SourcePolicies& policies);
 
-/// Applies the policies to the sources of a graph of lade's own that are not images, which whoever
-/// resolves them asks about.
+/// Applies the policies to the repositories and URLs of a graph of lade's own. Images are asked
+/// about when they are resolved, directories by whoever knows the client's names for them.
 void apply_policies(const SourcePolicies& policies, Definition& graph);
 
 }  // namespace lade

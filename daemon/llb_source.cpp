@@ -9,6 +9,7 @@
 #include "daemon/frontend_context.hpp"
 #include "daemon/llb_loader.hpp"
 #include "solver/lower_remote.hpp"
+#include "solver/source/remote.hpp"
 
 namespace lade {
 namespace {
@@ -142,23 +143,16 @@ void apply_policies(const SourcePolicies& policies, Definition& graph) {
   if (policies.empty()) return;
   for (auto& vertex : graph.vertices) {
     auto* source = std::get_if<SourceOp>(&vertex.op);
-    if (!source || is_image_context(source->identifier) || source->identifier == "scratch") {
-      continue;
-    }
-    const bool local = source->identifier.starts_with(kLocalScheme);
-    pb::SourceOp asked;
-    if (local) {
-      asked.set_identifier(source->identifier);
-    } else {
-      asked = llb_source(*source);
-    }
+    const bool remote = source && RemoteSources::handles(*source);
+    if (!remote) continue;
+    pb::SourceOp asked = llb_source(*source);
     try {
       if (!policies.apply(asked, vertex.platform)) continue;
     } catch (Error& error) {
       if (vertex.range.first_line > 0) error.add_range(vertex.range);
       throw;
     }
-    if (local || asked.identifier().starts_with(kImageScheme) ||
+    if (asked.identifier().starts_with(kImageScheme) ||
         asked.identifier().starts_with(kLocalScheme)) {
       throw Error(fmt::format("a policy that turns {} into {} is not supported",
                               lade::quoted(source->identifier), lade::quoted(asked.identifier())));

@@ -354,7 +354,7 @@ class Calls : public SessionCalls {
       stream->WritesDone();
     } catch (const Error& error) {
       failure = error;
-      call.context.TryCancel();
+      if (error.kind() != ErrorKind::unavailable) call.context.TryCancel();
     }
     const auto status = stream->Finish();
     if (failure) throw_better(call, status, *failure);

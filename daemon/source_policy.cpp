@@ -270,6 +270,15 @@ bool SourcePolicies::apply(pb::SourceOp& source, const std::string& platform) co
   return changed;
 }
 
+void SourcePolicies::allow_directory(const std::string& name) const {
+  if (empty()) return;
+  pb::SourceOp asked;
+  asked.set_identifier("local://" + name);
+  if (!apply(asked, "")) return;
+  throw Error(fmt::format("a policy that turns the directory {} into {} is not supported",
+                          lade::quoted(name), lade::quoted(asked.identifier())));
+}
+
 BaseImage PolicyImages::resolve(const std::string& source, const Platform& platform) {
   const bool image = source.starts_with(kImageScheme);
   if (policies_.empty() || (!image && !source.starts_with("oci-layout://"))) {

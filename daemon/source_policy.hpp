@@ -42,6 +42,8 @@ class SourcePolicies {
   /// Rewrites the source (as LLB has it) if the policies say so; returns whether. Throws Error if
   /// it is denied.
   bool apply(pb::SourceOp& source, const std::string& platform) const;
+  /// The same for a directory of the client's, which cannot become anything else.
+  void allow_directory(const std::string& name) const;
 
  private:
   bool apply_rules(pb::SourceOp& source) const;

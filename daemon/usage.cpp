@@ -131,7 +131,7 @@ std::string id_of(UsageType type, const std::string& id) {
 void put(const UsageItem& item, api::UsageRecord& out) {
   out.set_id(id_of(item.type, item.id));
   out.set_mutable_(item.type == UsageType::cache_mount);
-  out.set_inuse(item.in_use || item.type == UsageType::image);
+  out.set_inuse(item.in_use);
   out.set_size(static_cast<int64_t>(item.bytes));
   out.mutable_createdat()->set_seconds(item.last_used);
   out.mutable_lastusedat()->set_seconds(item.last_used);
@@ -150,7 +150,9 @@ void disk_usage(const std::string& root, const api::DiskUsageRequest& request,
   CollectedRecords records(state->database());
   const int64_t newest = now_seconds() - request.agelimit() / kSecond;
   for (const auto& item : measure_usage(*state, records)) {
-    if (item.type == UsageType::database) continue;  // no cache, and never gone
+    // No cache: the database, images that have names, and what registries said that names mean.
+    if (item.type == UsageType::database || item.type == UsageType::image) continue;
+    if (item.type == UsageType::blob && !item.reclaimable) continue;
     if (request.agelimit() > 0 && item.last_used > newest) continue;
     api::UsageRecord record;
     put(item, record);

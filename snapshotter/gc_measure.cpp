@@ -52,7 +52,7 @@ class Measure {
       item.id = digest.str();
       item.bytes = blob.bytes;
       item.last_used = of_image ? named_at[digest] : blob.changed_at / 1000;
-      item.reclaimable = !of_image;
+      item.reclaimable = !inventory_.needed_blobs.contains(digest);
       item.users = users[digest];
       item.description = names[digest];
       out_.push_back(std::move(item));

@@ -29,6 +29,7 @@ struct Wanted {
     remote = op.attrs.at("remote");
     ref = op.attr("ref");
     checksum = op.attr("checksum");
+    known_hosts = op.attr("known-hosts");
     fetch_by_commit = op.attr("fetch-by-commit") == "true";
     checkout.subdir = clean_path("/" + op.attr("subdir")).substr(1);
     checkout.keep_git_dir = op.attr("keep-git-dir") == "true";
@@ -44,6 +45,7 @@ struct Wanted {
   std::string remote;
   std::string ref;
   std::string checksum;
+  std::string known_hosts;
   bool fetch_by_commit;
   GitCheckout checkout;
 };
@@ -118,7 +120,16 @@ GitCommand GitSource::command(const Wanted& wanted) const {
     error.set_hint("pass --ssh default");
     throw error;
   }
-  return GitCommand(wanted.remote, root_, options_, root_ + "/known_hosts", cancellation_);
+  if (wanted.known_hosts.empty()) {
+    return GitCommand(wanted.remote, root_, options_, root_ + "/known_hosts", cancellation_);
+  }
+  // No other hosts than these are trusted.
+  const std::string hosts =
+      fmt::format("{}/known_hosts.{}", root_, Digest::of(wanted.known_hosts).hex().substr(0, 16));
+  sys::write_file_atomically(hosts, wanted.known_hosts, 0600);
+  GitCommand command(wanted.remote, root_, options_, hosts, cancellation_);
+  command.only_known_hosts = true;
+  return command;
 }
 
 GitCommit GitSource::ask_default_branch(const Wanted& wanted) const {

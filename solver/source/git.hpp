@@ -9,6 +9,7 @@
 //   submodules       "false": without them
 //   mtime            "commit": all times are the commit's, else the checkout's
 //   fetch-by-commit  "true": `checksum` is the commit; `ref` is not asked for
+//   known-hosts      SSH hosts and their keys, as known_hosts(5) has them: no others are trusted
 //
 // Each remote has a bare repository in the state directory, STATE/git/ID, which fetched commits
 // stay in. Debian's git does the work, told to ignore all configuration of the user's and the

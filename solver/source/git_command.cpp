@@ -61,14 +61,15 @@ GitCommand::GitCommand(std::string remote, std::string directory,
 /// trusted at first sight, then held to its key; the user's own known hosts count, too.
 std::string GitCommand::ssh_command() const {
   std::string hosts = "\"" + known_hosts_ + "\"";
-  if (const auto home = environment_variable("HOME"); home.starts_with('/')) {
+  if (const auto home = environment_variable("HOME"); home.starts_with('/') && !only_known_hosts) {
     hosts += " \"" + home + "/.ssh/known_hosts\"";
   }
   std::string quoted_hosts;
   for (const char c : hosts) quoted_hosts += c == '\'' ? "'\\''" : std::string(1, c);
-  return "ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none -o ConnectTimeout=30 "
-         "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile='" +
-         quoted_hosts + "'";
+  return std::string("ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none ") +
+         "-o ConnectTimeout=30 -o StrictHostKeyChecking=" +
+         (only_known_hosts ? "yes -o GlobalKnownHostsFile=/dev/null" : "accept-new") +
+         " -o UserKnownHostsFile='" + quoted_hosts + "'";
 }
 
 std::string GitCommand::authorization() const {

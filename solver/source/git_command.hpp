@@ -31,8 +31,9 @@ class GitCommand {
   std::string git_dir;    ///< empty: none
   std::string work_tree;  ///< empty: none
   std::string index_file;
-  int lock_fd = -1;              ///< kept open by git and all it starts
-  bool configure_origin = true;  ///< false: the repository has an origin of its own
+  bool only_known_hosts = false;  ///< no host is trusted that is not in `known_hosts`
+  int lock_fd = -1;               ///< kept open by git and all it starts
+  bool configure_origin = true;   ///< false: the repository has an origin of its own
 
   const std::string& remote() const { return remote_; }
 
