@@ -1,11 +1,14 @@
 #include "daemon/bridge_service.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/text.hpp"
+#include "daemon/exec_stream.hpp"
 #include "daemon/go_stat.hpp"
 #include "daemon/grpc_status.hpp"
 #include "daemon/proto/control.pb.h"
@@ -29,9 +32,28 @@ RefFiles open_ref(Build& build, const std::string& id) {
   return {build.job(), build.job().layers(ref)};
 }
 
-grpc::Status no_containers() {
-  return {grpc::StatusCode::UNIMPLEMENTED, "containers of the gateway are not supported"};
+[[noreturn]] void no_such_file(const char* call, const std::string& path) {
+  throw Error(fmt::format("{} {}: no such file or directory", call, path), ErrorKind::not_found);
 }
+
+/// Offset and length of what is asked for; length 0: to the end.
+std::pair<uint64_t, uint64_t> range_of(const api::ReadFileRequest& request) {
+  if (!request.has_range()) return {0, 0};
+  return {static_cast<uint64_t>(std::max<int64_t>(0, request.range().offset())),
+          static_cast<uint64_t>(std::max<int64_t>(0, request.range().length()))};
+}
+
+/// Which names of a directory are wanted.
+class NameFilter {
+ public:
+  explicit NameFilter(const std::string& pattern) {
+    if (!pattern.empty()) glob_.emplace(pattern, Glob::Dialect::path);
+  }
+  bool takes(const std::string& name) const { return !glob_ || glob_->matches(name); }
+
+ private:
+  std::optional<Glob> glob_;
+};
 
 }  // namespace
 
@@ -85,12 +107,7 @@ grpc::Status BridgeService::ReadFile(grpc::ServerContext* context,
   return guarded([&] {
     const auto build = build_of(*context);
     const RefFiles files = open_ref(*build, request->ref());
-    uint64_t offset = 0;
-    uint64_t length = 0;
-    if (request->has_range()) {
-      offset = static_cast<uint64_t>(std::max<int64_t>(0, request->range().offset()));
-      length = static_cast<uint64_t>(std::max<int64_t>(0, request->range().length()));
-    }
+    const auto [offset, length] = range_of(*request);
     response->set_data(files.read(request->filepath(), offset, length, kMaxFile));
   });
 }
@@ -101,13 +118,9 @@ grpc::Status BridgeService::ReadDir(grpc::ServerContext* context,
   return guarded([&] {
     const auto build = build_of(*context);
     const RefFiles files = open_ref(*build, request->ref());
-    std::optional<Glob> wanted;
-    if (!request->includepattern().empty()) {
-      wanted.emplace(request->includepattern(), Glob::Dialect::path);
-    }
+    const NameFilter wanted(request->includepattern());
     for (const auto& [name, found] : files.list(request->dirpath())) {
-      if (wanted && !wanted->matches(name)) continue;
-      put_stat(*found.entry, name, *response->add_entries());
+      if (wanted.takes(name)) put_stat(*found.entry, name, *response->add_entries());
     }
   });
 }
@@ -119,10 +132,7 @@ grpc::Status BridgeService::StatFile(grpc::ServerContext* context,
     const auto build = build_of(*context);
     const RefFiles files = open_ref(*build, request->ref());
     const auto found = files.find(request->path(), false);
-    if (!found) {
-      throw Error(fmt::format("lstat {}: no such file or directory", request->path()),
-                  ErrorKind::not_found);
-    }
+    if (!found) no_such_file("lstat", request->path());
     put_stat(*found->entry, base_name(request->path()), *response->mutable_stat());
   });
 }
@@ -187,35 +197,84 @@ grpc::Status BridgeService::Warn(grpc::ServerContext* context, const api::WarnRe
   });
 }
 
-grpc::Status BridgeService::NewContainer(grpc::ServerContext*, const api::NewContainerRequest*,
+grpc::Status BridgeService::NewContainer(grpc::ServerContext* context,
+                                         const api::NewContainerRequest* request,
                                          api::NewContainerResponse*) {
-  return no_containers();
+  return guarded([&] {
+    const auto build = build_of(*context);
+    build->containers.add(request->containerid(),
+                          std::make_shared<Container>(build->job(), *request));
+  });
 }
 
-grpc::Status BridgeService::ReleaseContainer(grpc::ServerContext*,
-                                             const api::ReleaseContainerRequest*,
+grpc::Status BridgeService::ReleaseContainer(grpc::ServerContext* context,
+                                             const api::ReleaseContainerRequest* request,
                                              api::ReleaseContainerResponse*) {
-  return no_containers();
+  return guarded([&] {
+    const auto build = build_of(*context);
+    const auto container = build->containers.take(request->containerid());
+    if (!container) {
+      throw Error(fmt::format("container details for {} not found", request->containerid()),
+                  ErrorKind::not_found);
+    }
+    container->release();
+  });
 }
 
-grpc::Status BridgeService::ReadFileContainer(grpc::ServerContext*, const api::ReadFileRequest*,
-                                              api::ReadFileResponse*) {
-  return no_containers();
+grpc::Status BridgeService::ReadFileContainer(grpc::ServerContext* context,
+                                              const api::ReadFileRequest* request,
+                                              api::ReadFileResponse* response) {
+  return guarded([&] {
+    const auto build = build_of(*context);
+    const auto container = build->containers.find(request->ref());
+    const LiveTree files = container->files(request->mountindex());
+    const auto found = files.find(request->filepath());
+    if (!found) no_such_file("open", request->filepath());
+    if (found->entry.type != EntryType::regular) {
+      throw Error(lade::quoted(request->filepath()) + " is no regular file");
+    }
+    const auto [offset, length] = range_of(*request);
+    response->set_data(
+        read_range(files.open(*found).get(), offset, length, kMaxFile, request->filepath()));
+  });
 }
 
-grpc::Status BridgeService::ReadDirContainer(grpc::ServerContext*, const api::ReadDirRequest*,
-                                             api::ReadDirResponse*) {
-  return no_containers();
+grpc::Status BridgeService::ReadDirContainer(grpc::ServerContext* context,
+                                             const api::ReadDirRequest* request,
+                                             api::ReadDirResponse* response) {
+  return guarded([&] {
+    const auto build = build_of(*context);
+    const auto container = build->containers.find(request->ref());
+    const NameFilter wanted(request->includepattern());
+    for (const auto& [name, entry] :
+         container->files(request->mountindex()).list(request->dirpath())) {
+      if (wanted.takes(name)) put_stat(entry, name, *response->add_entries());
+    }
+  });
 }
 
-grpc::Status BridgeService::StatFileContainer(grpc::ServerContext*, const api::StatFileRequest*,
-                                              api::StatFileResponse*) {
-  return no_containers();
+grpc::Status BridgeService::StatFileContainer(grpc::ServerContext* context,
+                                              const api::StatFileRequest* request,
+                                              api::StatFileResponse* response) {
+  return guarded([&] {
+    const auto build = build_of(*context);
+    const auto container = build->containers.find(request->ref());
+    const LiveTree files = container->files(request->mountindex());
+    // A link that leads nowhere here may lead somewhere in another mount: the client's to resolve.
+    auto found = files.find(request->path());
+    if (!found) found = files.find(request->path(), false);
+    if (!found) no_such_file("stat", request->path());
+    put_stat(found->entry, base_name(request->path()), *response->mutable_stat());
+  });
 }
 
 grpc::Status BridgeService::ExecProcess(
-    grpc::ServerContext*, grpc::ServerReaderWriter<api::ExecMessage, api::ExecMessage>*) {
-  return no_containers();
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<api::ExecMessage, api::ExecMessage>* stream) {
+  return guarded([&] {
+    const auto build = build_of(*context);
+    ExecStream(build->containers, *stream, [context] { return context->IsCancelled(); }).serve();
+  });
 }
 
 }  // namespace lade

@@ -49,7 +49,7 @@ class BridgeService final : public moby::buildkit::v1::frontend::LLBBridge::Serv
                     const moby::buildkit::v1::frontend::WarnRequest* request,
                     moby::buildkit::v1::frontend::WarnResponse* response) override;
 
-  // Containers are not supported: these say so.
+  // Containers (container.hpp), and processes in them (exec_stream.hpp).
   grpc::Status NewContainer(grpc::ServerContext* context,
                             const moby::buildkit::v1::frontend::NewContainerRequest* request,
                             moby::buildkit::v1::frontend::NewContainerResponse* response) override;

@@ -234,6 +234,7 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
   } catch (...) {
     failure = std::current_exception();
   }
+  if (build) build->containers.close();
   journal->finish();
   set_now(*record.mutable_completedat());
   for (const auto& [key, value] : answer) (*record.mutable_exporterresponse())[key] = value;

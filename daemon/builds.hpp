@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "daemon/container.hpp"
 #include "daemon/exports.hpp"
 #include "daemon/frontend.hpp"
 #include "daemon/history.hpp"
@@ -53,6 +54,7 @@ class Build {
 
   std::map<std::string, std::shared_ptr<JobRef>> inputs;  ///< of the request's FrontendInputs
   std::map<std::string, std::string> input_definitions;   ///< the same, serialized
+  Containers containers;
 
   /// What the client returns in the end. Once.
   void give(FrontendResult result);

@@ -114,6 +114,9 @@ class Job {
   /// Which sources it may use. Set before anything is solved.
   SourcePolicies policies;
 
+  /// A socket behind which the client's ssh-agent of that name answers; empty if there is none.
+  std::string agent_socket(const std::string& id);
+
   // -- results
   std::shared_ptr<JobRef> add_ref(JobRef ref);
   /// Null if there is none.
@@ -150,7 +153,6 @@ class Job {
             LocalSourceOptions& out);
   SolveOptions solve_options(const Definition& graph);
   void find_secrets(const Definition& graph, SolveOptions& options);
-  std::string agent_socket(const std::string& id);
 
   DaemonShared& shared_;
   std::string id_;

@@ -16,6 +16,18 @@ std::string relative(const std::string& path) {
 }
 
 MergedIndex bring(Job& job, const LayerStack& stack) {
+  bring_layers(job, stack);
+  return job.state().layers().merged(stack);
+}
+
+[[noreturn]] void not_there(const std::string& path) {
+  throw Error(fmt::format("{}: no such file or directory", lade::quoted("/" + path)),
+              ErrorKind::not_found);
+}
+
+}  // namespace
+
+void bring_layers(Job& job, const LayerStack& stack) {
   LayerStore& layers = job.state().layers();
   const LayerProvider provider = job.provider();
   for (size_t i = 0; i < stack.size(); ++i) {
@@ -26,15 +38,7 @@ MergedIndex bring(Job& job, const LayerStack& stack) {
     layers.ensure_directory(stack[i], *from, nullptr,
                             LayerStack(stack.begin(), stack.begin() + static_cast<ptrdiff_t>(i)));
   }
-  return layers.merged(stack);
 }
-
-[[noreturn]] void not_there(const std::string& path) {
-  throw Error(fmt::format("{}: no such file or directory", lade::quoted("/" + path)),
-              ErrorKind::not_found);
-}
-
-}  // namespace
 
 RefFiles::RefFiles(Job& job, LayerStack stack)
     : layers_(job.state().layers()), stack_(std::move(stack)), index_(bring(job, stack_)) {}
@@ -51,10 +55,15 @@ std::string RefFiles::read(const std::string& path, uint64_t offset, uint64_t le
     throw Error(fmt::format("{} is no regular file", lade::quoted("/" + relative(path))));
   }
   const UniqueFd file = layers_.open_file(stack_, *found);
-  if (offset > 0 && ::lseek(file.get(), static_cast<off_t>(offset), SEEK_SET) < 0) {
+  return read_range(file.get(), offset, length, limit, path);
+}
+
+std::string read_range(int file, uint64_t offset, uint64_t length, uint64_t limit,
+                       const std::string& path) {
+  if (offset > 0 && ::lseek(file, static_cast<off_t>(offset), SEEK_SET) < 0) {
     throw_errno("could not seek in " + lade::quoted(path));
   }
-  FdSource source(file.get());
+  FdSource source(file);
   if (length > 0 && length <= limit) return read_start(source, length);
   return read_all(source, limit, lade::quoted(path));
 }

@@ -10,6 +10,9 @@
 
 namespace lade {
 
+/// Has all layers' directories here. Throws Error.
+void bring_layers(Job& job, const LayerStack& stack);
+
 /// The tree of a stack of layers, which are brought here first.
 class RefFiles {
  public:
@@ -29,5 +32,9 @@ class RefFiles {
   LayerStack stack_;
   MergedIndex index_;
 };
+
+/// `length` bytes of a file from `offset` (0: to the end). Throws Error for more than `limit`.
+std::string read_range(int file, uint64_t offset, uint64_t length, uint64_t limit,
+                       const std::string& path);
 
 }  // namespace lade

@@ -103,8 +103,12 @@ class StandIn : public Executor {
     work->spec = spec;
     work->input = duplicate(spec.input_fd);
     work->terminal = duplicate(spec.terminal_fd);
-    if (work->input) work->spec.input_fd = work->input.get();
-    if (work->terminal) work->spec.terminal_fd = work->terminal.get();
+    work->output = duplicate(spec.output_fd);
+    work->error = duplicate(spec.error_fd);
+    work->spec.input_fd = work->input.get();
+    work->spec.terminal_fd = work->terminal.get();
+    work->spec.output_fd = work->output.get();
+    work->spec.error_fd = work->error.get();
     work->callbacks = std::make_shared<Callbacks>(
         Callbacks{std::move(on_output), [this, id, on_exit](const ExecResult& result) {
                     running_.erase(id);
@@ -134,6 +138,8 @@ class StandIn : public Executor {
     ExecSpec spec;
     UniqueFd input;
     UniqueFd terminal;
+    UniqueFd output;
+    UniqueFd error;
     std::shared_ptr<Callbacks> callbacks;
     std::shared_ptr<Receiver> receiver;
   };
@@ -152,6 +158,11 @@ class StandIn : public Executor {
       deliver(receiver, [callbacks, result] { callbacks->exit(result); });
     };
     try {
+      if (work.spec.join) {
+        const auto joined = host.steps.find(*work.spec.join);
+        if (joined == host.steps.end()) throw Error("the container has ended");
+        work.spec.join = joined->second;
+      }
       host.steps[id] = host.executor->start(
           work.spec,
           [receiver, callbacks](LogStream stream, std::string_view bytes) {

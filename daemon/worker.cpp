@@ -27,7 +27,12 @@ constexpr const char* kGatewayCaps[] = {"solve.base",         "solve.inlineretur
                                         "frontend.inputs",    "gateway.solve.metadata",
                                         "frontend.caps",      "gateway.solve.evaluate",
                                         "gateway.evaluate",   "gateway.warnings",
-                                        "source.metaresolver"};
+                                        "source.metaresolver",
+                                        "gateway.exec",
+                                        "gateway.exec.extrahosts",
+                                        "gateway.exec.secretenv",
+                                        "gateway.exec.signals",
+                                        "gateway.exec.filesystem"};
 
 /// What of LLB, caches and exporters there is (solver/pb).
 constexpr const char* kGraphCaps[] = {"source.image",

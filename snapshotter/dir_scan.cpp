@@ -60,6 +60,12 @@ class Scan {
     return std::move(found_);
   }
 
+  Entry read_one(int dirfd, const char* name) {
+    Entry entry = read(dirfd, "", name);
+    entry.hardlink_group = 0;
+    return entry;
+  }
+
  private:
   struct CloseDir {
     void operator()(DIR* dir) const { ::closedir(dir); }
@@ -296,6 +302,19 @@ class UpperFilter {
 
 std::vector<Entry> scan_tree(int dir, bool userxattr) {
   return Scan(dir, userxattr).run();
+}
+
+std::optional<Entry> scan_entry(int dir, const std::string& name, bool userxattr) {
+  // Twice, as it may go in between.
+  for (const bool again : {true, false}) {
+    if (!sys::lstatat(dir, name)) return std::nullopt;
+    try {
+      return Scan(dir, userxattr).read_one(dir, name.c_str());
+    } catch (const Error&) {
+      if (!again) throw;
+    }
+  }
+  return std::nullopt;
 }
 
 LayerIndex index_upper(int dir, bool userxattr, const MergedIndex& lower,

@@ -1,6 +1,8 @@
 // From a directory to an index: of a whole layer directory, and of the upperdir of a finished step.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "snapshotter/layer_index.hpp"
@@ -12,6 +14,10 @@ namespace lade {
 /// hard links within the tree are groups. Scans on oneTBB; names must fit in PATH_MAX. Throws
 /// Error.
 std::vector<Entry> scan_tree(int dir, bool userxattr);
+
+/// What `name` in the directory `dir` is, as scan_tree() has it (without hard links), its path being
+/// `name`; nullopt if there is nothing of that name. Something else may be writing to `dir`.
+std::optional<Entry> scan_entry(int dir, const std::string& name, bool userxattr);
 
 /// The index of an upperdir, with what is no change against `lower` removed, from the index and
 /// from the directory:

@@ -110,7 +110,7 @@ class Preparation {
     lower_.emplace(state_.layers().merged(inputs_.at(0)));
     out_.stubs = state_.layers().prepare();
     stubs_.emplace(out_.stubs.path(), *lower_);
-    set_process();
+    set_step();
     out_.upper = state_.layers().prepare();
     for (const char* dir : {"proc", "sys", "dev"}) add_system_directory(dir);
     for (size_t i = 0; i < op_.mounts.size(); ++i) {
@@ -128,40 +128,16 @@ class Preparation {
   }
 
  private:
-  void set_process() {
+  void set_step() {
     ExecSpec& spec = out_.spec;
-    spec.args = op_.args;
-    spec.env = op_.env;
-    for (const auto& [name, value] : op_.proxy_env) spec.env.push_back(name + "=" + value);
-    spec.cwd = op_.cwd;
     if (!op_.hostname.empty()) spec.hostname = op_.hostname;
     const auto tree = stack_tree(state_.layers(), inputs_.at(0));
-    const UserSpec user = resolve_user(op_.user, tree->index(),
-                                       [&](const Found& found) { return tree->open(found); });
-    // An empty HOME counts as none.
-    std::erase(spec.env, "HOME=");
-    const bool has_home =
-        std::any_of(spec.env.begin(), spec.env.end(),
-                    [](const std::string& variable) { return variable.starts_with("HOME="); });
-    if (!has_home) {
-      spec.env.push_back("HOME=" + home_of(user.uid, tree->index(),
-                                           [&](const Found& found) { return tree->open(found); }));
-    }
-    spec.uid = user.uid;
-    spec.gid = user.gid;
-    spec.groups = user.groups;
+    set_process(op_, tree->index(), [&](const Found& found) { return tree->open(found); }, spec);
     spec.network = op_.network == OpNetwork::none   ? NetworkMode::none
                    : op_.network == OpNetwork::host ? NetworkMode::host
                                                     : NetworkMode::sandbox;
-    spec.security =
-        op_.security == OpSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
     if (op_.shm_bytes > 0) spec.shm_bytes = op_.shm_bytes;
     if (!op_.cgroup_parent.empty()) spec.cgroup_parent = join_path("/", op_.cgroup_parent);
-    for (const auto& limit : op_.ulimits) {
-      // -1 is RLIM_INFINITY as it is for setrlimit(2).
-      spec.limits.push_back({ulimit_resource(limit.name).value(), static_cast<uint64_t>(limit.soft),
-                             static_cast<uint64_t>(limit.hard)});
-    }
   }
 
   /// Unlike other mounts' targets, these three stay in the layer of the first step on a base that
@@ -362,6 +338,32 @@ std::optional<CacheMount> CacheMount::try_lease(const std::string& state_root,
   }
   throw Error(
       fmt::format("{} builds use the cache mount \"{}\" already", kMaxExclusiveCaches, mount.id));
+}
+
+void set_process(const ExecOp& op, const MergedIndex& index, const OpenFound& open,
+                 ExecSpec& spec) {
+  spec.args = op.args;
+  spec.env = op.env;
+  for (const auto& [name, value] : op.proxy_env) spec.env.push_back(name + "=" + value);
+  spec.cwd = op.cwd;
+  const UserSpec user = resolve_user(op.user, index, open);
+  // An empty HOME counts as none.
+  std::erase(spec.env, "HOME=");
+  const bool has_home =
+      std::any_of(spec.env.begin(), spec.env.end(),
+                  [](const std::string& variable) { return variable.starts_with("HOME="); });
+  if (!has_home) spec.env.push_back("HOME=" + home_of(user.uid, index, open));
+  spec.uid = user.uid;
+  spec.gid = user.gid;
+  spec.groups = user.groups;
+  spec.security =
+      op.security == OpSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
+  spec.limits.clear();
+  for (const auto& limit : op.ulimits) {
+    // -1 is RLIM_INFINITY as it is for setrlimit(2).
+    spec.limits.push_back({ulimit_resource(limit.name).value(), static_cast<uint64_t>(limit.soft),
+                           static_cast<uint64_t>(limit.hard)});
+  }
 }
 
 PreparedExec prepare_exec(StateDir& state, const ExecOp& op, const std::vector<LayerStack>& inputs,

@@ -44,6 +44,11 @@ struct ExecSecrets {
   std::map<std::string, std::string> agents;  ///< --ssh: id -> path of an agent's socket
 };
 
+/// What of an op makes its process: arguments, environment (with HOME), working directory, user,
+/// security, limits. The user is looked up in the root `index`. Throws Error for one that is not
+/// there.
+void set_process(const ExecOp& op, const MergedIndex& index, const OpenFound& open, ExecSpec& spec);
+
 /// `inputs[i]` is the stack of the vertex's input i; `caches[j]` belongs to mounts[j] (of type
 /// cache). All layers must have their directories. `host_mounts` are binds of the host's files and
 /// directories (which no op has) and tmpfs; they are mounted after those of the op. Throws Error.

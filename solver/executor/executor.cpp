@@ -98,23 +98,29 @@ void ZygoteExecutor::prefetch_network() {
 Executor::StepId ZygoteExecutor::start(const ExecSpec& spec, OnOutput on_output, OnExit on_exit) {
   if (loop_ == nullptr) throw Error("the executor is not attached to an event loop");
   sandbox::StartRequest request{spec, {}};
-  if (spec.network == NetworkMode::sandbox) request.network_helper = network_helper();
+  if (spec.network == NetworkMode::sandbox && !spec.join) {
+    request.network_helper = network_helper();
+  }
   const UniqueFd details = sandbox::memory_file(encode(request));
-  sys::Pipe out = sys::pipe();
-  sys::Pipe err = sys::pipe();
+  sys::Pipe out;
+  sys::Pipe err;
+  if (spec.output_fd < 0) out = sys::pipe();
+  if (spec.error_fd < 0) err = sys::pipe();
   // Only our ends: the other description is the command's, which may not expect O_NONBLOCK.
   for (const int fd : {out.read.get(), err.read.get()}) ::fcntl(fd, F_SETFL, O_NONBLOCK);
 
   const StepId id = ++last_id_;
-  channel_.send(WireWriter().number(sandbox::Request::start).number(id).str(),
-                {details.get(), out.write.get(), err.write.get(), spec.input_fd, spec.terminal_fd});
+  channel_.send(
+      WireWriter().number(sandbox::Request::start).number(id).str(),
+      {details.get(), spec.output_fd < 0 ? out.write.get() : spec.output_fd,
+       spec.error_fd < 0 ? err.write.get() : spec.error_fd, spec.input_fd, spec.terminal_fd});
   Step& step = steps_[id];
   step.on_output = std::move(on_output);
   step.on_exit = std::move(on_exit);
   step.pipes = {std::move(out.read), std::move(err.read)};
   for (const auto stream : {LogStream::out, LogStream::err}) {
-    loop_->watch(step.pipes[index_of(stream)].get(), EPOLLIN,
-                 [this, id, stream](uint32_t) { forward(id, stream); });
+    const int fd = step.pipes[index_of(stream)].get();
+    if (fd >= 0) loop_->watch(fd, EPOLLIN, [this, id, stream](uint32_t) { forward(id, stream); });
   }
   return id;
 }

@@ -90,9 +90,17 @@ struct ExecSpec {
   /// A small init is PID 1 and the command its child: it reaps what the command leaves behind and
   /// passes signals on, which the kernel keeps from a PID 1 that has no handlers for them.
   bool init = false;
+  /// Run beside this step, which start() gave the number of and which still runs: in its root, its
+  /// namespaces and its cgroup, until that step ends at the latest. What makes a sandbox (rootfs,
+  /// mounts, files, hostname, network, shm_bytes, cgroup_parent, init) counts for nothing then.
+  std::optional<uint64_t> join;
   // Descriptors of the caller's, borrowed for the length of start(), for commands that somebody
   // talks to:
   int input_fd = -1;  ///< the command's standard input; -1: /dev/null
+  /// Its standard output and error, for a caller that reads at its own pace; on_output gets nothing
+  /// of the stream then. -1: through on_output.
+  int output_fd = -1;
+  int error_fd = -1;
   /// A socket of a sandbox::Channel pair. The command gets a terminal of the sandbox's own as its
   /// three standard streams and as its controlling terminal; the terminal's other side comes
   /// through this socket as the one descriptor of a packet. on_output gets nothing. -1: no

@@ -91,6 +91,7 @@ void write_spec(WireWriter& out, const ExecSpec& spec) {
   });
   out.number(spec.shm_bytes).number(spec.cgroup_parent.has_value());
   out.text(spec.cgroup_parent.value_or("")).number(spec.init);
+  out.number(spec.join.has_value()).number(spec.join.value_or(0));
 }
 
 ExecSpec read_spec(WireReader& in) {
@@ -119,6 +120,9 @@ ExecSpec read_spec(WireReader& in) {
   const auto cgroup = in.text();
   if (has_cgroup) spec.cgroup_parent = cgroup;
   spec.init = in.number<bool>();
+  const bool joins = in.number<bool>();
+  const auto joined = in.number();
+  if (joins) spec.join = joined;
   return spec;
 }
 

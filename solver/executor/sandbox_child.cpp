@@ -83,6 +83,27 @@ void set_hostname(Child& child) {
   }
 }
 
+/// Its root is the sandbox's only once it has left the host: that is, once its command runs.
+void wait_for_joined(const Child& child) {
+  pollfd started{child.plan.joined_failure_fd, POLLIN, 0};
+  while (::poll(&started, 1, -1) < 0 && errno == EINTR) {
+  }
+  if ((started.revents & POLLIN) != 0) throw Error("the container did not start");
+}
+
+/// Enters the sandbox of a running step. The PID namespace was entered by the clone.
+void join_step(Child& child) {
+  wait_for_joined(child);
+  if (child.plan.cgroup != nullptr) child.plan.cgroup->enter();
+  constexpr int kNamespaces =
+      CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+  if (::setns(child.plan.joined_pidfd, kNamespaces) != 0) {
+    throw_errno("could not enter the container");
+  }
+  child.root = sys::open("/", O_PATH | O_DIRECTORY);
+  child.null = std::move(sys::open_in_root(child.root.get(), "/dev/null", O_RDONLY).value());
+}
+
 void put_together(Child& child) {
   Staging staging;
   child.root = mount_root(child.spec.rootfs, staging);
@@ -247,6 +268,11 @@ constexpr std::array setup = {
     enter_cwd,     connect_stdio, set_limits,   drop_privileges, follow_zygote, run_command,
 };
 
+constexpr std::array setup_joined = {
+    leave_session, join_step,       enter_cwd,     connect_stdio,
+    set_limits,    drop_privileges, follow_zygote, run_command,
+};
+
 void report(int fd, int exit_code, std::string message) {
   if (message.size() > max_message) message.resize(max_message);
   const std::string bytes = encode(SetupFailure{exit_code, std::move(message)});
@@ -259,6 +285,9 @@ void report(int fd, int exit_code, std::string message) {
 void run_child(const ChildPlan& plan) noexcept {
   try {
     Child child{plan, plan.spec, {}, {}};
+    if (plan.joined_pidfd >= 0) {
+      for (const auto step : setup_joined) step(child);
+    }
     for (const auto step : setup) step(child);
   } catch (const CommandError& error) {
     report(plan.failure_fd, error.exit_code(), error.message());

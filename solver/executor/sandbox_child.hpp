@@ -21,6 +21,10 @@ struct ChildPlan {
   int netns_fd;                 ///< network slot to join; -1 for none
   const StepCgroup* cgroup;     ///< may be null
   const SeccompFilter* filter;  ///< null for insecure steps
+  /// A step that this one joins (already in its PID namespace): a pidfd of its process, and the
+  /// read end of its failure pipe. -1: none.
+  int joined_pidfd = -1;
+  int joined_failure_fd = -1;
 };
 
 /// Becomes the step's command. Never returns and lets no exception out.

@@ -50,11 +50,18 @@ struct Running {
   NetworkPool::Slot* slot = nullptr;
   bool slot_reusable = true;
   std::string network_failure;  // why it was killed
+  bool joined = false;          // in the sandbox of another
   std::optional<StepCgroup> cgroup;
 };
 
 uint64_t microseconds(const timeval& time) {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+}
+
+UniqueFd pidfd_of(pid_t pid) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) throw_errno("could not open a process");
+  return fd;
 }
 
 class Zygote {
@@ -67,8 +74,10 @@ class Zygote {
   void handle(Channel::Packet packet);
   void begin(Pending step);
   void launch(Pending step, NetworkPool::Slot* slot);
+  void join(Pending step);
   void lose_network(const NetworkPool::EndedHelper& helper);
-  pid_t clone_child(const Pending& step, const ChildPlan& plan) const;
+  pid_t clone_child(uint64_t flags, const ChildPlan& plan) const;
+  const SeccompFilter* filter_for(const ExecSpec& spec);
   void signal_step(uint64_t id, int number);
   void reap();
   void ended(pid_t pid, int status, const rusage& usage);
@@ -92,8 +101,8 @@ Zygote::Zygote(Channel channel) : channel_(std::move(channel)) {
   sigaddset(&set, SIGCHLD);
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   children_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  own_pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-  if (!children_ || !own_pidfd_) throw_errno("could not set up the zygote");
+  own_pidfd_ = pidfd_of(::getpid());
+  if (!children_) throw_errno("could not set up the zygote");
 }
 
 void Zygote::serve() {
@@ -148,6 +157,7 @@ void Zygote::handle(Channel::Packet packet) {
 }
 
 void Zygote::begin(Pending step) {
+  if (step.request.spec.join) return join(std::move(step));
   if (step.request.spec.network != NetworkMode::sandbox) return launch(std::move(step), nullptr);
   NetworkPool::Slot* slot = network_.acquire(step.request.network_helper);
   launch(std::move(step), slot);
@@ -165,7 +175,7 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
       running.cgroup =
           StepCgroup::create(*spec.cgroup_parent, fmt::format("lade-{}-{}", ::getpid(), step.id));
     }
-    if (!insecure && !filter_) filter_ = SeccompFilter::compile();
+    const SeccompFilter* filter = filter_for(spec);
     sys::Pipe failure = sys::pipe();
     const ChildPlan plan{
         .spec = spec,
@@ -177,9 +187,11 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
         .zygote_pidfd = own_pidfd_.get(),
         .netns_fd = slot != nullptr ? NetworkPool::netns(*slot) : -1,
         .cgroup = running.cgroup ? &*running.cgroup : nullptr,
-        .filter = insecure ? nullptr : &*filter_,
+        .filter = filter,
     };
-    const pid_t pid = clone_child(step, plan);
+    uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+    if (spec.network == NetworkMode::none) flags |= CLONE_NEWNET;
+    const pid_t pid = clone_child(flags, plan);
     running.failure = std::move(failure.read);
     running_.emplace(pid, std::move(running));
   } catch (...) {
@@ -188,10 +200,58 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
   }
 }
 
-pid_t Zygote::clone_child(const Pending& step, const ChildPlan& plan) const {
+const SeccompFilter* Zygote::filter_for(const ExecSpec& spec) {
+  if (spec.security == SecurityMode::insecure) return nullptr;
+  if (!filter_) filter_ = SeccompFilter::compile();
+  return &*filter_;
+}
+
+void Zygote::join(Pending step) {
+  const auto target = std::find_if(running_.begin(), running_.end(), [&](const auto& entry) {
+    return entry.second.id == *step.request.spec.join;
+  });
+  if (target == running_.end()) throw Error("the container has ended");
+  // Not reaped yet, so the number is still its own.
+  const UniqueFd pidfd = pidfd_of(target->first);
+  const SeccompFilter* filter = filter_for(step.request.spec);
+  sys::Pipe failure = sys::pipe();
+  const ChildPlan plan{
+      .spec = step.request.spec,
+      .stdin_fd = step.input.get(),
+      .stdout_fd = step.out.get(),
+      .stderr_fd = step.err.get(),
+      .terminal_fd = step.terminal.get(),
+      .failure_fd = failure.write.get(),
+      .zygote_pidfd = own_pidfd_.get(),
+      .netns_fd = -1,
+      .cgroup = target->second.cgroup ? &*target->second.cgroup : nullptr,
+      .filter = filter,
+      .joined_pidfd = pidfd.get(),
+      .joined_failure_fd = target->second.failure.get(),
+  };
+  const UniqueFd own_pid_namespace = sys::open("/proc/self/ns/pid", O_RDONLY);
+  // For the children made from now on; a process's own PID namespace never changes.
+  if (::setns(pidfd.get(), CLONE_NEWPID) != 0) throw Error("the container has ended");
+  pid_t pid = -1;
+  std::exception_ptr problem;
+  try {
+    pid = clone_child(0, plan);
+  } catch (...) {
+    problem = std::current_exception();
+  }
+  // Whatever is made next must not be born in there.
+  if (::setns(own_pid_namespace.get(), CLONE_NEWPID) != 0) ::_exit(1);
+  if (problem) std::rethrow_exception(problem);
+  Running running;
+  running.id = step.id;
+  running.joined = true;
+  running.failure = std::move(failure.read);
+  running_.emplace(pid, std::move(running));
+}
+
+pid_t Zygote::clone_child(uint64_t flags, const ChildPlan& plan) const {
   clone_args args{};
-  args.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-  if (step.request.spec.network == NetworkMode::none) args.flags |= CLONE_NEWNET;
+  args.flags = flags;
   args.exit_signal = SIGCHLD;
   // As fork(2) would return: on a copy of this stack.
   const long pid = ::syscall(SYS_clone3, &args, sizeof args);
@@ -289,8 +349,12 @@ void Zygote::flush() {
 
 void Zygote::shut_down() {
   for (const auto& [pid, step] : running_) ::kill(pid, SIGKILL);
-  for (const auto& [pid, step] : running_) {
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  // The first process of a PID namespace ends after those that joined it have been waited for.
+  for (const bool joined : {true, false}) {
+    for (const auto& [pid, step] : running_) {
+      if (step.joined != joined) continue;
+      while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+      }
     }
   }
   running_.clear();  // with their cgroups, empty now
