@@ -3,11 +3,8 @@
 
 #include <functional>
 #include <mutex>
-#include <thread>
 
-#include <sys/signal.h>
-
-#include "base/unique_fd.hpp"
+#include "app/signal_thread.hpp"
 
 namespace lade {
 
@@ -18,7 +15,6 @@ namespace lade {
 class Interrupts {
  public:
   Interrupts();
-  ~Interrupts();
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
 
@@ -26,14 +22,12 @@ class Interrupts {
   void set_cancel(std::function<void()> cancel);
 
  private:
-  void serve();
+  std::optional<std::chrono::milliseconds> take(int signal);
 
-  sigset_t before_{};
-  UniqueFd signals_;
-  UniqueFd stop_;
-  std::mutex mutex_;  // guards cancel_
+  std::mutex mutex_;  // guards what is below
   std::function<void()> cancel_;
-  std::thread thread_;
+  bool canceled_ = false;
+  SignalThread thread_;  // ends before what it uses
 };
 
 /// While it lives, the first signal calls `cancel`. `interrupts` may be null: then nothing does.

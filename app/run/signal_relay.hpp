@@ -3,11 +3,8 @@
 
 #include <functional>
 #include <mutex>
-#include <thread>
 
-#include <signal.h>
-
-#include "base/unique_fd.hpp"
+#include "app/signal_thread.hpp"
 
 namespace lade {
 
@@ -18,7 +15,6 @@ namespace lade {
 class SignalRelay {
  public:
   SignalRelay();
-  ~SignalRelay();
   SignalRelay(const SignalRelay&) = delete;
   SignalRelay& operator=(const SignalRelay&) = delete;
 
@@ -27,17 +23,13 @@ class SignalRelay {
   void set_receiver(std::function<void(int)> take, std::function<void()> at_end);
 
  private:
-  void serve();
   void deliver(int signal);
 
-  sigset_t before_{};
-  UniqueFd signals_;
-  UniqueFd stop_;
-  std::mutex mutex_;  // guards the rest
+  std::mutex mutex_;  // guards what is below
   std::function<void(int)> take_;
   std::function<void()> at_end_;
   int endings_ = 0;
-  std::thread thread_;
+  SignalThread thread_;  // ends before what it uses
 };
 
 }  // namespace lade
