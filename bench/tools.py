@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+PEERS = pathlib.Path(__file__).parent.parent / "build/peers"  # made by `./dev peers`
+
 
 @dataclasses.dataclass
 class Build:
@@ -24,6 +26,7 @@ class Build:
     cache_from: str = ""
     cache_to: str = ""
     outline: bool = False
+    by_daemon: bool = False  # through buildctl and a daemon, whoever builds
 
 
 @dataclasses.dataclass
@@ -126,11 +129,27 @@ class Lade(Tool):
         self.root = work / "lade"
         self.log_path = work / "lade.log"
         self.version = call([binary, "--version"]).split()[-1]
+        self.work, self._daemon = work, None
+
+    @property
+    def daemon(self):
+        if self._daemon is None:
+            self._daemon = LadeDaemon(PEERS, self.work, self.bases, self.binary)
+        return self._daemon
+
+    def close(self):
+        if self._daemon is not None:
+            self._daemon.close()
+
+    def daemon_written(self):
+        return self._daemon.daemon_written() if self._daemon is not None else 0
 
     def programs(self):
         return [self.binary]
 
     def command(self, build):
+        if build.by_daemon:
+            return self.daemon.command(build)
         command = [self.binary, "--root", self.root, "build", "-q"]
         if build.outline:
             command[-1:] = ["--call=outline"]
@@ -159,21 +178,23 @@ class BuildKit(Tool):
 
     def __init__(self, folder, work, bases):
         self.buildctl, self.buildkitd, self.bases = folder / "buildctl", folder / "buildkitd", bases
-        self.address = f"unix://{work}/buildkitd.sock"
         self.root = work / "buildkit"
         self.log_path = work / "buildctl.log"
         self.version = built_version(self.buildctl)
-        self.log = open(work / "buildkitd.log", "w")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [self.buildkitd, "--root", self.root, "--addr", self.address, "--containerd-worker=false",
-             "--oci-worker-binary", shutil.which("runc") or "runc"], stdout=self.log, stderr=self.log)
+        self.start(work, "buildkitd", [self.buildkitd, "--root", self.root, "--containerd-worker=false",
+                                       "--oci-worker-binary", shutil.which("runc") or "runc"])
+
+    def start(self, work, name, command):
+        self.address = f"unix://{work}/{name}.sock"
+        self.log = open(work / f"{name}.log", "w")  # noqa: SIM115
+        self.process = subprocess.Popen([*command, "--addr", self.address], stdout=self.log, stderr=self.log)
         for _ in range(300):
             ready = subprocess.run([self.buildctl, "--addr", self.address, "debug", "workers"], capture_output=True,
                                    check=False)
             if ready.returncode == 0:
                 return
             time.sleep(0.1)
-        raise SystemExit(f"buildkitd did not start, see {self.log.name}")
+        raise SystemExit(f"{name} did not start, see {self.log.name}")
 
     def programs(self):
         return [self.buildctl, self.buildkitd]
@@ -213,6 +234,16 @@ class BuildKit(Tool):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
         self.log.close()
+
+
+class LadeDaemon(BuildKit):
+    """`lade daemon`, with the same client."""
+
+    name = "lade"
+
+    def __init__(self, folder, work, bases, binary):
+        self.buildctl, self.bases = folder / "buildctl", bases
+        self.start(work, "lade-daemon", [binary, "daemon", "--root", work / "lade-daemon-state", "--config", "/dev/null"])
 
 
 class Buildah(Tool):

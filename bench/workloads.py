@@ -32,6 +32,7 @@ class Workload:
     alone = False  # only lade: what is looked at is its memory
     output = False  # whether it writes an archive, which is looked at afterwards
     memory = False
+    needs = ""  # a program in build/peers that it cannot do without
 
     def __init__(self, bench):
         self.bench = bench
@@ -62,6 +63,16 @@ class Cached(Workload):
 
     def build(self, tool, number):
         return Build(self.folder)
+
+
+class DaemonCached(Cached):
+    name, goal = "daemon-cached", 3
+    what = "the same as `cached`, `buildctl build` against `lade daemon` and `buildkitd`"
+    buildah = False
+    needs = "buildctl"
+
+    def build(self, tool, number):
+        return Build(self.folder, by_daemon=True)
 
 
 class Run30(Workload):
@@ -265,7 +276,7 @@ class Parse(Workload):
         return Build(self.folder, outline=True)
 
 
-ALL = [Cached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Layer4G, Apt, BaseExport, Pull,
+ALL = [Cached, DaemonCached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Layer4G, Apt, BaseExport, Pull,
        RemoteCache, Parse]
 
 
