@@ -106,6 +106,7 @@ class Build {
       for (size_t i = 0; i < images.size(); ++i) {
         images[i].solved = std::move(solved[i]);
         images[i].inline_cache = caches_->inline_records(records_);
+        attest(graph, roots[i], input, images[i]);
       }
       const auto first = static_cast<VertexNumber>(graph.vertices.size() + 1);
       const VertexNumber next =
@@ -119,6 +120,54 @@ class Build {
           lost.message());
       return false;
     }
+  }
+
+  /// The statement is made when an output is written: it tells of layers.
+  void attest(const Definition& graph, Edge root, const BuildInput& input, BuiltImage& image) {
+    image.attestations.clear();
+    const auto& options = request_.attest.provenance;
+    if (!options) return;
+    ProvenanceFacts facts;
+    facts.id = build_id_;
+    facts.started = started_;
+    facts.request = provenance_request();
+    if (!has_remote_input(request_)) facts.locals = {"context", "dockerfile"};
+    for (const auto& vertex : graph.vertices) {
+      const auto* source = std::get_if<SourceOp>(&vertex.op);
+      if (!source || !RemoteSources::handles(*source)) continue;
+      if (auto pin = remotes_->pin(*source)) facts.pins[*source] = std::move(*pin);
+    }
+    if (input.source) pin_context(*input.source, facts);
+    image.attestations.push_back(
+        {[options = *options, facts = std::move(facts), &graph, root](const WrittenImage* written) {
+           return provenance(options, facts, graph, root, written);
+         },
+         options->file_name, options->inline_only});
+  }
+
+  /// The Dockerfile came from there, whether the graph needs the rest of it or not.
+  void pin_context(const ContextSource& context, ProvenanceFacts& facts) {
+    if (!RemoteSources::handles(context.source)) return;
+    if (auto pin = remotes_->pin(context.source)) facts.pins[context.source] = std::move(*pin);
+  }
+
+  /// What was asked for, in the words that BuildKit's clients have for it.
+  ProvenanceRequest provenance_request() const {
+    ProvenanceRequest out;
+    out.frontend = kDockerfileFrontend;
+    for (const auto& [name, value] : request_.lower.build_args) {
+      out.args["build-arg:" + name] = value;
+    }
+    for (const auto& [name, value] : request_.lower.labels) out.args["label:" + name] = value;
+    for (const auto& [name, value] : request_.lower.contexts) {
+      const bool directory = !is_image_context(value) && !remote_context(value);
+      out.args["context:" + name] = directory ? "local:" + name : value;
+    }
+    if (!request_.lower.target.empty()) out.args["target"] = request_.lower.target;
+    if (!request_.file.empty()) out.args["filename"] = base_name(request_.file);
+    if (remote_context(request_.context)) out.args["context"] = request_.context;
+    if (request_.lower.no_cache) out.args["no-cache"] = "";
+    return out;
   }
 
   /// Cache that others made goes, never what this build has used.
@@ -346,6 +395,8 @@ class Build {
 
   std::string root_;
   BuildRequest request_;
+  const std::string build_id_ = sys::random_hex(16);
+  const Timestamp started_ = Timestamp::now();
   std::optional<EventLoop> loop_;
   std::unique_ptr<Executor> executor_;  // ends, with all its sandboxes, before its loop
   std::optional<SshAgents> agents_;

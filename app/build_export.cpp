@@ -57,7 +57,8 @@ class Export {
     for (const auto& source : sources_) {
       const std::string dest =
           split ? output.dest + "/" + directory_of(source.config.platform) : output.dest;
-      export_local(state_, source, dest, output.image.source_date_epoch);
+      export_local(state_, tree_source(source, output, is_index(), split), dest,
+                   output.image.source_date_epoch);
     }
   }
 

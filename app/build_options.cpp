@@ -177,6 +177,36 @@ void set_outputs(const BuildFlags& flags, BuildRequest& request) {
   }
 }
 
+/// --provenance and --sbom: true, false, or attributes.
+void set_short_attestation(const std::string& kind, const std::string& text, AttestOptions& out) {
+  if (text.empty()) return;
+  of_option("--" + kind, [&] {
+    const auto flag = parser::boolean(text);
+    set_attestation(out, kind, !flag ? text : *flag ? "" : "disabled=true");
+  });
+}
+
+void set_attestations(const BuildFlags& flags, AttestOptions& out) {
+  constexpr std::string_view kType = "type=";
+  for (const auto& text : flags.attest) {
+    std::string kind;
+    std::vector<std::string> rest;
+    for (auto& field : parse_csv(text)) {
+      if (field.starts_with(kType)) {
+        kind = field.substr(kType.size());
+      } else {
+        rest.push_back(std::move(field));
+      }
+    }
+    if (kind.empty()) {
+      throw_usage("--attest needs a type: type=provenance[,mode=min|max][,...]");
+    }
+    of_option("--attest", [&] { set_attestation(out, kind, join(rest, ",")); });
+  }
+  set_short_attestation("provenance", flags.provenance, out);
+  set_short_attestation("sbom", flags.sbom, out);
+}
+
 void check_offline(const BuildRequest& request) {
   if (request.pull == PullPolicy::always) throw_usage("--offline: --pull=always asks registries");
   for (const auto& output : request.outputs) {
@@ -237,6 +267,12 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
   add_list(command, "--cache-from", flags.cache_from,
            "caches of other machines to use: type=registry,ref=NAME, type=local,src=DIR or "
            "type=s3,bucket=NAME; or a bare NAME");
+  add_list(command, "--attest", flags.attest,
+           "statement that goes with the image: type=provenance[,mode=min|max][,version=v1|v0.2]");
+  command.add_option(
+      "--provenance", flags.provenance,
+      "the same as --attest type=provenance: true, false (default), or mode=max,...");
+  command.add_option("--sbom", flags.sbom, "the same as --attest type=sbom: false");
   add_list(command, "--cache-to", flags.cache_to,
            "where to keep this build's cache for others: type=registry,ref=NAME, "
            "type=local,dest=DIR or type=s3,bucket=NAME [,mode=min|max]; type=inline: in the image");
@@ -271,6 +307,7 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   for (const auto& output : flags.outputs) {
     request.outputs.push_back(of_option("--output", [&] { return parse_output(output); }));
   }
+  set_attestations(flags, request.attest);
   for (const auto& from : flags.cache_from) {
     request.cache_from.push_back(of_option("--cache-from", [&] { return parse_cache_from(from); }));
   }

@@ -11,6 +11,7 @@
 #include "app/ssh_agents.hpp"
 #include "recipe/cache_options.hpp"
 #include "recipe/output.hpp"
+#include "recipe/provenance.hpp"
 #include "solver/lower.hpp"
 #include "solver/source/image.hpp"
 
@@ -34,6 +35,9 @@ struct BuildFlags {
   std::vector<std::string> add_hosts;
   std::vector<std::string> allow;
   std::vector<std::string> annotations;
+  std::vector<std::string> attest;
+  std::string provenance;
+  std::string sbom;
   std::vector<std::string> cache_from;
   std::vector<std::string> cache_to;
   std::vector<std::string> no_cache_filters;
@@ -84,6 +88,7 @@ struct BuildRequest {
   bool quiet = false;
   bool debug = false;  ///< warnings are shown in full
   Call call;
+  AttestOptions attest;
 };
 
 void add_build_flags(CLI::App& command, BuildFlags& flags);

@@ -119,6 +119,31 @@ api::BuildHistoryRecord record_of(const api::SolveRequest& request,
   return out;
 }
 
+/// Results of a frontend know what it was asked, for provenance.
+FrontendResult run_known_frontend(Job& job, const FrontendRequest& request) {
+  FrontendResult result = run_frontend(job, request);
+  for (const auto& [platform, ref] : result.refs) {
+    if (ref) ref->request = ProvenanceRequest{request.frontend, request.options};
+  }
+  return result;
+}
+
+AttestedBuild attested_build(const api::SolveRequest& request) {
+  AttestedBuild out;
+  out.started = Timestamp::now();
+  out.request.frontend = request.frontend();
+  constexpr std::string_view kArgument = "build-arg:BUILDKIT_ATTEST_";
+  constexpr std::string_view kOption = "attest:";
+  std::map<std::string, std::string> wanted;
+  for (const auto& [key, value] : request.frontendattrs()) {
+    out.request.args[key] = value;
+    if (key.starts_with(kOption)) wanted[to_lower(key.substr(kOption.size()))] = value;
+    if (key.starts_with(kArgument)) wanted[to_lower(key.substr(kArgument.size()))] = value;
+  }
+  for (const auto& [kind, attributes] : wanted) set_attestation(out.options, kind, attributes);
+  return out;
+}
+
 void check_supported(const api::SolveRequest& request) {
   if (request.enablesessionexporter()) throw Error("session exporters are not supported");
   if (request.proxynetwork()) throw Error("proxy networks are not supported");
@@ -158,6 +183,8 @@ std::shared_ptr<Build> Builds::find(const std::string& id, const std::function<b
       if (shutting_down_) return nullptr;
     }
     if (gone() || std::chrono::steady_clock::now() > deadline) return nullptr;
+    // One that was refused at once never runs.
+    if (!history_.ended_journal(id).empty()) return nullptr;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }
@@ -179,11 +206,11 @@ FrontendResult Builds::run(Build& build, const api::SolveRequest& request) {
     build.input_definitions[name] = definition.SerializeAsString();
   }
   if (!request.frontend().empty()) {
-    return run_frontend(build.job(),
-                        {request.frontend(),
-                         {request.frontendattrs().begin(), request.frontendattrs().end()},
-                         build.inputs,
-                         build.job().policies});
+    return run_known_frontend(build.job(),
+                              {request.frontend(),
+                               {request.frontendattrs().begin(), request.frontendattrs().end()},
+                               build.inputs,
+                               build.job().policies});
   }
   if (request.has_definition() && request.definition().def_size() > 0) {
     FrontendResult out;
@@ -205,6 +232,7 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
   std::map<std::string, std::string> answer;
   try {
     check_supported(request);
+    const AttestedBuild attested = attested_build(request);
     if (!request.session().empty()) {
       session = shared_.sessions.find(request.session(), gone);
       if (!session) throw Error("no active session for " + request.session());
@@ -226,7 +254,7 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
     }
     const Watcher watcher(job, session.get(), gone);
     const FrontendResult result = run(*build, request);
-    for (const auto& [key, value] : export_result(job, result, exporters, caches)) {
+    for (const auto& [key, value] : export_result(job, result, exporters, caches, attested)) {
       answer[key] = value;
     }
     job.state().layers().write_use();
@@ -336,7 +364,7 @@ api::frontend::SolveResponse Builds::gateway_solve(Build& build,
     for (const auto& [name, definition] : request.frontendinputs()) {
       asked.inputs[name] = load_graph(build, definition, policies);
     }
-    result = run_frontend(job, asked);
+    result = run_known_frontend(job, asked);
   } else if (request.has_definition() && request.definition().def_size() > 0) {
     result.refs.emplace_back("", load_graph(build, request.definition(), policies));
   } else {

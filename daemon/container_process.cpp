@@ -16,6 +16,7 @@ namespace lade {
 namespace {
 
 constexpr size_t kPiece = 32u << 10;
+constexpr int kLookAround = 50;  // milliseconds
 constexpr size_t kMostAfterTheEnd = 1u << 20;  // of a terminal, which others may go on writing to
 
 void make_nonblocking(int fd) {
@@ -91,11 +92,11 @@ std::shared_ptr<UniqueFd> ContainerProcess::input() {
   return input_;
 }
 
-void ContainerProcess::write_input(std::string_view bytes) {
+void ContainerProcess::write_input(std::string_view bytes, const std::function<bool()>& stop) {
   const auto fd = input();
-  while (fd && !bytes.empty()) {
+  while (fd && !bytes.empty() && !stop()) {
     pollfd fds[2] = {{over_.get(), POLLIN, 0}, {fd->get(), POLLOUT, 0}};
-    if (::poll(fds, 2, -1) < 0 && errno != EINTR) return;
+    if (::poll(fds, 2, kLookAround) < 0 && errno != EINTR) return;
     if (fds[0].revents != 0) return;
     if (fds[1].revents == 0) continue;
     const ssize_t count = ::write(fd->get(), bytes.data(), bytes.size());

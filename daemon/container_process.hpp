@@ -42,8 +42,8 @@ class ContainerProcess {
   ContainerProcess& operator=(const ContainerProcess&) = delete;
 
   // What the client does. Thread-safe.
-  /// Waits until the process has taken it, or has ended.
-  void write_input(std::string_view bytes);
+  /// Waits until the process has taken it, has ended, or `stop()` (asked now and then) says so.
+  void write_input(std::string_view bytes, const std::function<bool()>& stop);
   void close_input();
   void resize(uint16_t rows, uint16_t columns);
 

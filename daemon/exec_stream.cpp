@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "daemon/proto/gateway.pb.h"
+#include "daemon/proto/gateway.grpc.pb.h"
 
 namespace lade {
 namespace {
@@ -81,7 +81,7 @@ void ExecStream::handle(const Message& message) {
 
 void ExecStream::pass_input(Process& to, const api::FdMessage& message) {
   if (message.fd() != 0) throw Error(fmt::format("fd {} unavailable to write", message.fd()));
-  to.process->write_input(message.data());
+  to.process->write_input(message.data(), gone_);
   if (message.eof()) to.process->close_input();
 }
 

@@ -62,7 +62,8 @@ ImageConfig empty_config(const Platform& platform) {
 
 class ResultExport {
  public:
-  ResultExport(Job& job, const FrontendResult& result) : job_(job), result_(result) {}
+  ResultExport(Job& job, const FrontendResult& result, const AttestedBuild& attested)
+      : job_(job), result_(result), attested_(attested) {}
 
   std::map<std::string, std::string> run(const std::vector<ExporterEntry>& exporters,
                                          const std::vector<CacheEntry>& caches) {
@@ -194,6 +195,7 @@ class ResultExport {
       }
       complete_history(built);
       built.inline_cache = caches_->inline_records(job_.records());
+      if (ref) attest(*ref, built);
       sources_.push_back(image_source(std::move(built), provider));
     }
     if (result_.refs.empty()) {
@@ -202,6 +204,25 @@ class ResultExport {
       empty.lowered.config = empty_config(empty.lowered.platform);
       sources_.push_back(image_source(std::move(empty), provider));
     }
+  }
+
+  /// The statements are made when outputs are written: they tell of layers.
+  void attest(const JobRef& ref, BuiltImage& built) const {
+    const auto& options = attested_.options.provenance;
+    if (!options) return;
+    ProvenanceFacts facts;
+    facts.id = job_.id();
+    facts.started = attested_.started;
+    facts.pins = job_.pins();
+    facts.environment = job_.shared().provenance_environment;
+    facts.request = ref.request.value_or(ProvenanceRequest());
+    if (ref.request && attested_.request.frontend.empty()) facts.root = attested_.request;
+    if (ref.reads_dockerfile) facts.locals = {"context", "dockerfile"};
+    built.attestations.push_back(
+        {[options = *options, facts = std::move(facts), &ref](const WrittenImage* image) {
+           return provenance(options, facts, ref.definition, ref.root, image);
+         },
+         options->file_name, options->inline_only});
   }
 
   /// Graphs that are no Dockerfile's come without a history.
@@ -245,11 +266,14 @@ class ResultExport {
       throw Error("platform-split=false: a directory has room for one platform's root only");
     }
     std::vector<std::unique_ptr<FlatTree>> trees;
+    std::vector<ImageSource> named;
+    named.reserve(sources_.size());
     std::vector<Entry> entries;
     std::vector<std::pair<const FlatTree*, const Entry*>> origins;
     std::map<std::string, const ImageSource*> by_directory;
     for (const auto& source : sources_) {
-      by_directory[split ? directory_of(source.config.platform) : ""] = &source;
+      named.push_back(tree_source(source, output, is_index(), split));
+      by_directory[split ? directory_of(source.config.platform) : ""] = &named.back();
     }
     for (const auto& [directory, source] : by_directory) {
       trees.push_back(
@@ -363,6 +387,7 @@ class ResultExport {
 
   Job& job_;
   const FrontendResult& result_;
+  const AttestedBuild& attested_;
   std::vector<Output> outputs_;
   std::vector<ImageSource> sources_;
   std::optional<BuildCache> caches_;
@@ -374,8 +399,9 @@ class ResultExport {
 
 std::map<std::string, std::string> export_result(Job& job, const FrontendResult& result,
                                                  const std::vector<ExporterEntry>& exporters,
-                                                 const std::vector<CacheEntry>& caches) {
-  return ResultExport(job, result).run(exporters, caches);
+                                                 const std::vector<CacheEntry>& caches,
+                                                 const AttestedBuild& attested) {
+  return ResultExport(job, result, attested).run(exporters, caches);
 }
 
 }  // namespace lade

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/job.hpp"
+#include "recipe/provenance.hpp"
 
 namespace lade {
 
@@ -16,11 +17,19 @@ struct ExporterEntry {
   std::map<std::string, std::string> attrs;
 };
 
+/// What is to be said of the build.
+struct AttestedBuild {
+  AttestOptions options;
+  ProvenanceRequest request;  ///< the client's own, to Control.Solve
+  Timestamp started;
+};
+
 /// Solves what of the result is not made yet and writes it to all exporters and caches, layers
 /// being compressed and sent while steps run. Returns what the client is answered
 /// ("containerimage.digest", ...). Throws Error.
 std::map<std::string, std::string> export_result(Job& job, const FrontendResult& result,
                                                  const std::vector<ExporterEntry>& exporters,
-                                                 const std::vector<CacheEntry>& caches);
+                                                 const std::vector<CacheEntry>& caches,
+                                                 const AttestedBuild& attested);
 
 }  // namespace lade

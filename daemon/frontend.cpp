@@ -87,11 +87,6 @@ class DockerfileFrontend {
         throw Error(fmt::format("the frontend option {} is not supported", name));
       }
     }
-    for (const auto& [kind, value] : with_prefix("attest:")) {
-      const auto fields = parse_csv(value);
-      if (std::find(fields.begin(), fields.end(), "disabled=true") != fields.end()) continue;
-      throw Error(fmt::format("attestations are not supported (attest:{})", kind));
-    }
   }
 
   /// "cache-imports" in JSON, "cache-from" in the spelling before that.
@@ -356,6 +351,7 @@ class DockerfileFrontend {
       ref.locals = locals_;
       ref.extra_locals = input_.extra_locals;
       ref.keep = input_.keep;
+      ref.reads_dockerfile = !input_.source;
       out.refs.emplace_back(multi_ ? id : "", job_.add_ref(std::move(ref)));
     }
     out.metadata["refs.platforms"] = platforms_json(platforms);

@@ -303,6 +303,7 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
       }
     }
   }
+  const auto remotes = options.remotes;
   EventLoop loop;
   const auto executor = shared_.executor.stand_in();
   Solver solver(*state_, loop, executor.get(), *images_, progress, std::move(options));
@@ -327,7 +328,14 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
     records = solver.shared_records();
     mounts = solver.shared_mounts();
   }
+  std::map<SourceOp, std::string> pins;
+  for (const auto& vertex : graph.vertices) {
+    const auto* source = std::get_if<SourceOp>(&vertex.op);
+    if (!source || !RemoteSources::handles(*source)) continue;
+    if (auto pin = remotes->pin(*source)) pins[*source] = std::move(*pin);
+  }
   const std::lock_guard lock(mutex_);
+  pins_.merge(pins);
   mounts_.insert(mounts_.end(), std::make_move_iterator(mounts.begin()),
                  std::make_move_iterator(mounts.end()));
   for (size_t i = 0; i < wanted.size(); ++i) wanted[i]->solved = std::move(solved[i]);
@@ -380,6 +388,11 @@ std::vector<SharedRecord> Job::records() {
 std::vector<SharedMount> Job::mounts() {
   const std::lock_guard lock(mutex_);
   return mounts_;
+}
+
+std::map<SourceOp, std::string> Job::pins() {
+  const std::lock_guard lock(mutex_);
+  return pins_;
 }
 
 LayerProvider Job::provider() {

@@ -22,6 +22,7 @@
 #include "daemon/shared_executor.hpp"
 #include "daemon/source_policy.hpp"
 #include "recipe/image_export.hpp"
+#include "recipe/provenance.hpp"
 #include "snapshotter/state.hpp"
 #include "solver/cache_import.hpp"
 #include "solver/solve.hpp"
@@ -38,6 +39,7 @@ struct DaemonShared {
   RegistryOptions registries{};          ///< of buildkitd.toml
   std::set<std::string> entitlements{};  ///< that builds may be given
   int max_parallelism = 0;
+  std::string provenance_environment{};  ///< ProvenanceFacts'
 };
 
 /// Something to cache from or to, as BuildKit spells it.
@@ -72,6 +74,8 @@ struct JobRef {
   std::map<std::string, LocalSourceOptions> extra_locals;  ///< directories of this machine
   std::vector<std::shared_ptr<void>> keep;                 ///< what those directories belong to
   std::optional<SolveResult> solved;                       ///< guarded by the job
+  std::optional<ProvenanceRequest> request;                ///< to the frontend that made it
+  bool reads_dockerfile = false;                           ///< from a directory of the client's
 };
 
 /// What a frontend (or a client that acts as one) gives.
@@ -143,6 +147,9 @@ class Job {
 
   LayerProvider provider();
 
+  /// What the remote sources of all that was solved were found to be.
+  std::map<SourceOp, std::string> pins();
+
  private:
   struct Running {
     EventLoop* loop;
@@ -171,6 +178,7 @@ class Job {
   std::shared_ptr<CacheImports> imports_;
   std::vector<SharedRecord> records_;
   std::vector<SharedMount> mounts_;
+  std::map<SourceOp, std::string> pins_;
   class Agents;
   std::unique_ptr<Agents> agents_;
   struct Synced;

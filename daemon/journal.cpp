@@ -8,8 +8,8 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/utf8.hpp"
-#include "base/wire.hpp"
 #include "daemon/proto/control.pb.h"
+#include "recipe/graph_json.hpp"
 
 namespace lade {
 namespace {
@@ -238,22 +238,6 @@ std::string read_journal(const std::string& path, uint64_t& offset) {
   const UniqueFd file = sys::open(path, O_RDONLY);
   const auto info = sys::fstat(file.get());
   return read_messages(file.get(), offset, static_cast<uint64_t>(info.st_size));
-}
-
-std::vector<std::string> vertex_digests(const Definition& definition) {
-  std::vector<Digest> digests;
-  for (const auto& vertex : definition.vertices) {
-    WireWriter writer;
-    writer.text("lade vertex").digest(op_digest(vertex)).text(vertex.name);
-    for (const Edge& input : vertex.inputs) {
-      writer.digest(digests.at(input.vertex)).number(input.output);
-    }
-    digests.push_back(Digest::of(writer.str()));
-  }
-  std::vector<std::string> out;
-  out.reserve(digests.size());
-  for (const Digest& digest : digests) out.push_back(digest.str());
-  return out;
 }
 
 JournalProgress::JournalProgress(Journal& journal, const Definition& definition)

@@ -90,9 +90,6 @@ class Journal {
 /// A finished build's journal as one message, or an Error if it is damaged.
 std::string read_journal(const std::string& path, uint64_t& offset);
 
-/// What a vertex is called in a journal: of what it does and of what it is made from.
-std::vector<std::string> vertex_digests(const Definition& definition);
-
 /// The sink of one solve.
 class JournalProgress : public ProgressSink {
  public:

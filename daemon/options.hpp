@@ -49,6 +49,7 @@ struct DaemonOptions {
   int max_parallelism = 0;
   std::vector<RegistryRule> registries;
   std::map<std::string, RegistryTls> registry_tls;
+  std::string provenance_directory = "/etc/buildkit/provenance.d";  ///< of JSON objects
   bool as_buildkitd = false;       ///< started under that name: the root may have files of others
   std::vector<std::string> notes;  ///< what was asked for in vain, to be printed
 };

@@ -246,6 +246,7 @@ void read_config(const std::string& text, const std::string& file, DaemonOptions
   options.debug = options.debug || table.flag("debug").value_or(false);
   if (const auto place = table.text("root"); place && options.root.empty()) options.root = *place;
   for (const auto& name : table.texts("insecure-entitlements")) options.entitlements.insert(name);
+  if (const auto place = table.text("provenanceEnvDir")) options.provenance_directory = *place;
   table.table("log", [&](Table& log) {
     if (log.text("format").value_or("text") != "text") log.fail("format", "can only be text");
     log.text("level");

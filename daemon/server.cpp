@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <grp.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@
 #include "daemon/control_service.hpp"
 #include "daemon/history.hpp"
 #include "daemon/worker.hpp"
+#include "recipe/provenance.hpp"
 #include "registry/files.hpp"
 #include "snapshotter/state.hpp"
 
@@ -160,6 +162,7 @@ class Daemon {
     shared_.registries.rules = options.registries;
     shared_.entitlements = options.entitlements;
     shared_.max_parallelism = options.max_parallelism;
+    shared_.provenance_environment = provenance_environment(options.provenance_directory);
     add_registry_tls(options, root_, shared_.registries);
   }
 
@@ -244,6 +247,9 @@ class Daemon {
 }  // namespace
 
 int serve(const DaemonOptions& options, ExecutorHost& executor) {
+  // Never undone: when its last user goes, gRPC 1.51 waits for a poller of its own for up to ten
+  // seconds.
+  grpc_init();
   return Daemon(options, executor).run();
 }
 

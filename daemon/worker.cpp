@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "daemon/proto/gateway.pb.h"
 #include "daemon/proto/worker.pb.h"
+#include "recipe/frontend.hpp"
 #include "snapshotter/content/descriptor.hpp"
 
 namespace lade {
@@ -18,15 +19,24 @@ namespace {
 constexpr const char* kProtocolVersion = "v0.32.2+lade." LADE_VERSION;
 
 /// What of the gateway there is (BuildKit's frontend/gateway/pb names them).
-constexpr const char* kGatewayCaps[] = {"solve.base",         "solve.inlinereturn",
-                                        "resolveimage",       "resolveimage.resolvemode",
-                                        "readfile",           "return",
-                                        "returnmap",          "readdir",
-                                        "statfile",           "importcaches",
-                                        "proto.refarray",     "reference.output",
-                                        "frontend.inputs",    "gateway.solve.metadata",
-                                        "frontend.caps",      "gateway.solve.evaluate",
-                                        "gateway.evaluate",   "gateway.warnings",
+constexpr const char* kGatewayCaps[] = {"solve.base",
+                                        "solve.inlinereturn",
+                                        "resolveimage",
+                                        "resolveimage.resolvemode",
+                                        "readfile",
+                                        "return",
+                                        "returnmap",
+                                        "readdir",
+                                        "statfile",
+                                        "importcaches",
+                                        "proto.refarray",
+                                        "reference.output",
+                                        "frontend.inputs",
+                                        "gateway.solve.metadata",
+                                        "frontend.caps",
+                                        "gateway.solve.evaluate",
+                                        "gateway.evaluate",
+                                        "gateway.warnings",
                                         "source.metaresolver",
                                         "gateway.exec",
                                         "gateway.exec.extrahosts",
@@ -141,7 +151,7 @@ std::string worker_id(const std::string& root) {
 void put_version(moby::buildkit::v1::types::BuildkitVersion& out) {
   out.set_package("lade");
   out.set_version(kProtocolVersion);
-  out.set_dockerfileversion("1.25.0");
+  out.set_dockerfileversion(kDockerfileVersion);
 }
 
 void put_worker(const WorkerInfo& worker, moby::buildkit::v1::types::WorkerRecord& out) {

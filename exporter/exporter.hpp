@@ -38,6 +38,23 @@ struct CompressionOptions {
 /// empty, and may return null for layers whose blobs are all here. Called from several threads.
 using LayerProvider = std::function<std::shared_ptr<BlobProvider>(LayerId)>;
 
+/// Something that is said of what is exported, in a predicate of in-toto's.
+struct Attestation {
+  std::string predicate_type;  ///< "https://slsa.dev/provenance/v1"
+  std::string predicate;       ///< JSON
+};
+
+struct WrittenImage;
+
+/// What is to be said of one image or tree.
+struct AttestationRequest {
+  /// Called once the blobs are there; `image` is null for outputs that have none.
+  std::function<Attestation(const WrittenImage* image)> make;
+  std::string file_name;  ///< in outputs that are a tree: "provenance.json"
+  /// Only in images that are kept here or pushed, and where there is an index anyway.
+  bool inline_only = false;
+};
+
 /// One image to be written: what the solver produced for one platform.
 struct ImageSource {
   LayerStack layers;  ///< bottom first
@@ -50,6 +67,7 @@ struct ImageSource {
   LayerProvider provider;
   /// What the config is to say of the steps that made the image (--cache-to type=inline).
   std::optional<std::vector<SharedRecord>> inline_cache{};
+  std::vector<AttestationRequest> attestations{};
 };
 
 struct ImageOptions {
@@ -80,6 +98,8 @@ struct WrittenSet {
   std::vector<WrittenImage> images;
   Descriptor target;            ///< what names and index.json refer to: the manifest or the index
   std::optional<Digest> index;  ///< of the index's document in the content store, if there is one
+  std::vector<Descriptor> attestations{};       ///< manifests that the index has besides images
+  std::vector<Descriptor> attestation_blobs{};  ///< what those refer to
 
   /// A single image stands for itself.
   WrittenSet(WrittenImage image)  // NOLINT(google-explicit-constructor): it is one
@@ -88,9 +108,11 @@ struct WrittenSet {
 };
 
 /// Stores an index over the images, in their order (image-spec: image-index.md). `annotations` are
-/// the index's own; those on the images' manifest descriptors are kept.
+/// the index's own; those on the images' manifest descriptors are kept. `attestations` come after
+/// the images.
 WrittenSet write_index(StateDir& state, std::vector<WrittenImage> images, bool oci_media_types,
-                       const std::map<std::string, std::string>& annotations = {});
+                       const std::map<std::string, std::string>& annotations = {},
+                       std::vector<Descriptor> attestations = {});
 
 struct MadeBlob {
   DiffId diff_id;  ///< of this blob: not the layer's own if its times were clamped

@@ -3,7 +3,13 @@
 #include <algorithm>
 #include <map>
 
+#include <sys/mman.h>
+#include <tbb/parallel_for.h>
+#include <unistd.h>
+
 #include "base/error.hpp"
+#include "base/stream.hpp"
+#include "exporter/attestation.hpp"
 #include "exporter/fetchers.hpp"
 #include "exporter/layer_blob.hpp"
 #include "exporter/output_file.hpp"
@@ -23,6 +29,42 @@ void ensure_directories(StateDir& state, const ImageSource& source) {
     state.layers().ensure_directory(*at, *blobs, nullptr, LayerStack(source.layers.begin(), at));
   });
   fetchers.join();
+}
+
+/// The files of a tree, with their digests. Names of one file are read once.
+std::vector<AttestationSubject> files_of(const std::vector<Entry>& entries,
+                                         const std::function<UniqueFd(const Entry&)>& open) {
+  std::vector<const Entry*> files;
+  std::vector<size_t> first;  // the position of the first name of each file
+  std::map<uint32_t, size_t> groups;
+  for (const Entry& entry : entries) {
+    if (entry.type != EntryType::regular) continue;
+    const size_t at = files.size();
+    files.push_back(&entry);
+    const bool linked = entry.hardlink_group != 0;
+    first.push_back(linked ? groups.try_emplace(entry.hardlink_group, at).first->second : at);
+  }
+  std::vector<Digest> digests(files.size());
+  tbb::parallel_for(size_t{0}, files.size(), [&](size_t i) {
+    digests[i] = files[i]->content;
+    if (!digests[i].empty() || first[i] != i) return;
+    FdSource source(open(*files[i]));
+    HashSink sink;
+    copy_stream(source, sink);
+    digests[i] = sink.digest();
+  });
+  std::vector<AttestationSubject> out;
+  for (size_t i = 0; i < files.size(); ++i) out.push_back({files[i]->path, digests[first[i]]});
+  return out;
+}
+
+/// A file that is nowhere but in memory, to be read from its start.
+UniqueFd memory_file(std::string_view text) {
+  UniqueFd fd(::memfd_create("lade-attestation", MFD_CLOEXEC));
+  if (!fd) throw_errno("could not make a memory file");
+  sys::write_all(fd.get(), text);
+  if (::lseek(fd.get(), 0, SEEK_SET) != 0) throw_errno("could not seek in a memory file");
+  return fd;
 }
 
 }  // namespace
@@ -48,14 +90,49 @@ FlatTree::FlatTree(StateDir& state, const ImageSource& source, std::optional<Tim
     layers_.push_back(found.layer);
     return true;
   });
+  add_attestations(source, epoch);
+}
+
+void FlatTree::add_attestations(const ImageSource& source, std::optional<Timestamp> epoch) {
+  std::vector<AttestationSubject> subjects;
+  for (const auto& request : source.attestations) {
+    if (request.inline_only) continue;
+    if (subjects.empty()) subjects = files_of(entries_, [&](const Entry& at) { return open(at); });
+    Entry entry;
+    entry.path = request.file_name;
+    entry.mode = 0600;
+    const Timestamp time = epoch.value_or(Timestamp::now());
+    entry.mtime_sec = time.seconds;
+    entry.mtime_nsec = static_cast<uint32_t>(time.nanoseconds);
+    std::string& text = texts_[entry.path];
+    text = attestation_statement(request.make(nullptr), subjects, true);
+    entry.size = text.size();
+    const auto at = position(entry.path);
+    const bool there = at < entries_.size() && entries_[at].path == entry.path;
+    if (there && entries_[at].type == EntryType::directory) {
+      throw Error("the result has a directory where its attestation goes: " + quoted(entry.path));
+    }
+    if (there) {
+      entries_[at] = std::move(entry);
+    } else {
+      entries_.insert(entries_.begin() + static_cast<ptrdiff_t>(at), std::move(entry));
+      layers_.insert(layers_.begin() + static_cast<ptrdiff_t>(at), 0);
+    }
+  }
+}
+
+size_t FlatTree::position(const std::string& path) const {
+  const auto at = std::lower_bound(
+      entries_.begin(), entries_.end(), path, [](const Entry& candidate, const auto& wanted) {
+        return compare_paths(candidate.path, wanted) == std::strong_ordering::less;
+      });
+  return static_cast<size_t>(at - entries_.begin());
 }
 
 UniqueFd FlatTree::open(const Entry& entry) const {
-  const auto at = std::lower_bound(
-      entries_.begin(), entries_.end(), entry.path, [](const Entry& candidate, const auto& path) {
-        return compare_paths(candidate.path, path) == std::strong_ordering::less;
-      });
-  const auto layer = layers_.at(static_cast<size_t>(at - entries_.begin()));
+  const auto text = texts_.find(entry.path);
+  if (text != texts_.end()) return memory_file(text->second);
+  const auto layer = layers_.at(position(entry.path));
   return state_.layers().open_entry(stack_.at(layer), entry);
 }
 

@@ -1,6 +1,8 @@
 // A stack of layers as the one tree it shows, for exports that have no layers.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "exporter/exporter.hpp"
@@ -8,8 +10,8 @@
 namespace lade {
 
 /// The entries of the merged view, parents before children (MergedIndex::walk's order), without the
-/// root. Hard links of different layers are in different groups. Keeps `state` and copies the
-/// stack; thread-safe after making.
+/// root. Hard links of different layers are in different groups. What the source is to say of
+/// itself is in it as files. Keeps `state` and copies the stack; thread-safe after making.
 class FlatTree {
  public:
   /// Fetches the directories that are missing; waits for the network.
@@ -20,10 +22,14 @@ class FlatTree {
   UniqueFd open(const Entry& entry) const;
 
  private:
+  size_t position(const std::string& path) const;
+  void add_attestations(const ImageSource& source, std::optional<Timestamp> epoch);
+
   StateDir& state_;
   LayerStack stack_;
   std::vector<Entry> entries_;
-  std::vector<size_t> layers_;  // of each entry
+  std::vector<size_t> layers_;                // of each entry
+  std::map<std::string, std::string> texts_;  // of entries that are in no layer, by path
 };
 
 }  // namespace lade

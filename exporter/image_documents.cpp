@@ -93,6 +93,9 @@ std::vector<Descriptor> all_blobs(const WrittenSet& image) {
     out.push_back(one.config);
     out.push_back(one.manifest);
   }
+  for (const auto* more : {&image.attestations, &image.attestation_blobs}) {
+    out.insert(out.end(), more->begin(), more->end());
+  }
   if (image.index) out.push_back(image.target);
   const auto less = [](const Descriptor& a, const Descriptor& b) { return a.digest < b.digest; };
   const auto same = [](const Descriptor& a, const Descriptor& b) { return a.digest == b.digest; };

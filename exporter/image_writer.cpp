@@ -165,15 +165,18 @@ WrittenImage write_image(StateDir& state, const ImageSource& source, const Image
 }
 
 WrittenSet write_index(StateDir& state, std::vector<WrittenImage> images, bool oci_media_types,
-                       const std::map<std::string, std::string>& annotations) {
+                       const std::map<std::string, std::string>& annotations,
+                       std::vector<Descriptor> attestations) {
   Index index;
   index.media_type = oci_media_types ? media_type::kOciIndex : media_type::kDockerIndex;
   for (const WrittenImage& image : images) index.manifests.push_back(image.manifest);
+  index.manifests.insert(index.manifests.end(), attestations.begin(), attestations.end());
   index.annotations = annotations;
   WrittenSet set;
   set.target = state.content().put(index.serialize(), index.media_type);
   set.index = set.target.digest;
   set.images = std::move(images);
+  set.attestations = std::move(attestations);
   return set;
 }
 

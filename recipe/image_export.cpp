@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "exporter/attestation.hpp"
 
 namespace lade {
 namespace {
@@ -34,6 +35,38 @@ void date_history(ImageSource& source, const SolveResult& solved) {
     for (auto entry = history.begin(); entry != first; ++entry) entry->created = first->created;
   }
   if (last) source.config.created = last;
+}
+
+/// Whether what is said of the images makes an index of a single one.
+bool has_attestations(const std::vector<ImageSource>& sources, const Output& output) {
+  return std::any_of(sources.begin(), sources.end(), [&](const ImageSource& source) {
+    return std::any_of(source.attestations.begin(), source.attestations.end(),
+                       [&](const AttestationRequest& request) {
+                         return !request.inline_only || output.attestation_inline.value_or(
+                                                            output.type == OutputType::image);
+                       });
+  });
+}
+
+/// A docker tarball has Docker's media types only where those can say all there is.
+bool oci_types(const Output& output) {
+  return output.image.oci_media_types ||
+         (output.type == OutputType::docker && !output.media_types_asked);
+}
+
+void attest(StateDir& state, const ImageSource& source, const WrittenImage& image,
+            const Output& output, WrittenSet& out) {
+  if (source.attestations.empty()) return;
+  if (!oci_types(output)) {
+    throw Error("cannot export attestations with \"oci-mediatypes=false\"");
+  }
+  std::vector<Attestation> made;
+  for (const auto& request : source.attestations) made.push_back(request.make(&image));
+  WrittenAttestation written =
+      write_attestation(state, image, made, output.names, output.oci_artifact);
+  out.attestations.push_back(std::move(written.manifest));
+  out.attestation_blobs.insert(out.attestation_blobs.end(), written.blobs.begin(),
+                               written.blobs.end());
 }
 
 nlohmann::json descriptor_json(const Descriptor& target) {
@@ -79,6 +112,7 @@ ImageSource image_source(BuiltImage built, const LayerProvider& provider) {
   if (!built.lowered.source_date_epoch) date_history(source, built.solved);
   source.provider = provider;
   source.inline_cache = std::move(built.inline_cache);
+  source.attestations = std::move(built.attestations);
   return source;
 }
 
@@ -90,10 +124,13 @@ std::string directory_of(const Platform& platform) {
 
 WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources,
                         const Output& output, bool as_index) {
+  const bool attested = has_attestations(sources, output);
   std::vector<WrittenImage> images;
+  WrittenSet attestations;
   for (const auto& source : sources) {
     const std::string platform = source.config.platform.str();
     ImageOptions options = output.image;
+    if (attested) options.oci_media_types = oci_types(output);
     options.leave_remote = output.push && !output.keeps_names();
     for (const auto& [key, value] : output.annotations.of(AnnotationPlace::manifest, platform)) {
       options.annotations[key] = value;
@@ -101,27 +138,48 @@ WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources
     WrittenImage image = write_image(state, source, options);
     image.manifest.annotations =
         output.annotations.of(AnnotationPlace::manifest_descriptor, platform);
+    if (attested || as_index) attest(state, source, image, output, attestations);
     images.push_back(std::move(image));
   }
-  if (!as_index) return std::move(images.front());
-  WrittenSet set = write_index(state, std::move(images), output.image.oci_media_types,
-                               output.annotations.of(AnnotationPlace::index, ""));
+  if (!as_index && !attested) return std::move(images.front());
+  WrittenSet set = write_index(
+      state, std::move(images), attested ? oci_types(output) : output.image.oci_media_types,
+      output.annotations.of(AnnotationPlace::index, ""), std::move(attestations.attestations));
+  set.attestation_blobs = std::move(attestations.attestation_blobs);
   set.target.annotations = output.annotations.of(AnnotationPlace::index_descriptor, "");
   return set;
 }
 
+ImageSource tree_source(ImageSource source, const Output& output, bool as_index, bool split) {
+  for (auto& attestation : source.attestations) {
+    std::string& name = attestation.file_name;
+    if (as_index && !split) {
+      const size_t dot = name.rfind('.');
+      name.insert(dot == std::string::npos ? name.size() : dot,
+                  "." + directory_of(source.config.platform));
+    }
+    name = output.attestation_prefix + name;
+  }
+  return source;
+}
+
 void export_tars(StateDir& state, const std::vector<ImageSource>& sources, const Output& output,
                  bool as_index) {
-  if (!output.platform_split.value_or(as_index)) {
+  const bool split = output.platform_split.value_or(as_index);
+  std::vector<ImageSource> trees;
+  for (const auto& source : sources) {
+    trees.push_back(tree_source(source, output, as_index, split));
+  }
+  if (!split) {
     if (sources.size() > 1) {
       throw Error("platform-split=false: a tar has room for one platform's root only",
                   ErrorKind::usage);
     }
-    export_rootfs_tar(state, sources.front(), output.dest, output.image.source_date_epoch);
+    export_rootfs_tar(state, trees.front(), output.dest, output.image.source_date_epoch);
     return;
   }
   std::vector<NamedSource> named;
-  for (const auto& source : sources) {
+  for (const auto& source : trees) {
     named.push_back({directory_of(source.config.platform), &source});
   }
   export_rootfs_tar(state, named, output.dest, output.image.source_date_epoch);
@@ -156,6 +214,9 @@ PushSummary push_images(StateDir& state, RegistryClient& client, const Output& o
 }
 
 void say_images(ProgressSink& progress, VertexNumber vertex, const WrittenSet& set) {
+  for (const auto& manifest : set.attestations) {
+    progress.status(vertex, "attestation manifest " + manifest.digest.str(), 0, 0);
+  }
   for (const auto& image : set.images) {
     uint64_t size = image.manifest.size + image.config.size;
     for (const auto& layer : image.layers) size += layer.size;

@@ -21,7 +21,8 @@ namespace lade {
 struct BuiltImage {
   LoweredImage lowered;
   SolveResult solved;
-  std::optional<std::vector<SharedRecord>> inline_cache;  ///< as ImageSource's
+  std::optional<std::vector<SharedRecord>> inline_cache{};  ///< as ImageSource's
+  std::vector<AttestationRequest> attestations{};           ///< as well
 };
 
 /// What an output is called while it is made: "exporting to oci image format".
@@ -39,6 +40,10 @@ std::string directory_of(const Platform& platform);
 /// The images of `sources` as `output` wants them; an index over them if `as_index`.
 WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources,
                         const Output& output, bool as_index);
+
+/// The source as an output that is a tree shows it: with its attestations' files named as asked.
+/// `split`: it has a directory of its own.
+ImageSource tree_source(ImageSource source, const Output& output, bool as_index, bool split);
 
 /// The root filesystems as a tar at `output.dest`, each below a directory of its own if they are to
 /// be split. Throws Error(usage) for several that are not.

@@ -73,6 +73,15 @@ void set_option(Output& output, const std::string& key, const std::string& value
     output.push_by_digest = parse_bool(key, value);
   } else if (key == "registry.insecure") {
     output.insecure = parse_bool(key, value);
+  } else if (key == "oci-artifact") {
+    output.oci_artifact = parse_bool(key, value);
+  } else if (key == "attestation-inline") {
+    output.attestation_inline = parse_bool(key, value);
+  } else if (key == "attestation-prefix") {
+    if (value.find('/') != std::string::npos) {
+      throw_usage("--output attestation-prefix: a slash cannot be in a file's name");
+    }
+    output.attestation_prefix = value;
   } else if (key == "store") {
     output.store = parse_bool(key, value);
   } else if (key.starts_with("annotation-")) {
@@ -93,6 +102,9 @@ void set_option(Output& output, const std::string& key, const std::string& value
                                             "push-by-digest",
                                             "registry.insecure",
                                             "store",
+                                            "oci-artifact",
+                                            "attestation-inline",
+                                            "attestation-prefix",
                                             "platform-split"};
     const std::string meant = nearest(key, known);
     throw_usage(fmt::format("--output has no option {}", lade::quoted(key)),
@@ -118,21 +130,14 @@ void check_push(const Output& output) {
 
 /// As BuildKit: a docker tarball has Docker's media types unless asked otherwise.
 void finish_output(Output& output, bool docker_types, bool registry) {
+  output.media_types_asked = !docker_types;
   if (output.type == OutputType::docker && docker_types) output.image.oci_media_types = false;
   if (registry && !output.store) output.store = false;
   check_push(output);
 }
 
-/// Attributes that say nothing to lade: what they ask for is always so, or is the client's part, or
-/// of attestations, which it does not make.
-constexpr std::string_view kIdleAttributes[] = {"buildinfo",
-                                                "buildinfo-attrs",
-                                                "dest",
-                                                "mode",
-                                                "oci-artifact",
-                                                "attestation-inline",
-                                                "attestation-prefix",
-                                                "inline-attestations"};
+/// Attributes that say nothing to lade: what they ask for is always so, or is the client's part.
+constexpr std::string_view kIdleAttributes[] = {"buildinfo", "buildinfo-attrs", "dest", "mode"};
 
 /// Attributes that are only supported as "false".
 constexpr std::string_view kOffAttributes[] = {"unpack", "prefer-nondist-layers"};

@@ -29,7 +29,13 @@ struct Output {
   /// local, tar: a directory per platform; by default if there is more than one.
   std::optional<bool> platform_split;
   ImageOptions image;
+  bool media_types_asked = false;  ///< by oci-mediatypes=
   Annotations annotations;
+  // Attestations:
+  bool oci_artifact = true;  ///< their manifests are artifacts about the image
+  /// Those that are for images alone make an index of a single one; by default of type=image.
+  std::optional<bool> attestation_inline;
+  std::string attestation_prefix;  ///< local, tar: of file names
 };
 
 /// "gzip", "zstd", "uncompressed"; nullopt for anything else.

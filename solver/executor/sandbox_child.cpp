@@ -93,6 +93,9 @@ void wait_for_joined(const Child& child) {
 
 /// Enters the sandbox of a running step. The PID namespace was entered by the clone.
 void join_step(Child& child) {
+  // The sandbox's processes see this one already: until the command runs none of them may trace it,
+  // or get at what it has open of the host, once its privileges are the same as theirs.
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) throw_errno("could not close the process off");
   wait_for_joined(child);
   if (child.plan.cgroup != nullptr) child.plan.cgroup->enter();
   constexpr int kNamespaces =

@@ -96,6 +96,7 @@ class GitSource : public RemoteSource {
 
   Digest resolve(const SourceOp& op, const TransferProgress& progress) override;
   LayerId fetch(const SourceOp& op, const TransferProgress& progress) override;
+  std::optional<std::string> pin(const SourceOp& op) override;
 
  private:
   GitCommand command(const Wanted& wanted) const;
@@ -203,6 +204,14 @@ LayerId GitSource::check_out(GitRepository& repository, const Wanted& wanted,
   PendingLayer layer = state_.layers().prepare();
   std::vector<Entry> entries = repository.check_out(commit, wanted.checkout, layer);
   return state_.layers().commit(std::move(layer), LayerIndex(std::move(entries)));
+}
+
+std::optional<std::string> GitSource::pin(const SourceOp& op) {
+  const std::lock_guard lock(mutex_);
+  const auto resolved = resolved_.find(op);
+  if (resolved == resolved_.end()) return std::nullopt;
+  const GitCommit& commit = resolved->second;
+  return commit.commit.empty() ? commit.object : commit.commit;
 }
 
 LayerId GitSource::fetch(const SourceOp& op, const TransferProgress&) {

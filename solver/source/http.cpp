@@ -111,6 +111,7 @@ class HttpSource : public RemoteSource {
 
   Digest resolve(const SourceOp& op, const TransferProgress& progress) override;
   LayerId fetch(const SourceOp& op, const TransferProgress& progress) override;
+  std::optional<std::string> pin(const SourceOp& op) override;
 
  private:
   /// What resolve() found out, for fetch().
@@ -256,6 +257,14 @@ Download HttpSource::download_again(const Wanted& wanted, const TransferProgress
     out = download(wanted, *response, progress);
   });
   return std::move(*out);
+}
+
+std::optional<std::string> HttpSource::pin(const SourceOp& op) {
+  if (const auto checksum = op.attr("checksum"); !checksum.empty()) return checksum;
+  const std::lock_guard lock(mutex_);
+  const auto resolved = resolved_.find(op);
+  if (resolved == resolved_.end()) return std::nullopt;
+  return resolved->second.content.str();
 }
 
 LayerId HttpSource::fetch(const SourceOp& op, const TransferProgress& progress) {

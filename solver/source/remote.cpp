@@ -53,6 +53,10 @@ Digest RemoteSources::resolve(const SourceOp& op, const TransferProgress& progre
   return *resolution->key;
 }
 
+std::optional<std::string> RemoteSources::pin(const SourceOp& op) {
+  return source_for(op).pin(op);
+}
+
 LayerId RemoteSources::fetch(const SourceOp& op, const TransferProgress& progress) {
   return with_context([&] { return source_text(op); },
                       [&] { return source_for(op).fetch(op, progress); });

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,8 @@ class RemoteSource {
   virtual ~RemoteSource() = default;
   /// Of what the remote has now, and of what `op` makes of it: the vertex's key.
   virtual Digest resolve(const SourceOp& op, const TransferProgress& progress) = 0;
+  /// What resolve() found, as people name it: a commit, "sha256:..." of a file. nullopt before.
+  virtual std::optional<std::string> pin(const SourceOp& op) = 0;
   /// The layer that resolve() promised.
   virtual LayerId fetch(const SourceOp& op, const TransferProgress& progress) = 0;
 };
@@ -58,6 +61,7 @@ class RemoteSources {
   /// As RemoteSource; the same op is resolved once, others wait for that. Errors name the URL.
   Digest resolve(const SourceOp& op, const TransferProgress& progress);
   LayerId fetch(const SourceOp& op, const TransferProgress& progress);
+  std::optional<std::string> pin(const SourceOp& op);
 
   /// From now on all calls end soon with Error(canceled). From any thread.
   void cancel() { cancellation_.cancel(); }

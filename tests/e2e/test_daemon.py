@@ -31,7 +31,7 @@ def needs(name):
 class Daemon:
     """A lade daemon on a workspace's state directory."""
 
-    def __init__(self, ws, *args, state=None, name="daemon"):
+    def __init__(self, ws, *args, state=None, name="daemon", config="/dev/null"):
         self.ws = ws
         # A socket's path has room for 107 bytes only.
         place = pathlib.Path(tempfile.mkdtemp(prefix="d", dir=support.ROOT))
@@ -40,7 +40,7 @@ class Daemon:
         self.address = f"unix://{self.socket}"
         self.log = open(ws.dir / f"{name}.log", "ab")
         self.process = subprocess.Popen(
-            [support.LADE, "daemon", "--root", str(state or ws.state), "--addr", self.address, "--config", "/dev/null",
+            [support.LADE, "daemon", "--root", str(state or ws.state), "--addr", self.address, "--config", str(config),
              *args], env=support.environment(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         ws.defer(self.stop)
         deadline = time.monotonic() + 30
@@ -279,6 +279,12 @@ class Lives(BuildctlTest):
         self.assertLess(time.monotonic() - started, 20)
         process.communicate(timeout=30)
         self.assert_no_step(f"sleep {seconds}$")
+
+    def test_an_idle_daemon_ends_at_once(self):
+        self.oci("FROM busybox\nRUN true\n")
+        started = time.monotonic()
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertLess(time.monotonic() - started, 5)
 
     def test_ten_builds_at_once(self):
         processes = []
