@@ -1,6 +1,7 @@
 #include "daemon/exports.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <thread>
 
 #include <fmt/format.h>
@@ -117,7 +118,7 @@ class ResultExport {
     for (auto& name : output.names) name = Reference::parse(name).str();
     std::optional<int64_t> epoch;
     for (const auto& [platform, ref] : result_.refs) {
-      if (ref && ref->image && ref->image->source_date_epoch) epoch = ref->image->source_date_epoch;
+      if (const auto given = epoch_of(platform)) epoch = given;
     }
     if (epoch && !output.image.source_date_epoch) {
       // An output that wants none leaves files as they are; the Dockerfile's is the image's still.
@@ -173,6 +174,18 @@ class ResultExport {
     job_.evaluate(refs, on_layer);
   }
 
+  /// SOURCE_DATE_EPOCH, as the frontend (here or the client's) tells it.
+  std::optional<int64_t> epoch_of(const std::string& platform) const {
+    const std::string text = metadata("source.date.epoch", platform);
+    if (text.empty()) return std::nullopt;
+    int64_t seconds = 0;
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (result.ec != std::errc() || result.ptr != text.data() + text.size()) {
+      throw Error(fmt::format("source.date.epoch={} is no number", lade::quoted(text)));
+    }
+    return seconds;
+  }
+
   std::string metadata(const std::string& key, const std::string& platform) const {
     const auto found = result_.metadata.find(platform.empty() ? key : key + "/" + platform);
     return found == result_.metadata.end() ? "" : found->second;
@@ -190,8 +203,7 @@ class ResultExport {
         built.lowered.platform = platform.empty() ? Platform::host() : Platform::parse(platform);
         built.lowered.config =
             config.empty() ? empty_config(built.lowered.platform) : ImageConfig::parse(config);
-        const std::string epoch = metadata("source.date.epoch", platform);
-        if (!epoch.empty()) built.lowered.source_date_epoch = std::stoll(epoch);
+        built.lowered.source_date_epoch = epoch_of(platform);
       }
       complete_history(built);
       built.inline_cache = caches_->inline_records(job_.records());
