@@ -16,7 +16,7 @@ namespace lade {
 namespace {
 
 constexpr size_t kPiece = 32u << 10;
-constexpr int kLookAround = 50;  // milliseconds
+constexpr int kLookAround = 50;                // milliseconds
 constexpr size_t kMostAfterTheEnd = 1u << 20;  // of a terminal, which others may go on writing to
 
 void make_nonblocking(int fd) {

@@ -15,8 +15,8 @@ namespace lade {
 /// Error.
 std::vector<Entry> scan_tree(int dir, bool userxattr);
 
-/// What `name` in the directory `dir` is, as scan_tree() has it (without hard links), its path being
-/// `name`; nullopt if there is nothing of that name. Something else may be writing to `dir`.
+/// What `name` in the directory `dir` is, as scan_tree() has it (without hard links), its path
+/// being `name`; nullopt if there is nothing of that name. Something else may be writing to `dir`.
 std::optional<Entry> scan_entry(int dir, const std::string& name, bool userxattr);
 
 /// The index of an upperdir, with what is no change against `lower` removed, from the index and
