@@ -243,7 +243,8 @@ class LadeDaemon(BuildKit):
 
     def __init__(self, folder, work, bases, binary):
         self.buildctl, self.bases = folder / "buildctl", bases
-        self.start(work, "lade-daemon", [binary, "daemon", "--root", work / "lade-daemon-state", "--config", "/dev/null"])
+        self.start(work, "lade-daemon",
+                   [binary, "daemon", "--root", work / "lade-daemon-state", "--config", "/dev/null"])
 
 
 class Buildah(Tool):
@@ -271,8 +272,8 @@ class Buildah(Tool):
         return [shutil.which("buildah")]
 
     def command(self, build):
-        command = [*self.storage, "bud", "-q", "--layers", "--isolation", "oci", "--runtime", "runc", "--ulimit", "nofile=1024:1024",
-                   "--ulimit", "nproc=4096:4096", "--pull-never"]
+        command = [*self.storage, "bud", "-q", "--layers", "--isolation", "oci", "--runtime", "runc",
+                   "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "--pull-never"]
         for key, value in build.args.items():
             command += ["--build-arg", f"{key}={value}"]
         if build.no_cache:

@@ -276,8 +276,8 @@ class Parse(Workload):
         return Build(self.folder, outline=True)
 
 
-ALL = [Cached, DaemonCached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Layer4G, Apt, BaseExport, Pull,
-       RemoteCache, Parse]
+ALL = [Cached, DaemonCached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Layer4G, Apt,
+       BaseExport, Pull, RemoteCache, Parse]
 
 
 class Growth:
