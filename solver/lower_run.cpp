@@ -16,8 +16,10 @@ constexpr std::string_view kScriptDir = "/dev/pipes/";
 
 /// "RUN |2 a=1 b=2 /bin/sh -c make": the build arguments in force come first.
 std::string history_text(const StageState& stage, const std::vector<std::string>& args) {
-  std::string text = "RUN ";
+  constexpr size_t kLikelyLength = 32;  // of an argument
   const auto& build_args = stage.build_args.all();
+  std::string text = "RUN ";
+  text.reserve(build_args.size() * kLikelyLength);
   if (!build_args.empty()) text += fmt::format("|{} ", build_args.size());
   for (const auto& arg : build_args) {
     if (const std::string* assignment = stage.env.assignment(arg.name)) {
@@ -303,12 +305,13 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
   shown.keep_quotes = true;
   shown.keep_unset = true;
   try {
-    // What comes from a secret is seen to.
-    EnvList seen = stage.env;
-    for (const auto& mount : op.mounts) {
-      if (mount.env) seen.set(*mount.env, "****");
-    }
-    text = parser::process_word(text, seen.environment(), shown).text;
+    // A variable that comes from a secret is not shown with what it was set to before.
+    const parser::Environment seen = [&](std::string_view name) {
+      const bool secret = std::any_of(op.mounts.begin(), op.mounts.end(),
+                                      [&](const ExecMount& mount) { return mount.env == name; });
+      return secret ? "****" : stage.env.get(name);
+    };
+    text = parser::process_word(text, seen, shown).text;
   } catch (const Error&) {
     // What the shell understands need not be a word for us; it is shown as written.
   }
