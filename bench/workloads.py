@@ -295,10 +295,15 @@ class Growth:
 
     @staticmethod
     def of_vertices(work, count):
-        """Stages of one step each, all of which the last one copies from. The steps write files, nothing runs."""
-        stages = "".join(f"FROM scratch AS s{n}\nCOPY <<EOF /f{n}\n{n}\nEOF\n" for n in range(count // 2))
-        copies = "".join(f"COPY --from=s{n} /f{n} /\n" for n in range(count // 2))
-        return Build(write(work / f"vertices-{count}", f"{stages}FROM scratch\n{copies}"))
+        """Stages of one step each; each fifty of them are joined by a stage that copies from them, and those by the
+        last. The steps write files, nothing runs."""
+        leaves = range(count // 2)
+        text = "".join(f"FROM scratch AS s{n}\nCOPY <<EOF /f{n}\n{n}\nEOF\n" for n in leaves)
+        joins = [leaves[at:at + 50] for at in range(0, len(leaves), 50)]
+        for number, join in enumerate(joins):
+            text += f"FROM scratch AS j{number}\n" + "".join(f"COPY --from=s{n} /f{n} /\n" for n in join)
+        text += "FROM scratch\n" + "".join(f"COPY --from=j{number} / /\n" for number in range(len(joins)))
+        return Build(write(work / f"vertices-{count}", text))
 
 
 def remove(path):
