@@ -150,8 +150,10 @@ std::string state_root(const DaemonOptions& options) {
 
 class Daemon {
  public:
-  Daemon(const DaemonOptions& options, ExecutorHost& executor)
+  /// `ending` are the signals that end it. They are blocked already.
+  Daemon(const DaemonOptions& options, ExecutorHost& executor, const sigset_t& ending)
       : options_(options),
+        ending_(ending),
         root_(state_root(options)),
         shared_{.root = root_, .executor = executor, .sessions = sessions_},
         history_(root_ + "/history"),
@@ -167,21 +169,16 @@ class Daemon {
   }
 
   int run() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     shared_.executor.start_thread();
     for (const auto& note : options_.notes) fmt::print(stderr, "lade daemon: {}\n", note);
     const auto server = start();
     Collector collector(root_, options_);
     notify("READY=1");
     int signal = 0;
-    sigwait(&signals, &signal);
+    sigwait(&ending_, &signal);
     notify("STOPPING=1");
     // A second signal ends the process at once.
-    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    ::pthread_sigmask(SIG_UNBLOCK, &ending_, nullptr);
     std::signal(SIGTERM, SIG_DFL);
     std::signal(SIGINT, SIG_DFL);
     control_.stop();
@@ -233,6 +230,7 @@ class Daemon {
   }
 
   const DaemonOptions& options_;
+  const sigset_t ending_;
   std::string root_;
   Sessions sessions_;
   DaemonShared shared_;
@@ -247,10 +245,16 @@ class Daemon {
 }  // namespace
 
 int serve(const DaemonOptions& options, ExecutorHost& executor) {
+  // Before anything starts a thread, which would be ended by them, and all others with it.
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
   // Never undone: when its last user goes, gRPC 1.51 waits for a poller of its own for up to ten
   // seconds.
   grpc_init();
-  return Daemon(options, executor).run();
+  return Daemon(options, executor, ending).run();
 }
 
 }  // namespace lade
