@@ -238,7 +238,9 @@ class Terminal(LadeTest):
         self.assertEqual(self.end(pid), 9)
 
     def test_control_c_is_the_containers(self):
-        pid, fd = self.session("-it", "busybox", "sh", "-c", "trap 'echo caught; exit 4' INT; echo ready; cat")
+        # "ready" comes from the shell's child: a signal before that one starts would be trapped only at its end.
+        pid, fd = self.session("-it", "busybox", "sh", "-c",
+                               "trap 'echo caught; exit 4' INT; sh -c 'echo ready; exec cat'")
         self.read_until(fd, b"ready")
         os.write(fd, b"\x03")
         self.read_until(fd, b"caught")
