@@ -17,11 +17,14 @@ namespace {
 constexpr size_t kBufferSize = 128 * 1024;
 
 /// A new file that is locked: that says that its owner lives, as what a killed process leaves is
-/// swept (LayerStore). A sweep that came between making and locking has taken the file away again.
+/// swept (LayerStore). A sweep that came between making and locking has the lock until it has taken
+/// the file away: then another one is made.
 UniqueFd open_locked(const std::string& path) {
   for (;;) {
     UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    ::flock(fd.get(), LOCK_EX | LOCK_NB);
+    while (::flock(fd.get(), LOCK_EX) != 0) {
+      if (errno != EINTR) throw_errno("could not lock " + quoted(path));
+    }
     const auto there = sys::lstatat(AT_FDCWD, path);
     if (there && there->st_ino == sys::fstat(fd.get()).st_ino) return fd;
   }

@@ -1,9 +1,13 @@
 #include "snapshotter/content/content_store.hpp"
 
+#include <atomic>
 #include <thread>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -146,6 +150,28 @@ TEST_F(ContentStoreTest, TakesTheSameBlobFromManyThreads) {
   EXPECT_EQ(names("blobs/sha256").size(), 50u);
   EXPECT_THAT(names("tmp"), IsEmpty());
   EXPECT_EQ(store_->read_blob(Digest::of("blob 49")), "blob 49");
+}
+
+// What LayerStore does with the files of tmp/ at its start: an unlocked one is a dead process's.
+TEST_F(ContentStoreTest, ASweepTakesNothingThatIsBeingWritten) {
+  std::atomic<bool> ended = false;
+  std::thread sweeper([&] {
+    const UniqueFd tmp = sys::open(root_.path() + "/tmp", O_RDONLY | O_DIRECTORY);
+    while (!ended) {
+      for (const auto& name : sys::list_dir(tmp.get())) {
+        const auto file = sys::try_openat(tmp.get(), name, O_RDONLY);
+        if (!file || ::flock(file->get(), LOCK_EX | LOCK_NB) != 0) continue;
+        std::this_thread::yield();
+        ::unlinkat(tmp.get(), name.c_str(), 0);
+      }
+    }
+  });
+  for (int number = 0; number < 2000; ++number) {
+    EXPECT_NO_THROW(store_->put(std::to_string(number), "")) << number;
+  }
+  ended = true;
+  sweeper.join();
+  EXPECT_EQ(names("blobs/sha256").size(), 2000u);
 }
 
 }  // namespace
