@@ -129,4 +129,9 @@ std::string dir_name(std::string_view path) {
   return clean_path(path.substr(0, slash + 1));
 }
 
+std::string_view parent_of(std::string_view path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
+}
+
 }  // namespace lade

@@ -25,5 +25,7 @@ std::string clean_path(std::string_view path);
 std::string join_path(std::string_view base, std::string_view path);
 std::string base_name(std::string_view path);  ///< as Go's path.Base
 std::string dir_name(std::string_view path);   ///< as Go's path.Dir
+/// What a clean path has before its last slash; empty without one.
+std::string_view parent_of(std::string_view path);
 
 }  // namespace lade

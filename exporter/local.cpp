@@ -30,18 +30,8 @@ namespace {
 
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-std::string parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash);
-}
-
-std::string name_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
 // Walks down from `root`, no symlink followed.
-UniqueFd open_directory(int root, const std::string& path) {
+UniqueFd open_directory(int root, std::string_view path) {
   UniqueFd at = sys::openat(root, ".", kOpenDirectory);
   if (path.empty()) return at;
   for (const std::string& name : split(path, '/')) at = sys::openat(at.get(), name, kOpenDirectory);
@@ -82,7 +72,7 @@ class LocalWriter {
         links_.push_back(&entry);
         continue;
       }
-      const std::string dir = parent_of(entry.path);
+      const std::string dir(parent_of(entry.path));
       const auto [at, is_new] = group_of.try_emplace(dir, groups_.size());
       if (is_new) groups_.push_back({dir, {}});
       groups_[at->second].entries.push_back(&entry);
@@ -91,7 +81,7 @@ class LocalWriter {
 
   void make_directory(const Entry& entry) {
     const UniqueFd parent = open_directory(root_.get(), parent_of(entry.path));
-    const std::string name = name_of(entry.path);
+    const std::string name = base_name(entry.path);
     const auto present = sys::lstatat(parent.get(), name);
     if (present && S_ISDIR(present->st_mode)) return;
     if (present) sys::unlinkat(parent.get(), name);
@@ -108,7 +98,7 @@ class LocalWriter {
 
   // Makes it under a temporary name, complete, and renames it over what is there.
   void make_entry(int dir, const Entry& entry) {
-    replace(dir, name_of(entry.path), [&](const std::string& temporary) {
+    replace(dir, base_name(entry.path), [&](const std::string& temporary) {
       switch (entry.type) {
         case EntryType::regular:
           return write_file(dir, temporary, entry);
@@ -129,8 +119,9 @@ class LocalWriter {
     const Entry& first = *first_of_group_.at(entry.hardlink_group);
     const UniqueFd from = open_directory(root_.get(), parent_of(first.path));
     const UniqueFd to = open_directory(root_.get(), parent_of(entry.path));
-    replace(to.get(), name_of(entry.path), [&](const std::string& temporary) {
-      if (::linkat(from.get(), name_of(first.path).c_str(), to.get(), temporary.c_str(), 0) != 0) {
+    replace(to.get(), base_name(entry.path), [&](const std::string& temporary) {
+      if (::linkat(from.get(), base_name(first.path).c_str(), to.get(), temporary.c_str(), 0) !=
+          0) {
         throw_errno("could not link " + quoted(entry.path) + " to " + quoted(first.path));
       }
     });

@@ -18,6 +18,7 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
+#include "base/text.hpp"
 #include "snapshotter/open_beneath.hpp"
 #include "snapshotter/overlay_xattrs.hpp"
 
@@ -35,11 +36,6 @@ std::string read_link(int dir, const char* name) {
     }
     target.resize(target.size() * 2);
   }
-}
-
-std::string_view parent_of(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
 /// One task per directory: each lists, stats and reads xattrs, and starts the directories in it.
@@ -267,7 +263,7 @@ class UpperFilter {
   void remove(const Entry& entry) {
     const std::string parent(parent_of(entry.path));
     const UniqueFd fd = open_beneath(dir_, parent, O_PATH | O_DIRECTORY);
-    const std::string name = entry.path.substr(parent.empty() ? 0 : parent.size() + 1);
+    const std::string name = base_name(entry.path);
     sys::unlinkat(fd.get(), name, entry.type == EntryType::directory ? AT_REMOVEDIR : 0);
     touched_.insert(parent);
   }

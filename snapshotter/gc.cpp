@@ -14,6 +14,7 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
+#include "base/text.hpp"
 #include "snapshotter/gc_inventory.hpp"
 #include "snapshotter/pins.hpp"
 #include "snapshotter/stored_image.hpp"
@@ -119,7 +120,7 @@ class Prune {
 
   void remove_orphan(const std::string& path) {
     state_.database().transaction([&] {
-      const std::string name = path.substr(path.rfind('/') + 1);
+      const std::string name = base_name(path);
       auto row = state_.database().prepare("SELECT id FROM layers");
       while (row.step()) {
         if (layer_name(row.integer(0)) == name) return;
@@ -194,7 +195,7 @@ class Prune {
   bool is_selected(const Unit& unit) const {
     const auto wants_label = [](const LabelFilter& filter) { return !filter.absent; };
     if (std::any_of(options_.labels.begin(), options_.labels.end(), wants_label)) return false;
-    std::string id = unit.path.substr(unit.path.rfind('/') + 1);
+    std::string id = base_name(unit.path);
     std::string description;
     if (unit.kind == Unit::Kind::layer) id = layer_name(unit.layer);
     if (unit.kind == Unit::Kind::record) {
@@ -389,12 +390,7 @@ class Prune {
       } else if (::unlink(unit.path.c_str()) != 0) {
         continue;
       }
-      evicted_.push_back({unit.type,
-                          unit.path.substr(unit.path.rfind('/') + 1),
-                          unit.bytes,
-                          unit.last_used,
-                          why,
-                          {}});
+      evicted_.push_back({unit.type, base_name(unit.path), unit.bytes, unit.last_used, why, {}});
     }
   }
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "base/wire.hpp"
 
 namespace lade {
@@ -36,11 +37,6 @@ size_t common_prefix(std::string_view a, std::string_view b) {
 bool is_below(std::string_view path, std::string_view dir) {
   if (dir.empty()) return !path.empty();
   return path.size() > dir.size() && path[dir.size()] == '/' && path.starts_with(dir);
-}
-
-std::string_view parent_of(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
 /// Relative, without empty, "." or ".." components and without NUL; "" is the root.

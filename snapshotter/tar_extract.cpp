@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/sys.hpp"
+#include "base/text.hpp"
 #include "snapshotter/archive_handle.hpp"
 #include "snapshotter/overlay_xattrs.hpp"
 #include "snapshotter/tar.hpp"
@@ -142,19 +143,13 @@ std::string clean_name(const char* raw) {
     if (part.empty() || part == ".") continue;
     if (part == "..") {
       if (out.empty()) throw corrupt("bad tar: the name " + quoted(name) + " leaves its directory");
-      const auto slash = out.rfind('/');
-      out.resize(slash == std::string::npos ? 0 : slash);
+      out.resize(parent_of(out).size());
       continue;
     }
     if (!out.empty()) out += '/';
     out += part;
   }
   return out;
-}
-
-std::string_view parent_of(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
 class Extraction {

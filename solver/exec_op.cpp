@@ -45,8 +45,7 @@ class StubDir {
     // A dangling link's target is made, as the mount will follow the link.
     const std::string path = root_.resolve_for_create(relative(target), true);
     if (path.empty() || sys::lstatat(dir_.get(), path)) return;
-    const auto slash = path.rfind('/');
-    if (slash != std::string::npos) make_parents(path.substr(0, slash));
+    make_parents(std::string(parent_of(path)));
     if (directory) {
       make_directory(dir_, path);
     } else {
@@ -70,9 +69,8 @@ class StubDir {
 
  private:
   void make_parents(const std::string& path) {
-    if (sys::lstatat(dir_.get(), path)) return;
-    const auto slash = path.rfind('/');
-    if (slash != std::string::npos) make_parents(path.substr(0, slash));
+    if (path.empty() || sys::lstatat(dir_.get(), path)) return;
+    make_parents(std::string(parent_of(path)));
     make_directory(dir_, path);
     const auto below = root_.find(path);
     if (!below) return;

@@ -31,11 +31,6 @@ std::string under(const std::string& dir, const std::string& name) {
   return dir.empty() ? name : dir + "/" + name;
 }
 
-std::string parent_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
 void set_time_to_now(Entry& entry) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   entry.mtime_sec = std::chrono::duration_cast<std::chrono::seconds>(now).count();
@@ -147,7 +142,8 @@ class FileOpRun {
     std::string path;
     if (action.name.empty()) {
       path = builder_.canonical(action.destination, action.follow_destination, true);
-      if (action.parents) builder_.make_directories(parent_of(path), changes.directory());
+      if (action.parents)
+        builder_.make_directories(std::string(parent_of(path)), changes.directory());
       keep_look(path, entry, changes);
     } else {
       path = file_destination(action.destination, action.name, action.follow_destination,
@@ -254,7 +250,7 @@ class FileOpRun {
                                   const Entry& directory) {
     const bool as_directory = destination.ends_with('/');
     const std::string path = builder_.canonical(destination, follow, true);
-    builder_.make_directories(as_directory ? path : parent_of(path), directory);
+    builder_.make_directories(as_directory ? path : std::string(parent_of(path)), directory);
     return path;
   }
 
@@ -352,9 +348,9 @@ class FileOpRun {
       if (entry.path.empty()) continue;
       // Parents resolve in what is there: "bin/sh" of an archive goes to usr/bin where /bin is a
       // link to it.
-      const std::string parent = builder_.canonical(under(path, parent_of(entry.path)), true, true);
-      put_extracted(archive, entry, under(parent, entry.path.substr(entry.path.rfind('/') + 1)),
-                    owner_only, links);
+      const std::string parent =
+          builder_.canonical(under(path, std::string(parent_of(entry.path))), true, true);
+      put_extracted(archive, entry, under(parent, base_name(entry.path)), owner_only, links);
     }
     builder_.replace_other_types(action.replace);
     return true;

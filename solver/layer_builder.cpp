@@ -18,15 +18,6 @@ namespace {
 
 constexpr int kMaxLinks = 40;
 
-std::string parent_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
-std::string name_of(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);
-}
-
 void set_times(int dirfd, const std::string& name, const Entry& meta) {
   const timespec times[2] = {{meta.mtime_sec, meta.mtime_nsec}, {meta.mtime_sec, meta.mtime_nsec}};
   if (::utimensat(dirfd, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -141,11 +132,10 @@ void LayerBuilder::replicate(const std::string& path) {
   Entry meta = *below;
   meta.path = path;
   meta.opaque = false;
-  replicate(parent_of(path));
-  const UniqueFd parent = layer_dir(parent_of(path));
-  sys::mkdirat(parent.get(), name_of(path), 0700);
+  const UniqueFd parent = parent_dir(path);
+  sys::mkdirat(parent.get(), base_name(path), 0700);
   const UniqueFd dir =
-      sys::openat(parent.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      sys::openat(parent.get(), base_name(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   apply_metadata(path, meta, dir.get());
 }
 
@@ -159,6 +149,10 @@ UniqueFd LayerBuilder::layer_dir(const std::string& path) {
     last_dir_ = path;
   }
   return UniqueFd(::fcntl(last_fd_.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+UniqueFd LayerBuilder::parent_dir(const std::string& path) {
+  return layer_dir(std::string(parent_of(path)));
 }
 
 void LayerBuilder::apply_metadata(const std::string& path, const Entry& meta, int fd) {
@@ -183,7 +177,7 @@ void LayerBuilder::make_directories(const std::string& path, const Entry& meta) 
   const Entry* existing = path.empty() ? nullptr : find(path);
   if (path.empty() || (existing && existing->type == EntryType::directory)) return;
   if (existing) throw Error(fmt::format("cannot copy to non-directory: /{}", path));
-  make_directories(parent_of(path), meta);
+  make_directories(std::string(parent_of(path)), meta);
   put_directory(path, meta, false);
 }
 
@@ -201,15 +195,15 @@ bool LayerBuilder::put_directory(const std::string& path, const Entry& meta,
   }
   if (!existing && !path.empty()) {
     remove_own(path);  // a whiteout
-    const UniqueFd parent = layer_dir(parent_of(path));
-    sys::mkdirat(parent.get(), name_of(path), 0700);
+    const UniqueFd parent = parent_dir(path);
+    sys::mkdirat(parent.get(), base_name(path), 0700);
   } else if (!replace_metadata || path.empty()) {
     return false;
   }
   const bool made = existing == nullptr;
-  const UniqueFd dir = layer_dir(made ? parent_of(path) : path);
+  const UniqueFd dir = layer_dir(made ? std::string(parent_of(path)) : path);
   const UniqueFd fd =
-      made ? sys::openat(dir.get(), name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      made ? sys::openat(dir.get(), base_name(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
            : sys::openat(dir.get(), ".", O_RDONLY | O_DIRECTORY);
   apply_metadata(path, entry, fd.get());
   if (made) {
@@ -228,7 +222,7 @@ UniqueFd LayerBuilder::ready(const std::string& path) {
     }
   }
   remove_own(path);
-  return layer_dir(parent_of(path));
+  return parent_dir(path);
 }
 
 void LayerBuilder::remove_own(const std::string& path) {
@@ -238,13 +232,13 @@ void LayerBuilder::remove_own(const std::string& path) {
   while (last != entries_.end() && last->first.starts_with(path + "/")) ++last;
   entries_.erase(first, last);
   last_fd_.reset();
-  sys::remove_tree(layer_dir(parent_of(path)).get(), name_of(path));
+  sys::remove_tree(parent_dir(path).get(), base_name(path));
 }
 
 void LayerBuilder::put_whiteout(const std::string& path) {
-  const UniqueFd dir = layer_dir(parent_of(path));
+  const UniqueFd dir = parent_dir(path);
   // As overlayfs has them.
-  if (::mknodat(dir.get(), name_of(path).c_str(), S_IFCHR, makedev(0, 0)) != 0) {
+  if (::mknodat(dir.get(), base_name(path).c_str(), S_IFCHR, makedev(0, 0)) != 0) {
     throw_errno("could not hide " + quoted(path));
   }
   Entry entry;
@@ -263,7 +257,7 @@ bool LayerBuilder::remove(const std::string& path) {
 
 Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSource& bytes) {
   const UniqueFd dir = ready(path);
-  const UniqueFd fd = sys::openat(dir.get(), name_of(path), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  const UniqueFd fd = sys::openat(dir.get(), base_name(path), O_WRONLY | O_CREAT | O_EXCL, 0600);
   FdSink file(fd.get());
   HashSink hash(&file);
   const uint64_t size = copy_stream(bytes, hash);
@@ -272,7 +266,7 @@ Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSo
   entry.size = size;
   entry.content = hash.digest();
   apply_metadata(path, entry, fd.get());
-  set_times(dir.get(), name_of(path), entry);
+  set_times(dir.get(), base_name(path), entry);
   return entry.content;
 }
 
@@ -290,7 +284,7 @@ bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
   entry.hardlink_group = 0;
   entry.content = theirs->content;
   if (entry != *theirs || content() != theirs->content) return false;
-  const std::string parent = parent_of(path);
+  const std::string parent(parent_of(path));
   if (!donor_fd_ || donor_dir_ != parent) {
     auto fd = sys::open_in_root(donor_root_.get(), parent.empty() ? "." : parent,
                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -299,7 +293,7 @@ bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
     donor_dir_ = parent;
   }
   const UniqueFd dir = ready(path);
-  const std::string name = name_of(path);
+  const std::string name = base_name(path);
   // Among others, a file may have as many links as its filesystem allows already.
   if (::linkat(donor_fd_.get(), name.c_str(), dir.get(), name.c_str(), 0) != 0) return false;
   entries_[path] = std::move(entry);
@@ -308,8 +302,9 @@ bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
 
 void LayerBuilder::put_hardlink(const std::string& path, const std::string& existing) {
   const UniqueFd dir = ready(path);
-  const UniqueFd from = layer_dir(parent_of(existing));
-  if (::linkat(from.get(), name_of(existing).c_str(), dir.get(), name_of(path).c_str(), 0) != 0) {
+  const UniqueFd from = parent_dir(existing);
+  if (::linkat(from.get(), base_name(existing).c_str(), dir.get(), base_name(path).c_str(), 0) !=
+      0) {
     throw_errno("could not link " + quoted(path));
   }
   Entry& original = entries_.at(existing);
@@ -321,7 +316,7 @@ void LayerBuilder::put_hardlink(const std::string& path, const std::string& exis
 
 void LayerBuilder::put_other(const std::string& path, const Entry& meta) {
   const UniqueFd dir = ready(path);
-  const std::string name = name_of(path);
+  const std::string name = base_name(path);
   if (meta.type == EntryType::symlink) {
     if (::symlinkat(meta.link_target.c_str(), dir.get(), name.c_str()) != 0) {
       throw_errno("could not make the link " + quoted(path));
@@ -351,11 +346,11 @@ LayerId LayerBuilder::commit() {
   // Directories last and from the bottom up: making their children touched them.
   for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
     if (entry->second.type != EntryType::directory) continue;
-    const auto parent = sys::open_in_root(
-        root_.get(), parent_of(entry->first).empty() ? "." : parent_of(entry->first),
-        O_RDONLY | O_DIRECTORY);
+    const std::string path(parent_of(entry->first));
+    const auto parent =
+        sys::open_in_root(root_.get(), path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
     if (!parent) throw Error("the layer lost a directory of " + quoted(entry->first));
-    set_times(parent->get(), name_of(entry->first), entry->second);
+    set_times(parent->get(), base_name(entry->first), entry->second);
   }
   std::vector<Entry> entries;
   entries.reserve(entries_.size());

@@ -73,6 +73,7 @@ class LayerBuilder {
  private:
   /// Opens the directory `path` of this layer, after replicating it and its parents from below.
   UniqueFd layer_dir(const std::string& path);
+  UniqueFd parent_dir(const std::string& path);  ///< layer_dir() of what `path` lies in
   void replicate(const std::string& path);
   /// Readies `path` for something that is no directory: its parent is here, nothing of that name
   /// is.

@@ -39,6 +39,14 @@ TEST(Nearest, IsTheCandidateThatWasMeant) {
   EXPECT_EQ(nearest("mian.c", {"main.c", "main.h"}), "main.c");
 }
 
+TEST(ParentOf, IsWhatIsBeforeTheLastSlash) {
+  EXPECT_EQ(parent_of("a/b/c"), "a/b");
+  EXPECT_EQ(parent_of("a/b"), "a");
+  EXPECT_EQ(parent_of("a"), "");
+  EXPECT_EQ(parent_of(""), "");
+  EXPECT_EQ(parent_of("/a/b"), "/a");
+}
+
 TEST(CleanPath, IsGosPathClean) {
   // The table of Go's path_test.go.
   const std::pair<const char*, const char*> cases[] = {
