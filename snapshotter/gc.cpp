@@ -2,16 +2,15 @@
 #include "snapshotter/gc.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -29,12 +28,6 @@ CREATE TABLE IF NOT EXISTS evictions(
 CREATE TABLE IF NOT EXISTS measured(
   one INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes INTEGER NOT NULL);
 )";
-
-int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// Something that can be let go by itself.
 struct Unit {
@@ -434,7 +427,7 @@ class Prune {
     database.transaction([&] {
       database.execute(std::string(kSchema));
       database.execute("DELETE FROM evictions");
-      const int64_t now = ::time(nullptr);
+      const int64_t now = now_seconds();
       for (const auto& one : evicted_) {
         database.prepare("INSERT INTO evictions VALUES(?, ?, ?, ?, ?, ?, ?)")
             .bind(now)

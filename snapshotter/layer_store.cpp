@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
@@ -409,7 +409,7 @@ void LayerStore::release_unused() {
 
 void LayerStore::write_use() {
   constexpr int64_t kHour = 3600;
-  const int64_t now = ::time(nullptr);
+  const int64_t now = now_seconds();
   std::vector<LayerId> stale;
   {
     const std::lock_guard lock(state_->mutex);

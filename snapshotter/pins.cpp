@@ -1,10 +1,10 @@
 #include "snapshotter/pins.hpp"
 
 #include <cerrno>
-#include <chrono>
 
 #include <fcntl.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 
@@ -13,12 +13,6 @@ namespace {
 
 constexpr off_t kStarts = off_t{1} << 61;
 constexpr off_t kEnd = off_t{1} << 62;
-
-int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 UniqueFd open_pins(const std::string& root) {
   return sys::open(root + "/locks/pins", O_RDWR | O_CREAT, 0600);

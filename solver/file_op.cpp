@@ -5,7 +5,6 @@
 // directories.
 #include "solver/file_op.hpp"
 
-#include <chrono>
 #include <functional>
 #include <map>
 #include <set>
@@ -13,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/text.hpp"
@@ -32,12 +32,10 @@ std::string under(const std::string& dir, const std::string& name) {
 }
 
 void set_time_to_now(Entry& entry) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  entry.mtime_sec = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  entry.mtime_nsec =
-      static_cast<uint32_t>((std::chrono::duration_cast<std::chrono::nanoseconds>(now) -
-                             std::chrono::seconds(entry.mtime_sec))
-                                .count());
+  constexpr int64_t kSecond = 1'000'000'000;
+  const int64_t now = now_ns();
+  entry.mtime_sec = now / kSecond;
+  entry.mtime_nsec = static_cast<uint32_t>(now % kSecond);
 }
 
 /// A directory or file that the builder makes up: root's, of now.

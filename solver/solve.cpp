@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "solver/diff_op.hpp"
 #include "solver/solve_run.hpp"
@@ -20,12 +21,6 @@ constexpr auto kLastPoll = std::chrono::milliseconds(50);
 
 Error canceled_error() {
   return Error("canceled", ErrorKind::canceled);
-}
-
-int64_t now_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 }  // namespace

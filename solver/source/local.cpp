@@ -1,7 +1,6 @@
 #include "solver/source/local.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/stream.hpp"
@@ -20,12 +20,6 @@
 
 namespace lade {
 namespace {
-
-int64_t realtime_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 EntryType type_of(mode_t mode) {
   if (S_ISDIR(mode)) return EntryType::directory;
@@ -171,7 +165,7 @@ class LocalTree : public Tree {
   explicit LocalTree(LocalSourceOptions options)
       : options_(std::move(options)),
         root_(sys::open(options_.directory, O_RDONLY | O_DIRECTORY)),
-        started_ns_(realtime_ns()),
+        started_ns_(now_ns()),
         cache_path_(options_.cache_dir + "/" + cache_name(options_)),
         cache_(cache_path_) {
     Scanner scanner(options_, cache_);

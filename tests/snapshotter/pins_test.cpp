@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
 
@@ -26,12 +27,6 @@ class PinsTest : public ::testing::Test {
  private:
   TempDir dir_;
 };
-
-int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 TEST_F(PinsTest, APinnedLayerCannotBeClaimedUntilItsOwnerGoes) {
   PinCheck check(root());
