@@ -33,8 +33,8 @@ std::map<std::string, std::string> read_build_args(const std::vector<std::string
       args[name] = value;
     }
   }
-  const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
-  if (epoch && *epoch) args.emplace("SOURCE_DATE_EPOCH", epoch);
+  const std::string epoch = sys::getenv("SOURCE_DATE_EPOCH");
+  if (!epoch.empty()) args.emplace("SOURCE_DATE_EPOCH", epoch);
   return args;
 }
 
@@ -349,11 +349,11 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   if (request.offline) check_offline(request);
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
-  const char* cap = std::getenv("LADE_MAX_STORAGE");
+  const std::string cap = sys::getenv("LADE_MAX_STORAGE");
   if (!flags.max_storage.empty()) {
     request.max_storage =
         of_option("--max-storage", [&] { return parse_bytes(flags.max_storage); });
-  } else if (cap && *cap) {
+  } else if (!cap.empty()) {
     request.max_storage = of_option("LADE_MAX_STORAGE", [&] { return parse_bytes(cap); });
   }
   if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {

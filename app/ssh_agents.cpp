@@ -1,7 +1,6 @@
 #include "app/ssh_agents.hpp"
 
 #include <cerrno>
-#include <cstdlib>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -65,8 +64,8 @@ std::vector<std::string> environment() {
 class SshAgents::Agent {
  public:
   explicit Agent(const std::vector<std::string>& keys) {
-    const char* tmp = std::getenv("TMPDIR");
-    directory_ = TempDir::create(tmp && *tmp ? tmp : "/tmp", "lade-ssh-");
+    const std::string tmp = sys::getenv("TMPDIR");
+    directory_ = TempDir::create(tmp.empty() ? "/tmp" : tmp, "lade-ssh-");
     start();
     std::vector<std::string> env = environment();
     std::erase_if(env, [](const auto& entry) { return entry.starts_with("SSH_AUTH_SOCK="); });
@@ -116,7 +115,7 @@ SshOption parse_ssh(const std::string& text) {
   std::vector<std::string> paths;
   if (equals != std::string::npos) {
     paths = split(text.substr(equals + 1), ',');
-  } else if (const char* running = std::getenv("SSH_AUTH_SOCK"); running && *running) {
+  } else if (const auto running = sys::getenv("SSH_AUTH_SOCK"); !running.empty()) {
     paths = {running};
   } else {
     Error error("there is no ssh agent to lend: SSH_AUTH_SOCK is not set", ErrorKind::usage);

@@ -308,6 +308,11 @@ std::string current_directory() {
   return out;
 }
 
+std::string getenv(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
 std::string random_hex(size_t bytes) {
   std::string raw(bytes, '\0');
   if (::getrandom(raw.data(), raw.size(), 0) != static_cast<ssize_t>(bytes)) {

@@ -76,6 +76,9 @@ void write_file_atomically(const std::string& path, std::string_view bytes, mode
 
 std::string current_directory();
 
+/// A variable's value; empty if it is not set.
+std::string getenv(const char* name);
+
 /// Hex of `bytes` random bytes (getrandom).
 std::string random_hex(size_t bytes);
 

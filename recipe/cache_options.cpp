@@ -1,7 +1,6 @@
 #include "recipe/cache_options.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <functional>
 #include <map>
 
@@ -85,17 +84,12 @@ CacheType take_type(Taker& in, bool writing) {
                            : fmt::format("type={} is not one of: {}", text, known));
 }
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
 /// With the names, defaults and variables that BuildKit has, but for `name`: the two builders'
 /// documents are not the same.
 S3CacheOptions take_s3(Taker& in) {
   S3CacheOptions out;
   S3Options& bucket = out.bucket;
-  bucket.bucket = in.take("bucket").value_or(variable("AWS_BUCKET"));
+  bucket.bucket = in.take("bucket").value_or(sys::getenv("AWS_BUCKET"));
   if (bucket.bucket.empty()) throw_usage("type=s3 needs bucket=, or AWS_BUCKET");
   bucket.region = in.take("region").value_or("");
   bucket.endpoint_url = in.take("endpoint_url").value_or("");

@@ -1,7 +1,5 @@
 #include "registry/aws_config.hpp"
 
-#include <cstdlib>
-
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -11,11 +9,6 @@ namespace lade {
 namespace {
 
 constexpr uint64_t kMaxFile = 1u << 20;
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
 
 std::string first_of(std::initializer_list<std::string> texts) {
   for (const auto& text : texts) {
@@ -30,12 +23,12 @@ IniSections read(const std::string& path) {
 
 /// A profile: what ~/.aws/config says, and over that what ~/.aws/credentials says.
 std::map<std::string, std::string> read_profile() {
-  const std::string chosen = variable("AWS_PROFILE");
+  const std::string chosen = sys::getenv("AWS_PROFILE");
   const std::string name = chosen.empty() ? "default" : chosen;
   const std::string directory = home_directory() + "/.aws/";
-  const std::string config = first_of({variable("AWS_CONFIG_FILE"), directory + "config"});
+  const std::string config = first_of({sys::getenv("AWS_CONFIG_FILE"), directory + "config"});
   const std::string shared =
-      first_of({variable("AWS_SHARED_CREDENTIALS_FILE"), directory + "credentials"});
+      first_of({sys::getenv("AWS_SHARED_CREDENTIALS_FILE"), directory + "credentials"});
   std::map<std::string, std::string> out;
   bool found = false;
   const auto add = [&](const IniSections& sections, const std::string& section) {
@@ -81,12 +74,12 @@ AwsConfig AwsConfig::of_user() {
     return at == profile.end() ? std::string() : at->second;
   };
   AwsConfig out;
-  out.region =
-      first_of({variable("AWS_REGION"), variable("AWS_DEFAULT_REGION"), of_profile("region")});
-  out.endpoint_url = first_of(
-      {variable("AWS_ENDPOINT_URL_S3"), variable("AWS_ENDPOINT_URL"), of_profile("endpoint_url")});
-  AwsCredentials credentials{variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"),
-                             variable("AWS_SESSION_TOKEN")};
+  out.region = first_of(
+      {sys::getenv("AWS_REGION"), sys::getenv("AWS_DEFAULT_REGION"), of_profile("region")});
+  out.endpoint_url = first_of({sys::getenv("AWS_ENDPOINT_URL_S3"), sys::getenv("AWS_ENDPOINT_URL"),
+                               of_profile("endpoint_url")});
+  AwsCredentials credentials{sys::getenv("AWS_ACCESS_KEY_ID"), sys::getenv("AWS_SECRET_ACCESS_KEY"),
+                             sys::getenv("AWS_SESSION_TOKEN")};
   if (credentials.access_key_id.empty() || credentials.secret_access_key.empty()) {
     credentials = {of_profile("aws_access_key_id"), of_profile("aws_secret_access_key"),
                    of_profile("aws_session_token")};

@@ -1,22 +1,14 @@
 #include "registry/files.hpp"
 
-#include <cstdlib>
-
 #include <pwd.h>
 #include <unistd.h>
 
+#include "base/sys.hpp"
+
 namespace lade {
-namespace {
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-}  // namespace
 
 std::string home_directory() {
-  if (auto out = variable("HOME"); !out.empty()) return out;
+  if (auto out = sys::getenv("HOME"); !out.empty()) return out;
   struct passwd entry = {};
   struct passwd* found = nullptr;
   char buffer[4096];
@@ -28,12 +20,12 @@ std::string home_directory() {
 
 RegistryFiles RegistryFiles::of_user() {
   const std::string home_dir = home_directory();
-  std::string config_home = variable("XDG_CONFIG_HOME");
+  std::string config_home = sys::getenv("XDG_CONFIG_HOME");
   if (config_home.empty()) config_home = home_dir + "/.config";
   RegistryFiles out;
 
   out.user_registries_conf = config_home + "/containers/registries.conf";
-  if (const auto chosen = variable("CONTAINERS_REGISTRIES_CONF"); !chosen.empty()) {
+  if (const auto chosen = sys::getenv("CONTAINERS_REGISTRIES_CONF"); !chosen.empty()) {
     out.registries_conf = {chosen};
   } else {
     out.registries_conf = {out.user_registries_conf, "/etc/containers/registries.conf"};
@@ -44,14 +36,14 @@ RegistryFiles RegistryFiles::of_user() {
   out.certificates = {config_home + "/containers/certs.d", "/etc/containers/certs.d",
                       "/etc/docker/certs.d"};
 
-  std::string docker = variable("DOCKER_CONFIG");
+  std::string docker = sys::getenv("DOCKER_CONFIG");
   if (docker.empty()) docker = home_dir + "/.docker";
   out.docker_config = docker + "/config.json";
-  if (const auto chosen = variable("REGISTRY_AUTH_FILE"); !chosen.empty()) {
+  if (const auto chosen = sys::getenv("REGISTRY_AUTH_FILE"); !chosen.empty()) {
     out.credentials.push_back(chosen);
   }
   out.credentials.push_back(out.docker_config);
-  if (const auto runtime = variable("XDG_RUNTIME_DIR"); !runtime.empty()) {
+  if (const auto runtime = sys::getenv("XDG_RUNTIME_DIR"); !runtime.empty()) {
     out.credentials.push_back(runtime + "/containers/auth.json");
   }
   out.credentials.push_back(config_home + "/containers/auth.json");

@@ -1,7 +1,6 @@
 #include "snapshotter/state.hpp"
 
 #include <cerrno>
-#include <cstdlib>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -73,15 +72,11 @@ void check_format(const std::string& root) {
 
 std::string StateDir::default_root(const std::string& option) {
   if (!option.empty()) return option;
-  const auto variable = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
-    return value ? value : "";
-  };
-  if (auto root = variable("LADE_ROOT"); !root.empty()) return root;
+  if (auto root = sys::getenv("LADE_ROOT"); !root.empty()) return root;
   if (::geteuid() == 0) return "/var/lib/lade";
   // An XDG directory must be absolute to count (XDG Base Directory Specification).
-  if (auto data = variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/lade";
-  const std::string home = variable("HOME");
+  if (auto data = sys::getenv("XDG_DATA_HOME"); data.starts_with('/')) return data + "/lade";
+  const std::string home = sys::getenv("HOME");
   if (home.empty()) {
     throw Error("there is no place for lade's state: set --root, LADE_ROOT or HOME",
                 ErrorKind::usage);

@@ -166,8 +166,7 @@ void load_into_podman(StateDir& state, const ArchivedImage& image) {
 }  // namespace
 
 std::string hand_to_engine(StateDir& state, const ArchivedImage& image) {
-  const char* variable = std::getenv("DOCKER_HOST");
-  const std::string host = variable ? variable : "";
+  const std::string host = sys::getenv("DOCKER_HOST");
   if (!host.empty() && !host.starts_with(kUnixScheme)) {
     throw Error("DOCKER_HOST is " + lade::quoted(host) +
                 "; images are loaded through unix:// only");

@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
@@ -152,8 +151,7 @@ void run_network_helper(const std::string& helper, int tap, int exit_fd, int err
 }
 
 std::string find_network_helper() {
-  const char* path = std::getenv("PATH");
-  auto dirs = split(path != nullptr ? path : "", ':');
+  auto dirs = split(sys::getenv("PATH"), ':');
   for (const char* usual : {"/usr/local/bin", "/usr/bin", "/bin"}) dirs.emplace_back(usual);
   for (const auto& dir : dirs) {
     if (!dir.starts_with('/')) continue;

@@ -1,12 +1,12 @@
 #include "solver/source/git_command.hpp"
 
-#include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/lower_remote.hpp"
 
@@ -14,11 +14,6 @@ namespace lade {
 namespace {
 
 constexpr uint64_t kMaxOutput = 16u << 20;
-
-std::string environment_variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
 
 /// Options given by environment variables, which no other user can see.
 class Configuration {
@@ -61,7 +56,7 @@ GitCommand::GitCommand(std::string remote, std::string directory,
 /// trusted at first sight, then held to its key; the user's own known hosts count, too.
 std::string GitCommand::ssh_command() const {
   std::string hosts = "\"" + known_hosts_ + "\"";
-  if (const auto home = environment_variable("HOME"); home.starts_with('/') && !only_known_hosts) {
+  if (const auto home = sys::getenv("HOME"); home.starts_with('/') && !only_known_hosts) {
     hosts += " \"" + home + "/.ssh/known_hosts\"";
   }
   std::string quoted_hosts;
@@ -88,7 +83,7 @@ std::string GitCommand::authorization() const {
 }
 
 std::vector<std::string> GitCommand::environment(GitReach reach) const {
-  std::vector<std::string> env = {"PATH=" + environment_variable("PATH"),
+  std::vector<std::string> env = {"PATH=" + sys::getenv("PATH"),
                                   "LC_ALL=C",
                                   "HOME=/dev/null",
                                   "GIT_CONFIG_NOSYSTEM=1",
@@ -109,7 +104,7 @@ std::vector<std::string> GitCommand::environment(GitReach reach) const {
                                                                                  : "none"));
   for (const char* name : {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy",
                            "https_proxy", "no_proxy", "all_proxy"}) {
-    if (const auto value = environment_variable(name); !value.empty()) {
+    if (const auto value = sys::getenv(name); !value.empty()) {
       env.push_back(std::string(name) + "=" + value);
     }
   }

@@ -1,5 +1,7 @@
 #include "base/sys.hpp"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -168,6 +170,13 @@ TEST_F(SysTest, TempDirsGoAwayUnlessReleased) {
 TEST_F(SysTest, RandomHexIsAsLongAsAskedAndDiffers) {
   EXPECT_EQ(sys::random_hex(6).size(), 12u);
   EXPECT_NE(sys::random_hex(8), sys::random_hex(8));
+}
+
+TEST(Getenv, IsEmptyWhenTheVariableIsNotSet) {
+  ASSERT_EQ(::setenv("LADE_TEST_VARIABLE", "a value", 1), 0);
+  EXPECT_EQ(sys::getenv("LADE_TEST_VARIABLE"), "a value");
+  ASSERT_EQ(::unsetenv("LADE_TEST_VARIABLE"), 0);
+  EXPECT_EQ(sys::getenv("LADE_TEST_VARIABLE"), "");
 }
 
 }  // namespace
