@@ -49,6 +49,12 @@ uint64_t copy_stream(ByteSource& source, ByteSink& sink) {
   return total;
 }
 
+void drain(ByteSource& source) {
+  std::vector<char> buffer(64 * 1024);
+  while (source.read(buffer.data(), buffer.size()) > 0) {
+  }
+}
+
 std::string read_start(ByteSource& source, size_t size) {
   std::string bytes(size, '\0');
   size_t have = 0;

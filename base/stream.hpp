@@ -105,6 +105,9 @@ class HashSource : public ByteSource {
 /// Copies all of `source` into `sink` (without finish()); returns the count.
 uint64_t copy_stream(ByteSource& source, ByteSink& sink);
 
+/// Reads `source` to its end, for what reading checks or counts.
+void drain(ByteSource& source);
+
 /// The first `size` bytes of `source`, or all that it has.
 std::string read_start(ByteSource& source, size_t size);
 

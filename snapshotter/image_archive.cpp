@@ -155,8 +155,7 @@ class ArchiveReader {
       one(entry, contents);
     }
     // The rest is part of what a compressed archive's checksum covers.
-    while (source_.read(buffer_.data(), buffer_.size()) > 0) {
-    }
+    drain(source_);
   }
 
  private:

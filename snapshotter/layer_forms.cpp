@@ -96,12 +96,6 @@ class Borrowed : public ByteSource {
   ByteSource& inner_;
 };
 
-void drain(ByteSource& source) {
-  std::vector<char> buffer(64 * 1024);
-  while (source.read(buffer.data(), buffer.size()) > 0) {
-  }
-}
-
 /// Whether the blob is an export's rewrite of the layer (clamped times), whose tar is another one.
 bool is_rewritten(const LayerBlob& blob, const LayerInfo& layer) {
   const auto uncompressed = blob.descriptor.annotations.find("containerd.io/uncompressed");

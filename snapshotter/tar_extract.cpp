@@ -93,10 +93,7 @@ class TarReader {
   }
 
   /// What is after the end mark belongs to the stream, and to its digest.
-  void drain() {
-    while (source_.read(buffer_.data(), buffer_.size()) > 0) {
-    }
-  }
+  void drain() { lade::drain(source_); }
 
  private:
   static la_ssize_t on_read(archive*, void* self, const void** bytes) {

@@ -1,7 +1,5 @@
 #include "solver/restore_mount.hpp"
 
-#include <array>
-
 #include <fcntl.h>
 
 #include "base/error.hpp"
@@ -34,9 +32,7 @@ void restore_mount(StateDir& state, const CacheMountDirectory& directory, const 
     const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
     extract_tar(*tar, dir.get(), TarDialect::plain);
     // What follows the archive's end is verified, too.
-    std::array<char, 16 * 1024> rest{};
-    while (source.read(rest.data(), rest.size()) > 0) {
-    }
+    drain(source);
     directory.place(pending.path());
   });
 }
