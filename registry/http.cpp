@@ -110,6 +110,24 @@ std::unique_ptr<HttpClient> HttpClient::create(HttpOptions options) {
   return std::make_unique<CurlHttpClient>(options);
 }
 
+const char* method_name(HttpMethod method) {
+  switch (method) {
+    case HttpMethod::get:
+      return "GET";
+    case HttpMethod::head:
+      return "HEAD";
+    case HttpMethod::post:
+      return "POST";
+    case HttpMethod::put:
+      return "PUT";
+    case HttpMethod::patch:
+      return "PATCH";
+    case HttpMethod::delete_:
+      return "DELETE";
+  }
+  return "";
+}
+
 HttpBody HttpBody::of(std::string bytes) {
   const uint64_t size = bytes.size();
   return {size, [bytes = std::move(bytes)] { return std::make_unique<StringSource>(bytes); }};

@@ -60,6 +60,7 @@ struct HttpOptions {
 };
 
 enum class HttpMethod { get, head, post, put, patch, delete_ };
+const char* method_name(HttpMethod method);  ///< "GET"
 
 /// What is sent along with a request.
 struct HttpBody {

@@ -26,23 +26,6 @@ constexpr uint64_t kMaxCopy = uint64_t{5} << 30;
 /// A server that cuts more often than once per so many bytes is given up.
 constexpr uint64_t kBytesPerCut = 1u << 20;
 
-const char* name_of(HttpMethod method) {
-  switch (method) {
-    case HttpMethod::head:
-      return "HEAD";
-    case HttpMethod::post:
-      return "POST";
-    case HttpMethod::put:
-      return "PUT";
-    case HttpMethod::delete_:
-      return "DELETE";
-    case HttpMethod::get:
-    case HttpMethod::patch:
-      break;
-  }
-  return "GET";
-}
-
 /// "20130524T000000Z"
 std::string time_now() {
   const std::time_t now = std::time(nullptr);
@@ -247,7 +230,7 @@ const S3Client::Endpoint& S3Client::endpoint() {
 std::unique_ptr<HttpResponse> S3Client::send(const Request& request) {
   const Endpoint& at = endpoint();
   const std::string time = time_now();
-  AwsRequest to_sign{.method = name_of(request.method),
+  AwsRequest to_sign{.method = method_name(request.method),
                      .path = at.path_prefix + "/" + encode_key(request.key),
                      .query = request.query,
                      .headers = request.headers,

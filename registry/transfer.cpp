@@ -35,24 +35,6 @@ bool is_transient(CURLcode code) {
   }
 }
 
-const char* method_name(HttpMethod method) {
-  switch (method) {
-    case HttpMethod::get:
-      return "GET";
-    case HttpMethod::head:
-      return "HEAD";
-    case HttpMethod::post:
-      return "POST";
-    case HttpMethod::put:
-      return "PUT";
-    case HttpMethod::patch:
-      return "PATCH";
-    case HttpMethod::delete_:
-      return "DELETE";
-  }
-  return "";
-}
-
 }  // namespace
 
 std::string host_of(std::string_view url) {
