@@ -86,16 +86,6 @@ class BlobSource : public ByteSource {
   uint64_t done_ = 0;
 };
 
-/// Lets decompress() own a source that is needed again afterwards.
-class Borrowed : public ByteSource {
- public:
-  explicit Borrowed(ByteSource& inner) : inner_(inner) {}
-  size_t read(char* buffer, size_t size) override { return inner_.read(buffer, size); }
-
- private:
-  ByteSource& inner_;
-};
-
 /// Whether the blob is an export's rewrite of the layer (clamped times), whose tar is another one.
 bool is_rewritten(const LayerBlob& blob, const LayerInfo& layer) {
   const auto uncompressed = blob.descriptor.annotations.find("containerd.io/uncompressed");
@@ -235,7 +225,7 @@ bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
   try {
     LayerIndex index = with_context("layer " + descriptor.digest.str(), [&] {
       BlobSource source(*bytes, ingest.get(), descriptor.size, progress);
-      const auto tar = decompress(std::make_unique<Borrowed>(source));
+      const auto tar = decompress(source);
       HashSource hashed(*tar);
       const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
       std::vector<std::string> implied;

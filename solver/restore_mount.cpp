@@ -9,26 +9,12 @@
 #include "snapshotter/tar.hpp"
 
 namespace lade {
-namespace {
-
-/// Lets decompress() own a source that is needed again afterwards.
-class Borrowed : public ByteSource {
- public:
-  explicit Borrowed(ByteSource& inner) : inner_(inner) {}
-  size_t read(char* buffer, size_t size) override { return inner_.read(buffer, size); }
-
- private:
-  ByteSource& inner_;
-};
-
-}  // namespace
-
 void restore_mount(StateDir& state, const CacheMountDirectory& directory, const Descriptor& blob,
                    BlobProvider& provider) {
   with_context("blob " + blob.digest.str(), [&] {
     const PendingLayer pending = state.layers().prepare();
     VerifiedSource source(provider.open(blob), blob, 0, nullptr);
-    const auto tar = decompress(std::make_unique<Borrowed>(source));
+    const auto tar = decompress(source);
     const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
     extract_tar(*tar, dir.get(), TarDialect::plain);
     // What follows the archive's end is verified, too.

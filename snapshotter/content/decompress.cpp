@@ -312,17 +312,14 @@ class XzSource : public Decoder {
   bool input_ended_ = false;
 };
 
-std::string peek(ByteSource& source, size_t size) {
-  std::string out(size, '\0');
-  size_t have = 0;
-  while (have < size) {
-    const size_t count = source.read(out.data() + have, size - have);
-    if (count == 0) break;
-    have += count;
-  }
-  out.resize(have);
-  return out;
-}
+class Borrowed : public ByteSource {
+ public:
+  explicit Borrowed(ByteSource& inner) : inner_(inner) {}
+  size_t read(char* buffer, size_t size) override { return inner_.read(buffer, size); }
+
+ private:
+  ByteSource& inner_;
+};
 
 }  // namespace
 
@@ -349,7 +346,7 @@ Compression detect_compression(std::string_view first_bytes) {
 }
 
 std::unique_ptr<ByteSource> decompress(std::unique_ptr<ByteSource> inner) {
-  const std::string head = peek(*inner, kPeekSize);
+  const std::string head = read_start(*inner, kPeekSize);
   Input input(std::move(inner), head);
   switch (detect_compression(head)) {
     case Compression::gzip:
@@ -364,6 +361,10 @@ std::unique_ptr<ByteSource> decompress(std::unique_ptr<ByteSource> inner) {
       break;
   }
   return std::make_unique<PlainSource>(std::move(input));
+}
+
+std::unique_ptr<ByteSource> decompress(ByteSource& inner) {
+  return decompress(std::make_unique<Borrowed>(inner));
 }
 
 }  // namespace lade

@@ -18,5 +18,8 @@ Compression detect_compression(std::string_view first_bytes);
 /// passes plain bytes through. Memory is bounded (zstd window at most 128 MiB); truncated or
 /// trailing garbage is Error(corrupt).
 std::unique_ptr<ByteSource> decompress(std::unique_ptr<ByteSource> inner);
+/// The same of a source that the caller keeps, which must live longer: to read what follows, or
+/// ask what it counted.
+std::unique_ptr<ByteSource> decompress(ByteSource& inner);
 
 }  // namespace lade

@@ -204,5 +204,13 @@ TEST(Decompress, ExpandsBombsInBoundedMemory) {
   EXPECT_EQ(total, uint64_t{256} << 20);
 }
 
+TEST(Decompress, LeavesASourceToTheCallerThatKeepsIt) {
+  const std::string bytes = packed("gzip -n", "hello");
+  StringSource inner(bytes);
+  HashSource source(inner);
+  EXPECT_EQ(read_all(*decompress(source), 100, "text"), "hello");
+  EXPECT_EQ(source.size(), bytes.size());
+}
+
 }  // namespace
 }  // namespace lade
