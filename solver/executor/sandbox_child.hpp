@@ -18,9 +18,9 @@ struct ChildPlan {
   int terminal_fd;  ///< socket for the terminal's other side; -1: no terminal
   int failure_fd;  ///< write end of a close-on-exec pipe: takes one SetupFailure, or EOF on success
   int zygote_pidfd;
-  int netns_fd;                 ///< network slot to join; -1 for none
-  const StepCgroup* cgroup;     ///< may be null
-  const SeccompFilter* filter;  ///< null for insecure steps
+  int netns_fd = -1;                      ///< network slot to join; -1 for none
+  const StepCgroup* cgroup = nullptr;     ///< may be null
+  const SeccompFilter* filter = nullptr;  ///< null for insecure steps
   /// A step that this one joins (already in its PID namespace): a pidfd of its process, and the
   /// read end of its failure pipe. -1: none.
   int joined_pidfd = -1;

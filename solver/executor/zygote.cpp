@@ -78,6 +78,7 @@ class Zygote {
   void lose_network(const NetworkPool::EndedHelper& helper);
   pid_t clone_child(uint64_t flags, const ChildPlan& plan) const;
   const SeccompFilter* filter_for(const ExecSpec& spec);
+  ChildPlan plan_for(const Pending& step, int failure_fd);
   void signal_step(uint64_t id, int number);
   void reap();
   void ended(pid_t pid, int status, const rusage& usage);
@@ -175,20 +176,10 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
       running.cgroup =
           StepCgroup::create(*spec.cgroup_parent, fmt::format("lade-{}-{}", ::getpid(), step.id));
     }
-    const SeccompFilter* filter = filter_for(spec);
     sys::Pipe failure = sys::pipe();
-    const ChildPlan plan{
-        .spec = spec,
-        .stdin_fd = step.input.get(),
-        .stdout_fd = step.out.get(),
-        .stderr_fd = step.err.get(),
-        .terminal_fd = step.terminal.get(),
-        .failure_fd = failure.write.get(),
-        .zygote_pidfd = own_pidfd_.get(),
-        .netns_fd = slot != nullptr ? NetworkPool::netns(*slot) : -1,
-        .cgroup = running.cgroup ? &*running.cgroup : nullptr,
-        .filter = filter,
-    };
+    ChildPlan plan = plan_for(step, failure.write.get());
+    if (slot != nullptr) plan.netns_fd = NetworkPool::netns(*slot);
+    if (running.cgroup) plan.cgroup = &*running.cgroup;
     uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
     if (spec.network == NetworkMode::none) flags |= CLONE_NEWNET;
     const pid_t pid = clone_child(flags, plan);
@@ -206,6 +197,20 @@ const SeccompFilter* Zygote::filter_for(const ExecSpec& spec) {
   return &*filter_;
 }
 
+/// What every child is told; the caller adds where it goes.
+ChildPlan Zygote::plan_for(const Pending& step, int failure_fd) {
+  return {
+      .spec = step.request.spec,
+      .stdin_fd = step.input.get(),
+      .stdout_fd = step.out.get(),
+      .stderr_fd = step.err.get(),
+      .terminal_fd = step.terminal.get(),
+      .failure_fd = failure_fd,
+      .zygote_pidfd = own_pidfd_.get(),
+      .filter = filter_for(step.request.spec),
+  };
+}
+
 void Zygote::join(Pending step) {
   const auto target = std::find_if(running_.begin(), running_.end(), [&](const auto& entry) {
     return entry.second.id == *step.request.spec.join;
@@ -213,22 +218,11 @@ void Zygote::join(Pending step) {
   if (target == running_.end()) throw Error("the container has ended");
   // Not reaped yet, so the number is still its own.
   const UniqueFd pidfd = pidfd_of(target->first);
-  const SeccompFilter* filter = filter_for(step.request.spec);
   sys::Pipe failure = sys::pipe();
-  const ChildPlan plan{
-      .spec = step.request.spec,
-      .stdin_fd = step.input.get(),
-      .stdout_fd = step.out.get(),
-      .stderr_fd = step.err.get(),
-      .terminal_fd = step.terminal.get(),
-      .failure_fd = failure.write.get(),
-      .zygote_pidfd = own_pidfd_.get(),
-      .netns_fd = -1,
-      .cgroup = target->second.cgroup ? &*target->second.cgroup : nullptr,
-      .filter = filter,
-      .joined_pidfd = pidfd.get(),
-      .joined_failure_fd = target->second.failure.get(),
-  };
+  ChildPlan plan = plan_for(step, failure.write.get());
+  if (target->second.cgroup) plan.cgroup = &*target->second.cgroup;
+  plan.joined_pidfd = pidfd.get();
+  plan.joined_failure_fd = target->second.failure.get();
   const UniqueFd own_pid_namespace = sys::open("/proc/self/ns/pid", O_RDONLY);
   // For the children made from now on; a process's own PID namespace never changes.
   if (::setns(pidfd.get(), CLONE_NEWPID) != 0) throw Error("the container has ended");
