@@ -5,8 +5,8 @@ import shutil
 import tempfile
 import unittest
 
+from registries import RegistryTest
 from support import environment
-from test_registry import RegistryTest
 
 
 @unittest.skipUnless(shutil.which("buildah"), "buildah is not installed")

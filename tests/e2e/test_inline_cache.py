@@ -3,26 +3,15 @@
 import hashlib
 import json
 
+from caches import STAGES, TwoMachines
 from image import Image
+from registries import RegistryTest
 from support import environment
-from test_registry import RegistryTest
 
-STAGES = """FROM busybox AS tool
-RUN echo tool > /tool; echo noise
-FROM busybox
-COPY --from=tool /tool /bin/tool
-COPY a.txt /dst/
-RUN cat /dst/a.txt /bin/tool > /both
-"""
 MEMBER = "vnd.lade.cache.v1"
 
 
-class InlineCache(RegistryTest):
-    def setUp(self):
-        super().setUp()
-        self.there = self.ws.new_state(name="other-machine")
-        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
-
+class InlineCache(TwoMachines, RegistryTest):
     def push(self, name, *args, state=None):
         return self.build(None, "--push", "-t", name, "--cache-to=type=inline", *args, env=self.env, state=state)
 

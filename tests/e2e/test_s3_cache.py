@@ -8,29 +8,21 @@ import time
 import urllib.request
 
 import support
+from caches import TwoMachines
 from support import LadeTest, environment, free_port
 
 sys.path.insert(0, str(support.REPO / "tests/support"))
 
 from s3_server import S3Server  # noqa: E402
 
-STAGES = """FROM busybox AS tool
-RUN echo tool > /tool; echo noise
-FROM busybox
-COPY --from=tool /tool /bin/tool
-COPY a.txt /dst/
-RUN cat /dst/a.txt /bin/tool > /both
-"""
 USER = {"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "top/secret+key"}
 
 
-class S3Test(LadeTest):
+class S3Test(TwoMachines, LadeTest):
     """`self.cache`: what both options have in common."""
 
     def setUp(self):
         super().setUp()
-        self.there = self.ws.new_state(name="other-machine")
-        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
         self.env = {"AWS_REGION": "eu-west-1", **USER}
 
     def export(self, options=",mode=max", state=None, env=None, **run):

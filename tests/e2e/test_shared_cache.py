@@ -4,26 +4,18 @@ import json
 import re
 import shutil
 
+from caches import STAGES, TwoMachines
+from registries import RegistryTest
 from support import LadeTest
-from test_registry import RegistryTest
 
-STAGES = """FROM busybox AS tool
-RUN echo tool > /tool; echo noise
-FROM busybox
-COPY --from=tool /tool /bin/tool
-COPY a.txt /dst/
-RUN cat /dst/a.txt /bin/tool > /both
-"""
 TOOL, COPY_TOOL, COPY_A, RUN = ("RUN echo tool", "COPY --from=tool", "COPY a.txt", "RUN cat")
 
 
-class SharedCache(LadeTest):
+class SharedCache(TwoMachines, LadeTest):
     def setUp(self):
         super().setUp()
         self.cache = self.ws.dir / "cache"
         self.here = self.ws.state
-        self.there = self.ws.new_state(name="other-machine")
-        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
 
     def export(self, options=",mode=max", state=None, *args):
         return self.build(None, f"--cache-to=type=local,dest={self.cache}{options}", *args,
@@ -183,17 +175,16 @@ class SharedCache(LadeTest):
                 self.assertIn(re.match(r"--[a-z-]+", option)[0], self.last().stderr)
 
 
-class SharedRegistryCache(RegistryTest):
+class SharedRegistryCache(TwoMachines, RegistryTest):
     """The same through a registry, whose traffic is counted."""
 
     def test_a_fresh_machine_runs_nothing_and_pushes_no_layer(self):
         _, proxy = self.proxied()
         cache, name = f"type=registry,ref={proxy.host}/app:cache", f"{proxy.host}/app:1"
-        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
         first = self.build(None, "--push", "-t", name, f"--cache-to={cache},mode=max", env=self.env)
         proxy.reset()
         second = self.build(None, "--push", "-t", name, f"--cache-from={cache}", f"--cache-to={cache},mode=max",
-                            env=self.env, state=self.ws.new_state(name="other-machine"))
+                            env=self.env, state=self.there)
         self.assertEqual(second.ran, [], str(second))
         self.assertEqual(first.digest, second.digest)
         counts = proxy.counts()
@@ -204,11 +195,9 @@ class SharedRegistryCache(RegistryTest):
     def test_another_repository_gets_the_layers_mounted(self):
         _, proxy = self.proxied()
         cache = f"type=registry,ref={proxy.host}/cache"
-        self.write({"Dockerfile": STAGES, "a.txt": "a\n"})
         self.build(None, f"--cache-to={cache}", env=self.env)
-        state = self.ws.new_state(name="other-machine")
         result = self.build(None, "--push", "-t", f"{proxy.host}/app", f"--cache-from={cache}", env=self.env,
-                            state=state)
+                            state=self.there)
         # The base's layer was never in a registry, and the config is new.
         self.assertRegex(result.stderr, r"2 blobs pushed .*, 3 mounted, 0 there already")
 

@@ -4,8 +4,8 @@ import json
 import sys
 
 import support
+from registries import RegistryTest
 from support import LadeTest
-from test_registry import RegistryTest
 
 sys.path.insert(0, str(support.REPO / "tests/support"))
 
