@@ -1,4 +1,4 @@
-// What goes, in which order, and how it is removed.
+// How what was chosen (gc_plan.cpp) is removed, and what is remembered of that.
 #include "snapshotter/gc.hpp"
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/gc_inventory.hpp"
+#include "snapshotter/gc_plan.hpp"
 #include "snapshotter/pins.hpp"
 #include "snapshotter/stored_image.hpp"
 
@@ -29,25 +30,6 @@ CREATE TABLE IF NOT EXISTS measured(
   one INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes INTEGER NOT NULL);
 )";
 
-/// Something that can be let go by itself.
-struct Unit {
-  enum class Kind { record, layer, directory, file } kind = Kind::record;
-  int64_t last_used = 0;
-  size_t depth = 0;  ///< of those as old as each other, what lies on top goes first
-  size_t record = 0;
-  LayerId layer = 0;
-  UsageType type = UsageType::layer;
-  std::string path;
-  uint64_t bytes = 0;  ///< directory, file
-};
-
-/// What was chosen to go.
-struct Plan {
-  std::set<Digest> records;
-  std::map<LayerId, std::string> layers;  ///< why
-  std::vector<std::pair<Unit, std::string>> paths;
-};
-
 class Prune {
  public:
   Prune(StateDir& state, GcRecords& records, const PruneOptions& options)
@@ -58,8 +40,7 @@ class Prune {
     remove_unnamed_images();
     sweep();
     inventory_ = take_inventory(state_, records_, true);
-    choose_unreferenced();
-    choose_by_policy();
+    plan_ = plan_prune(state_.root(), inventory_, pins_, options_);
     remove_layers();
     remove_paths();
     remove_blobs();
@@ -69,9 +50,7 @@ class Prune {
   }
 
  private:
-  bool wanted(UsageType type) const {
-    return options_.types.empty() || options_.types.contains(type);
-  }
+  bool wanted(UsageType type) const { return is_wanted(options_, type); }
 
   // -- what nothing refers to
 
@@ -147,182 +126,6 @@ class Prune {
     }
   }
 
-  void choose_unreferenced() {
-    if (!wanted(UsageType::layer)) return;
-    for (const auto& [id, layer] : inventory_.layers) {
-      if (layer.records == 0 && !layer.of_base && !layer.flattened) {
-        take_layer(id, "no record or image needs it");
-      }
-    }
-  }
-
-  // -- the policy
-
-  void choose_by_policy() {
-    const bool any =
-        options_.all || options_.unused_since || options_.keep_storage || options_.max_storage;
-    if (!any) return;
-    for (const auto& [id, layer] : inventory_.layers) {
-      if (plan_.layers.contains(id)) continue;
-      for (const auto& blob : layer.blobs) ++blob_users_[blob];
-      cache_ += layer.bytes;
-    }
-    for (const auto& [digest, users] : blob_users_) {
-      if (!inventory_.image_blobs.contains(digest)) cache_ += inventory_.blobs.at(digest).bytes;
-    }
-    std::vector<Unit> units = cache_units();
-    for (const auto& unit : units) cache_ += unit.bytes;
-    total_ = options_.max_storage ? path_bytes(state_.root()) : 0;
-    for (const auto& [id, why] : plan_.layers)
-      total_ -= std::min(total_, inventory_.layers[id].bytes);
-    std::stable_sort(units.begin(), units.end(), [](const Unit& a, const Unit& b) {
-      return a.last_used != b.last_used ? a.last_used < b.last_used : a.depth > b.depth;
-    });
-    for (const auto& unit : units) {
-      const std::string why = is_selected(unit) ? reason(unit) : "";
-      if (!why.empty()) take(unit, why);
-    }
-  }
-
-  /// Whether the filters leave it.
-  bool is_selected(const Unit& unit) const {
-    const auto wants_label = [](const LabelFilter& filter) { return !filter.absent; };
-    if (std::any_of(options_.labels.begin(), options_.labels.end(), wants_label)) return false;
-    std::string id = base_name(unit.path);
-    std::string description;
-    if (unit.kind == Unit::Kind::layer) id = layer_name(unit.layer);
-    if (unit.kind == Unit::Kind::record) {
-      const GcRecord& record = inventory_.records[unit.record];
-      id = record.layers.empty() ? "" : layer_name(record.layers.back());
-      description = record.description;
-    }
-    const auto any_of = [](const std::vector<std::string>& texts, auto matches) {
-      return texts.empty() || std::any_of(texts.begin(), texts.end(), matches);
-    };
-    return any_of(options_.ids, [&](const std::string& text) { return id.starts_with(text); }) &&
-           any_of(options_.descriptions, [&](const std::string& text) {
-             return description.find(text) != std::string::npos;
-           });
-  }
-
-  std::string reason(const Unit& unit) const {
-    if (options_.unused_since && unit.last_used < *options_.unused_since) {
-      return "it was not used for long enough";
-    }
-    if (options_.keep_storage && cache_ > *options_.keep_storage) {
-      return fmt::format("the cache took {} bytes, {} are kept; it was used least recently", cache_,
-                         *options_.keep_storage);
-    }
-    if (options_.max_storage && total_ > *options_.max_storage) {
-      return fmt::format(
-          "the state directory took {} bytes of at most {}; it was used least "
-          "recently",
-          total_, *options_.max_storage);
-    }
-    const bool limited = options_.unused_since || options_.keep_storage || options_.max_storage;
-    return options_.all && !limited ? "the whole cache was to go" : "";
-  }
-
-  std::vector<Unit> cache_units() const {
-    std::vector<Unit> units;
-    if (wanted(UsageType::layer)) {
-      for (size_t i = 0; i < inventory_.records.size(); ++i) {
-        const GcRecord& record = inventory_.records[i];
-        const auto top = record.layers.empty() ? inventory_.layers.end()
-                                               : inventory_.layers.find(record.layers.back());
-        Unit unit;
-        unit.last_used = top == inventory_.layers.end() ? record.created_at : top->second.last_used;
-        unit.depth = record.layers.size() + 1;
-        unit.record = i;
-        units.push_back(std::move(unit));
-      }
-      for (const auto& [id, layer] : inventory_.layers) {
-        if (!layer.of_base && !layer.flattened) continue;
-        Unit unit;
-        unit.kind = Unit::Kind::layer;
-        unit.last_used = layer.last_used;
-        unit.layer = id;
-        units.push_back(std::move(unit));
-      }
-    }
-    add_directories(UsageType::cache_mount, "/cache-mounts", units);
-    add_directories(UsageType::git, "/git", units);
-    add_directories(UsageType::context, "/contexts", units);
-    add_stat_caches(units);
-    return units;
-  }
-
-  void add_directories(UsageType type, const std::string& parent, std::vector<Unit>& units) const {
-    if (!wanted(type)) return;
-    for (const auto& one : locked_directories(state_.root() + parent)) {
-      if (one.in_use) continue;
-      Unit unit;
-      unit.kind = Unit::Kind::directory;
-      unit.last_used = one.last_used;
-      unit.type = type;
-      unit.path = state_.root() + parent + "/" + one.name;
-      unit.bytes = one.bytes;
-      units.push_back(std::move(unit));
-    }
-  }
-
-  void add_stat_caches(std::vector<Unit>& units) const {
-    if (!wanted(UsageType::stat_cache)) return;
-    const std::string parent = state_.root() + "/stat-cache";
-    const auto dir = sys::try_openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
-    if (!dir) return;
-    for (const auto& name : sys::list_dir(dir->get())) {
-      const auto info = sys::lstatat(dir->get(), name);
-      if (!info || !S_ISREG(info->st_mode)) continue;
-      Unit unit;
-      unit.kind = Unit::Kind::file;
-      unit.last_used = info->st_mtim.tv_sec;
-      unit.type = UsageType::stat_cache;
-      unit.path = parent + "/" + name;
-      unit.bytes = tree_bytes(dir->get(), name);
-      units.push_back(std::move(unit));
-    }
-  }
-
-  void take(const Unit& unit, const std::string& why) {
-    if (unit.kind == Unit::Kind::record) {
-      take_record(inventory_.records[unit.record], why);
-    } else if (unit.kind == Unit::Kind::layer) {
-      if (inventory_.layers[unit.layer].records == 0) take_layer(unit.layer, why);
-    } else {
-      plan_.paths.emplace_back(unit, why);
-      freed(unit.bytes);
-    }
-  }
-
-  void take_record(const GcRecord& record, const std::string& why) {
-    // Somebody holds what it gives: it is wanted.
-    if (!record.layers.empty() && pins_.is_pinned(record.layers.back())) return;
-    plan_.records.insert(record.key);
-    for (const LayerId id : record.layers) {
-      const auto layer = inventory_.layers.find(id);
-      if (layer == inventory_.layers.end() || --layer->second.records > 0) continue;
-      if (!layer->second.of_base) take_layer(id, why);
-    }
-  }
-
-  void take_layer(LayerId id, const std::string& why) {
-    if (plan_.layers.contains(id) || pins_.is_pinned(id)) return;
-    plan_.layers[id] = why;
-    const KnownLayer& layer = inventory_.layers[id];
-    freed(layer.bytes);
-    for (const auto& blob : layer.blobs) {
-      const auto users = blob_users_.find(blob);
-      if (users == blob_users_.end() || --users->second > 0) continue;
-      if (!inventory_.image_blobs.contains(blob)) freed(inventory_.blobs.at(blob).bytes);
-    }
-  }
-
-  void freed(uint64_t bytes) {
-    cache_ -= std::min(cache_, bytes);
-    total_ -= std::min(total_, bytes);
-  }
-
   // -- removal
 
   /// Rows first, in one transaction, of layers that nobody can get hold of meanwhile.
@@ -374,16 +177,16 @@ class Prune {
   }
 
   void remove_paths() {
-    for (const auto& [unit, why] : plan_.paths) {
-      if (unit.kind == Unit::Kind::directory) {
+    for (const auto& [type, path, is_directory, bytes, last_used, why] : plan_.paths) {
+      if (is_directory) {
         // Whoever uses it holds its lock, which stays: a removed one could be held twice.
-        const UniqueFd lock = sys::open(unit.path + ".lock", O_RDWR | O_CREAT, 0600);
+        const UniqueFd lock = sys::open(path + ".lock", O_RDWR | O_CREAT, 0600);
         if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
-        discard_directory(state_, unit.path);
-      } else if (::unlink(unit.path.c_str()) != 0) {
+        discard_directory(state_, path);
+      } else if (::unlink(path.c_str()) != 0) {
         continue;
       }
-      evicted_.push_back({unit.type, base_name(unit.path), unit.bytes, unit.last_used, why, {}});
+      evicted_.push_back({type, base_name(path), bytes, last_used, why, {}});
     }
   }
 
@@ -416,7 +219,7 @@ class Prune {
       state_.database()
           .prepare("INSERT OR REPLACE INTO measured VALUES(1, ?, ?)")
           .bind(started)
-          .bind(static_cast<int64_t>(total_))
+          .bind(static_cast<int64_t>(plan_.total))
           .run();
     });
   }
@@ -447,10 +250,7 @@ class Prune {
   const PruneOptions& options_;
   PinCheck pins_;
   Inventory inventory_;
-  std::map<Digest, size_t> blob_users_;
-  uint64_t cache_ = 0;  ///< bytes that the cache takes, less what was chosen
-  uint64_t total_ = 0;  ///< bytes of the state directory, less what was chosen
-  Plan plan_;
+  PrunePlan plan_;
   std::vector<Eviction> evicted_;
 };
 

@@ -1,0 +1,39 @@
+// What a garbage collection removes, and in which order. Private to this folder.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "snapshotter/gc_inventory.hpp"
+#include "snapshotter/pins.hpp"
+
+namespace lade {
+
+/// A file, or a directory with a lock file beside it ("PATH.lock").
+struct PlannedPath {
+  UsageType type = UsageType::cache_mount;
+  std::string path;
+  bool is_directory = false;
+  uint64_t bytes = 0;
+  int64_t last_used = 0;
+  std::string why;
+};
+
+struct PrunePlan {
+  std::set<Digest> records;
+  std::map<LayerId, std::string> layers;  ///< why
+  std::vector<PlannedPath> paths;
+  uint64_t total = 0;  ///< bytes that the state directory will take; for max_storage only
+};
+
+/// Whether things of this type may be removed at all.
+bool is_wanted(const PruneOptions& options, UsageType type);
+
+/// Chooses what nothing refers to, then what the policy of `options` lets go, least recently used
+/// first. Layers that are pinned stay, and what leads to them.
+PrunePlan plan_prune(const std::string& root, const Inventory& inventory, const PinCheck& pins,
+                     const PruneOptions& options);
+
+}  // namespace lade
