@@ -246,8 +246,4 @@ std::string image_metadata(const WrittenSet& set, const std::vector<std::string>
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string target_json(const WrittenSet& set) {
-  return descriptor_json(set.target).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 }  // namespace lade

@@ -65,7 +65,5 @@ Digest image_id_of(const WrittenSet& set);
 
 /// The document of --metadata-file, and what BuildKit's exporters answer: a JSON object.
 std::string image_metadata(const WrittenSet& set, const std::vector<std::string>& names);
-/// The descriptor of what was written, in that document.
-std::string target_json(const WrittenSet& set);
 
 }  // namespace lade
