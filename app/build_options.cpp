@@ -214,9 +214,42 @@ void check_offline(const BuildRequest& request) {
   }
 }
 
-}  // namespace
+/// What the Dockerfile is lowered with.
+void set_lower_options(const BuildFlags& flags, BuildRequest& request) {
+  LowerOptions& lower = request.lower;
+  lower.target = flags.target;
+  lower.build_args = read_build_args(flags.build_args);
+  for (const auto& context : flags.build_contexts) {
+    lower.contexts.insert(key_value("--build-context", context));
+  }
+  for (const auto& label : flags.labels) {
+    const auto equals = label.find('=');
+    lower.labels[label.substr(0, equals)] =
+        equals == std::string::npos ? "" : label.substr(equals + 1);
+  }
+  for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(parse_host(host));
+  read_allow(flags.allow, lower);
+  lower.network = parse_network(flags.network);
+  of_option("--platform", [&] { read_platforms(flags.platforms, request); });
+  lower.no_cache = flags.no_cache;
+  for (const auto& filter : flags.no_cache_filters) {
+    for (auto& name : split(filter, ',')) lower.no_cache_filter.push_back(std::move(name));
+  }
+  read_step_limits(flags, lower);
+}
 
-void add_build_flags(CLI::App& command, BuildFlags& flags) {
+void set_storage_cap(const BuildFlags& flags, BuildRequest& request) {
+  const std::string cap = sys::getenv("LADE_MAX_STORAGE");
+  if (!flags.max_storage.empty()) {
+    request.max_storage =
+        of_option("--max-storage", [&] { return parse_bytes(flags.max_storage); });
+  } else if (!cap.empty()) {
+    request.max_storage = of_option("LADE_MAX_STORAGE", [&] { return parse_bytes(cap); });
+  }
+}
+
+/// What is built, and of what.
+void add_input_flags(CLI::App& command, BuildFlags& flags) {
   command
       .add_option("CONTEXT", flags.context,
                   "what COPY and ADD read: a directory, the URL of a git repository or a tar, or - "
@@ -235,6 +268,10 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
   add_list(command, "-o,--output", flags.outputs,
            "where the result goes: type=image|registry|oci|docker|local|tar,dest=PATH[,...], or a "
            "directory");
+}
+
+/// What steps get and may do.
+void add_step_flags(CLI::App& command, BuildFlags& flags) {
   add_list(command, "--secret", flags.secrets,
            "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR; for ADD and contexts: "
            "HTTP_AUTH_TOKEN_HOST, HTTP_AUTH_HEADER_HOST, GIT_AUTH_TOKEN[.HOST], "
@@ -245,6 +282,10 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
   add_list(command, "--allow", flags.allow,
            "grant network.host or security.insecure to the Dockerfile");
   command.add_option("--network", flags.network, "network of steps: default, none, host");
+}
+
+/// What comes out beside the image, and how the build goes about it.
+void add_run_flags(CLI::App& command, BuildFlags& flags) {
   add_list(command, "--platform", flags.platforms,
            "platforms of the image, os/arch[/variant][,...]; several make an index");
   add_list(command, "--annotation", flags.annotations,
@@ -263,6 +304,10 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
   command.add_option("--max-storage", flags.max_storage,
                      "What the state directory may take: build cache goes afterwards, least "
                      "recently used first (default: $LADE_MAX_STORAGE, else no limit)");
+}
+
+/// Caches, and statements that go with the image.
+void add_cache_flags(CLI::App& command, BuildFlags& flags) {
   command.add_flag("--no-cache", flags.no_cache, "run every step");
   add_list(command, "--cache-from", flags.cache_from,
            "caches of other machines to use: type=registry,ref=NAME, type=local,src=DIR or "
@@ -278,6 +323,10 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
            "type=local,dest=DIR or type=s3,bucket=NAME [,mode=min|max]; type=inline: in the image");
   add_list(command, "--no-cache-filter", flags.no_cache_filters,
            "run these again whatever is cached: STAGE or line of the Dockerfile [,...]");
+}
+
+/// Limits of steps.
+void add_limit_flags(CLI::App& command, BuildFlags& flags) {
   command.add_option("--shm-size", flags.shm_size, "size of /dev/shm in steps (64m, 1g)");
   add_list(command, "--ulimit", flags.ulimits,
            "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)");
@@ -286,6 +335,10 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
            "run a failing RUN again, [STAGE=]N times at the most");
   add_list(command, "--timeout", flags.timeouts,
            "end a RUN after this time, [STAGE=]DURATION (10m)");
+}
+
+/// Other things to do than building, and what is said.
+void add_mode_flags(CLI::App& command, BuildFlags& flags) {
   command.add_option("--call", flags.call,
                      "what to do with the Dockerfile: build, check, outline, targets"
                      "[,format=json][,ignorestatus=true]");
@@ -294,6 +347,18 @@ void add_build_flags(CLI::App& command, BuildFlags& flags) {
                    "hand the image to a running Docker, or to podman (-o type=docker)");
   command.add_flag("-D,--debug", flags.debug, "show warnings in full");
   command.add_flag("-q,--quiet", flags.quiet, "print the image's digest only");
+}
+
+}  // namespace
+
+// In the order of --help.
+void add_build_flags(CLI::App& command, BuildFlags& flags) {
+  add_input_flags(command, flags);
+  add_step_flags(command, flags);
+  add_run_flags(command, flags);
+  add_cache_flags(command, flags);
+  add_limit_flags(command, flags);
+  add_mode_flags(command, flags);
 }
 
 BuildRequest check_build_flags(const BuildFlags& flags) {
@@ -320,27 +385,8 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   for (const auto& ssh : flags.ssh) {
     request.ssh.push_back(of_option("--ssh", [&] { return parse_ssh(ssh); }));
   }
-  LowerOptions& lower = request.lower;
-  lower.target = flags.target;
-  lower.build_args = read_build_args(flags.build_args);
+  set_lower_options(flags, request);
   set_inline_cache(request);
-  for (const auto& context : flags.build_contexts) {
-    lower.contexts.insert(key_value("--build-context", context));
-  }
-  for (const auto& label : flags.labels) {
-    const auto equals = label.find('=');
-    lower.labels[label.substr(0, equals)] =
-        equals == std::string::npos ? "" : label.substr(equals + 1);
-  }
-  for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(parse_host(host));
-  read_allow(flags.allow, lower);
-  lower.network = parse_network(flags.network);
-  of_option("--platform", [&] { read_platforms(flags.platforms, request); });
-  lower.no_cache = flags.no_cache;
-  for (const auto& filter : flags.no_cache_filters) {
-    for (auto& name : split(filter, ',')) lower.no_cache_filter.push_back(std::move(name));
-  }
-  read_step_limits(flags, lower);
   request.iidfile = flags.iidfile;
   request.metadata_file = flags.metadata_file;
   set_outputs(flags, request);
@@ -349,13 +395,7 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   if (request.offline) check_offline(request);
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
-  const std::string cap = sys::getenv("LADE_MAX_STORAGE");
-  if (!flags.max_storage.empty()) {
-    request.max_storage =
-        of_option("--max-storage", [&] { return parse_bytes(flags.max_storage); });
-  } else if (!cap.empty()) {
-    request.max_storage = of_option("LADE_MAX_STORAGE", [&] { return parse_bytes(cap); });
-  }
+  set_storage_cap(flags, request);
   if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {
     throw_usage(fmt::format("--progress {} is not one of: auto, plain, quiet", flags.progress));
   }

@@ -45,71 +45,71 @@ int parse_level(const std::string& text) {
   return level;
 }
 
+using Text = const std::string&;
+
+template <auto Member>
+void set_flag(Output& output, Text key, Text value) {
+  output.*Member = parse_bool(key, value);
+}
+template <auto Member>
+void set_image_flag(Output& output, Text key, Text value) {
+  output.image.*Member = parse_bool(key, value);
+}
+
+/// An option and what it sets.
+struct OutputOption {
+  std::string_view name;
+  void (*set)(Output& output, Text key, Text value);
+};
+constexpr OutputOption kOptions[] = {
+    {"type",
+     [](Output& output, Text, Text value) {
+       output.type = parse_type(value);
+       if (value == "registry") output.push = true;
+     }},
+    {"dest", [](Output& output, Text, Text value) { output.dest = value; }},
+    {"name", [](Output& output, Text, Text value) { output.names = split(value, ','); }},
+    {"tar", set_flag<&Output::as_tar>},
+    {"compression", [](Output& output, Text,
+                       Text value) { output.image.compression.type = parse_compression(value); }},
+    {"compression-level",
+     [](Output& output, Text, Text value) { output.image.compression.level = parse_level(value); }},
+    {"force-compression",
+     [](Output& output, Text key, Text value) {
+       output.image.compression.force = parse_bool(key, value);
+     }},
+    {"oci-mediatypes", set_image_flag<&ImageOptions::oci_media_types>},
+    {"rewrite-timestamp", set_image_flag<&ImageOptions::rewrite_timestamp>},
+    {"push", set_flag<&Output::push>},
+    {"push-by-digest", set_flag<&Output::push_by_digest>},
+    {"registry.insecure", set_flag<&Output::insecure>},
+    {"store", set_flag<&Output::store>},
+    {"oci-artifact", set_flag<&Output::oci_artifact>},
+    {"attestation-inline", set_flag<&Output::attestation_inline>},
+    {"attestation-prefix",
+     [](Output& output, Text, Text value) {
+       if (value.find('/') != std::string::npos) {
+         throw_usage("--output attestation-prefix: a slash cannot be in a file's name");
+       }
+       output.attestation_prefix = value;
+     }},
+    {"platform-split", set_flag<&Output::platform_split>},
+};
+
 void set_option(Output& output, const std::string& key, const std::string& value) {
-  if (key == "type") {
-    output.type = parse_type(value);
-    if (value == "registry") output.push = true;
-  } else if (key == "dest") {
-    output.dest = value;
-  } else if (key == "name") {
-    output.names = split(value, ',');
-  } else if (key == "tar") {
-    output.as_tar = parse_bool(key, value);
-  } else if (key == "compression") {
-    output.image.compression.type = parse_compression(value);
-  } else if (key == "compression-level") {
-    output.image.compression.level = parse_level(value);
-  } else if (key == "force-compression") {
-    output.image.compression.force = parse_bool(key, value);
-  } else if (key == "oci-mediatypes") {
-    output.image.oci_media_types = parse_bool(key, value);
-  } else if (key == "rewrite-timestamp") {
-    output.image.rewrite_timestamp = parse_bool(key, value);
-  } else if (key == "platform-split") {
-    output.platform_split = parse_bool(key, value);
-  } else if (key == "push") {
-    output.push = parse_bool(key, value);
-  } else if (key == "push-by-digest") {
-    output.push_by_digest = parse_bool(key, value);
-  } else if (key == "registry.insecure") {
-    output.insecure = parse_bool(key, value);
-  } else if (key == "oci-artifact") {
-    output.oci_artifact = parse_bool(key, value);
-  } else if (key == "attestation-inline") {
-    output.attestation_inline = parse_bool(key, value);
-  } else if (key == "attestation-prefix") {
-    if (value.find('/') != std::string::npos) {
-      throw_usage("--output attestation-prefix: a slash cannot be in a file's name");
-    }
-    output.attestation_prefix = value;
-  } else if (key == "store") {
-    output.store = parse_bool(key, value);
-  } else if (key.starts_with("annotation-")) {
-    output.annotations.add_attribute(key, value);
-  } else if (key.starts_with("annotation.")) {
-    output.image.annotations[key.substr(11)] = value;
-  } else {
-    const std::vector<std::string> known = {"type",
-                                            "dest",
-                                            "name",
-                                            "tar",
-                                            "compression",
-                                            "compression-level",
-                                            "force-compression",
-                                            "oci-mediatypes",
-                                            "rewrite-timestamp",
-                                            "push",
-                                            "push-by-digest",
-                                            "registry.insecure",
-                                            "store",
-                                            "oci-artifact",
-                                            "attestation-inline",
-                                            "attestation-prefix",
-                                            "platform-split"};
-    const std::string meant = nearest(key, known);
-    throw_usage(fmt::format("--output has no option {}", lade::quoted(key)),
-                meant.empty() ? "" : "did you mean " + meant + "?");
+  std::vector<std::string> known;
+  for (const auto& option : kOptions) {
+    if (option.name == key) return option.set(output, key, value);
+    known.emplace_back(option.name);
   }
+  if (key.starts_with("annotation-")) return output.annotations.add_attribute(key, value);
+  if (key.starts_with("annotation.")) {
+    output.image.annotations[key.substr(11)] = value;
+    return;
+  }
+  const std::string meant = nearest(key, known);
+  throw_usage(fmt::format("--output has no option {}", lade::quoted(key)),
+              meant.empty() ? "" : "did you mean " + meant + "?");
 }
 
 /// A name to be pushed by its digest must not have a tag, which would say another thing.

@@ -260,15 +260,8 @@ std::vector<std::string> environment_of(const StageState& stage) {
   return stage.env.assignments();
 }
 
-}  // namespace
-
-void dispatch_run(LowerState& state, StageState& stage, const StageCommand& command,
-                  const parser::Run& run) {
-  ExecOp op;
-  Vertex vertex;
-  vertex.inputs = {*stage.root};
-  vertex.range = command.command.origin.range;
-  const parser::Script script = parser::script_of(run.command);
+void set_command(const StageState& stage, const parser::Run& run, const parser::Script& script,
+                 ExecOp& op) {
   if (script.kind == parser::Script::Kind::exec) {
     op.args = run.command.words;
   } else {
@@ -280,6 +273,40 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
       op.args.push_back(script.text);
     }
   }
+}
+
+/// The instruction with its variables expanded, as far as they may be seen.
+std::string shown_text(LowerState& state, const StageState& stage, const StageCommand& command,
+                       const parser::Script& script, const ExecOp& op) {
+  std::string text = command.command.origin.text;
+  if (!script.summary.empty()) text += " (" + script.summary + ")";
+  parser::ExpansionOptions shown = state.expansion();
+  shown.keep_quotes = true;
+  shown.keep_unset = true;
+  try {
+    // A variable that comes from a secret is not shown with what it was set to before.
+    const parser::Environment seen = [&](std::string_view name) {
+      const bool secret = std::any_of(op.mounts.begin(), op.mounts.end(),
+                                      [&](const ExecMount& mount) { return mount.env == name; });
+      return secret ? "****" : stage.env.get(name);
+    };
+    text = parser::process_word(text, seen, shown).text;
+  } catch (const Error&) {
+    // What the shell understands need not be a word for us; it is shown as written.
+  }
+  return text;
+}
+
+}  // namespace
+
+void dispatch_run(LowerState& state, StageState& stage, const StageCommand& command,
+                  const parser::Run& run) {
+  ExecOp op;
+  Vertex vertex;
+  vertex.inputs = {*stage.root};
+  vertex.range = command.command.origin.range;
+  const parser::Script script = parser::script_of(run.command);
+  set_command(stage, run, script, op);
   op.env = environment_of(stage);
   op.cwd = join_path("/", stage.image.config.working_dir);
   op.user = stage.user;
@@ -298,24 +325,8 @@ void dispatch_run(LowerState& state, StageState& stage, const StageCommand& comm
     builder.add_mount(run.mounts[i], command.sources[i]);
   }
   builder.finish_mounts();
-
-  std::string text = command.command.origin.text;
-  if (!script.summary.empty()) text += " (" + script.summary + ")";
-  parser::ExpansionOptions shown = state.expansion();
-  shown.keep_quotes = true;
-  shown.keep_unset = true;
-  try {
-    // A variable that comes from a secret is not shown with what it was set to before.
-    const parser::Environment seen = [&](std::string_view name) {
-      const bool secret = std::any_of(op.mounts.begin(), op.mounts.end(),
-                                      [&](const ExecMount& mount) { return mount.env == name; });
-      return secret ? "****" : stage.env.get(name);
-    };
-    text = parser::process_word(text, seen, shown).text;
-  } catch (const Error&) {
-    // What the shell understands need not be a word for us; it is shown as written.
-  }
-  vertex.name = step_name(stage, command, with_upper_keyword(text));
+  vertex.name =
+      step_name(stage, command, with_upper_keyword(shown_text(state, stage, command, script, op)));
   vertex.platform = platform_text(stage);
   vertex.ignore_cache = state.ignores_cache(stage, command);
   const std::string history = history_text(stage, op.args);
