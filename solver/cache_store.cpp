@@ -18,13 +18,39 @@ CREATE INDEX IF NOT EXISTS aliases_by_target ON aliases(target);
 
 constexpr std::string_view kColumns = "key, op, created_at, layers, inputs, components, origin";
 
-std::string encode_layers(const std::vector<int64_t>& layers) {
-  return WireWriter().list(layers, [](WireWriter& w, int64_t id) { w.number(id); }).take();
+/// More layers than a stack has.
+constexpr int64_t kMaxLayers = 1'000'000;
+
+/// Each step's record names all the layers below it, most of which were made one after the other:
+/// after an id, -N stands for the N ids that follow it.
+void encode_layers(WireWriter& writer, const std::vector<int64_t>& layers) {
+  std::vector<int64_t> numbers;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (i == 0 || layers[i] != layers[i - 1] + 1) {
+      numbers.push_back(layers[i]);
+    } else if (numbers.back() < 0) {
+      --numbers.back();
+    } else {
+      numbers.push_back(-1);
+    }
+  }
+  writer.list(numbers, [](WireWriter& each, int64_t number) { each.number(number); });
 }
 
 std::vector<int64_t> decode_layers(WireReader& reader) {
-  std::vector<int64_t> layers(reader.count());
-  for (auto& id : layers) id = reader.number<int64_t>();
+  std::vector<int64_t> layers;
+  for (size_t left = reader.count(); left > 0; --left) {
+    const auto number = reader.number<int64_t>();
+    if (number >= 0) {
+      layers.push_back(number);
+      continue;
+    }
+    if (layers.empty() || number < -kMaxLayers || std::ssize(layers) - number > kMaxLayers) {
+      throw Error("a record of the cache is damaged", ErrorKind::corrupt);
+    }
+    const int64_t first = layers.back() + 1;
+    for (int64_t id = first; id < first - number; ++id) layers.push_back(id);
+  }
   return layers;
 }
 
@@ -110,14 +136,15 @@ std::vector<CacheRecord> CacheStore::with_op(const Digest& op, int limit) {
 }
 
 void CacheStore::put(const CacheRecord& record) {
-  const std::string inputs =
-      WireWriter()
-          .list(record.inputs,
-                [](WireWriter& w, const RecordInput& input) {
-                  w.list(input.layers, [](WireWriter& each, int64_t id) { each.number(id); });
-                  w.digest(input.selection);
-                })
-          .take();
+  WireWriter layers;
+  encode_layers(layers, record.layers);
+  const std::string inputs = WireWriter()
+                                 .list(record.inputs,
+                                       [](WireWriter& w, const RecordInput& input) {
+                                         encode_layers(w, input.layers);
+                                         w.digest(input.selection);
+                                       })
+                                 .take();
   const std::string components =
       WireWriter()
           .list(record.components,
@@ -127,7 +154,7 @@ void CacheStore::put(const CacheRecord& record) {
     auto insert = database_.prepare("INSERT OR REPLACE INTO records(" + std::string(kColumns) +
                                     ") VALUES(?, ?, ?, ?, ?, ?, ?)");
     insert.bind(record.key).bind(record.op).bind(record.created_at);
-    insert.bind_blob(encode_layers(record.layers)).bind_blob(inputs).bind_blob(components);
+    insert.bind_blob(layers.str()).bind_blob(inputs).bind_blob(components);
     insert.bind(record.origin);
     insert.run();
     database_.prepare("DELETE FROM aliases WHERE key = ?").bind(record.key).run();

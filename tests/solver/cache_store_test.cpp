@@ -1,6 +1,8 @@
 // Cache records and aliases in the database.
 #include "solver/cache_store.hpp"
 
+#include <numeric>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,6 +51,54 @@ TEST_F(CacheStoreTest, ARecordComesBackWhole) {
   EXPECT_EQ(found->inputs[1].selection, d("selection"));
   EXPECT_EQ(found->components, put.components);
   EXPECT_EQ(found->origin, put.origin);
+}
+
+TEST_F(CacheStoreTest, StacksComeBackWhateverTheirOrder) {
+  const std::vector<std::vector<int64_t>> stacks = {
+      {},           {7},          {7, 8},          {7, 8, 9, 10},       {7, 9, 11},
+      {7, 8, 3, 4}, {9, 8, 7, 8}, {5, 5, 6, 6, 7}, {1, 2, 9, 10, 11, 4}};
+  for (const auto& stack : stacks) {
+    CacheRecord put = record("key", "op");
+    put.layers = stack;
+    put.inputs = {{stack, d("selection")}, {stack, Digest()}};
+    cache_.put(put);
+    const auto found = cache_.find(d("key"));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->layers, stack);
+    EXPECT_EQ(found->inputs.at(0).layers, stack);
+    EXPECT_EQ(found->inputs.at(1).layers, stack);
+  }
+}
+
+TEST_F(CacheStoreTest, ADeepStackOfLayersMadeInOrderTakesFewBytes) {
+  CacheRecord put = record("key", "op");
+  put.layers.resize(5000);
+  std::iota(put.layers.begin(), put.layers.end(), 100);
+  cache_.put(put);
+  auto row = database_->prepare("SELECT length(layers) FROM records");
+  ASSERT_TRUE(row.step());
+  EXPECT_LT(row.integer(0), 100);
+}
+
+TEST_F(CacheStoreTest, StacksAreReadAsTheyWereWrittenBefore) {
+  // All ids, one after the other.
+  cache_.put(record("key", "op"));
+  database_->execute(
+      "UPDATE records SET layers ="
+      " x'0300000000000000040000000000000005000000000000000900000000000000'");
+  const auto found = cache_.find(d("key"));
+  ASSERT_TRUE(found);
+  EXPECT_THAT(found->layers, ElementsAre(4, 5, 9));
+}
+
+TEST_F(CacheStoreTest, ADamagedStackIsAnError) {
+  cache_.put(record("key", "op"));
+  // A run that nothing goes before, and one of 2^62 layers.
+  for (const char* bytes : {"x'0100000000000000ffffffffffffffff'",
+                            "x'0200000000000000010000000000000000000000000000c0'"}) {
+    database_->execute("UPDATE records SET layers = " + std::string(bytes));
+    EXPECT_THROW(cache_.find(d("key")), Error);
+  }
 }
 
 TEST_F(CacheStoreTest, RecordsOfTheDaysBeforeOriginsAreKept) {
