@@ -101,14 +101,16 @@ class Solver::Run {
   std::optional<LayerId> earlier_result(const Digest& op);
   Task<LayerStack> run_file(uint32_t vertex, const FileOp& op, const std::vector<Ref>& inputs,
                             std::vector<RecordInput>& record);
+  void record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
+              const Ref& result);
+  void tell_layers(uint32_t vertex, const Ref& result);
+
+  // What comes from elsewhere (solve_fetch.cpp)
   Task<LayerId> run_remote(uint32_t vertex, SourceOp op);
   TransferProgress transfer_progress(uint32_t vertex);
   RemoteSources& remotes();
   Task<void> ensure_directories(LayerStack layers);
   Task<void> fetch_layer(LayerId layer, LayerStack below);
-  void record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
-              const Ref& result);
-  void tell_layers(uint32_t vertex, const Ref& result);
 
   // Steps (solve_exec.cpp)
   Task<std::vector<LayerStack>> run_exec(uint32_t vertex, const ExecOp& op,

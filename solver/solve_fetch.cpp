@@ -1,0 +1,82 @@
+// What a run gets from elsewhere: remote sources, and the layers of images and shared caches.
+#include <algorithm>
+
+#include "solver/solve_run.hpp"
+
+namespace lade {
+
+RemoteSources& Solver::Run::remotes() {
+  if (!options_.remotes) {
+    RemoteSourceOptions options;
+    options.secrets = options_.secrets;
+    options.ssh_agents = options_.ssh;
+    options_.remotes = std::make_shared<RemoteSources>(state_, std::move(options));
+    if (canceled_) options_.remotes->cancel();
+  }
+  return *options_.remotes;
+}
+
+TransferProgress Solver::Run::transfer_progress(uint32_t vertex) {
+  // What is posted runs before the end of the transfer does, so before this run may end.
+  return [this, vertex](std::string_view item, uint64_t done, uint64_t total) {
+    loop_.post([this, vertex, name = std::string(item), done, total] {
+      announce_started(vertex);
+      progress_.status(number(vertex), name, done, total);
+    });
+  };
+}
+
+Task<LayerId> Solver::Run::run_remote(uint32_t vertex, SourceOp op) {
+  auto work = [&source = remotes(), &op, progress = transfer_progress(vertex)] {
+    return source.fetch(op, progress);
+  };
+  co_return co_await on_thread(loop_, work);
+}
+
+Task<void> Solver::Run::ensure_directories(LayerStack layers) {
+  std::vector<Task<void>> fetches;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerId layer = layers[i];
+    if (!fetches_.contains(layer)) {
+      if (state_.layers().has_directory(layer)) continue;
+      fetches_[layer] = fetch_layer(
+          layer, LayerStack(layers.begin(), layers.begin() + static_cast<ptrdiff_t>(i)));
+    }
+    fetches.push_back(fetches_[layer]);
+    fetches.back().start();
+  }
+  for (const auto& fetch : fetches) co_await fetch;
+}
+
+Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
+  auto provider = images_.provider_of(layer);
+  const bool imported = !provider && options_.imports;
+  if (imported) provider = options_.imports->provider_of(layer);
+  if (!provider) provider = local_blobs(state_.content());
+  const auto from = image_vertex_.find(layer);
+  const bool shown = from != image_vertex_.end();
+  if (shown) announce_started(from->second);
+  const auto info = state_.layers().info(layer);
+  const std::string item =
+      info && !info->blobs.empty() ? info->blobs.front().descriptor.digest.str() : "layer";
+  auto work = [&] {
+    const auto progress = [&](uint64_t done, uint64_t total) {
+      if (shown) progress_.status(number(from->second), item, done, total);
+    };
+    try {
+      state_.layers().ensure_directory(layer, *provider, progress, below);
+    } catch (const Error& error) {
+      if (imported) throw LostLayer(layer, error);
+      throw;
+    }
+  };
+  co_await on_thread(loop_, work);
+  if (!shown) co_return;
+  // The image is there when its last layer is.
+  for (const auto& [other, vertex] : image_vertex_) {
+    if (vertex == from->second && !state_.layers().has_directory(other)) co_return;
+  }
+  progress_.completed(number(from->second));
+}
+
+}  // namespace lade
