@@ -169,6 +169,15 @@ bool LayerStore::has_directory(LayerId layer) const {
   return true;
 }
 
+LayerStack LayerStore::without_directory(const LayerStack& stack) const {
+  LayerStack out = [&] {
+    const std::lock_guard lock(state_->mutex);
+    return state_->with_directory.missing(stack);
+  }();
+  std::erase_if(out, [&](LayerId layer) { return has_directory(layer); });
+  return out;
+}
+
 std::string LayerStore::directory(LayerId layer) const {
   return state_->root + "/layers/" + state_->name(layer);
 }
@@ -248,31 +257,31 @@ bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
       return implied.empty() ? std::move(extracted)
                              : copy_up(dir.get(), extracted, implied, below());
     });
-    const auto shared = std::make_shared<const LayerIndex>(std::move(index));
-    State::write_index(pending.dir_.path() + "/index", *shared);
-    const RootAttributes root = RootAttributes::of(*shared);
-    Database& database = state_->database;
-    database.transaction([&] {
-      auto row = database.prepare(
-          "UPDATE layers SET has_directory = 1, durable = 0, boot_id = ?, root_opaque = ?, "
-          "root_mode = ?, root_uid = ?, root_gid = ? WHERE id = ?");
-      row.bind(state_->boot_id).bind(int64_t{root.opaque});
-      if (root.present) {
-        row.bind(int64_t{root.mode}).bind(int64_t{root.uid}).bind(int64_t{root.gid});
-      } else {
-        row.bind_null().bind_null().bind_null();
-      }
-      row.bind(layer).run();
-      state_->place(pending, layer);
-    });
-    state_->remember(layer, shared);
-    state_->durability.note_commit();
+    keep_directory(layer, pending, std::move(index));
     return true;
   } catch (const Error& error) {
     if (provider || error.kind() != ErrorKind::corrupt) throw;
     state_->content.remove(descriptor.digest);
     return false;
   }
+}
+
+/// Makes `pending`, which `index` describes, the directory of a layer that had none.
+void LayerStore::keep_directory(LayerId layer, const PendingLayer& pending, LayerIndex index) {
+  const auto shared = std::make_shared<const LayerIndex>(std::move(index));
+  State::write_index(pending.dir_.path() + "/index", *shared);
+  Database& database = state_->database;
+  database.transaction([&] {
+    auto row = database.prepare(
+        "UPDATE layers SET has_directory = 1, durable = 0, boot_id = ?, root_opaque = ?, "
+        "root_mode = ?, root_uid = ?, root_gid = ? WHERE id = ?");
+    row.bind(state_->boot_id);
+    RootAttributes::of(*shared).bind_to(row);
+    row.bind(layer).run();
+    state_->place(pending, layer);
+  });
+  state_->remember(layer, shared);
+  state_->durability.note_commit();
 }
 
 void LayerStore::ensure_blob(const Descriptor& blob, BlobProvider& provider,

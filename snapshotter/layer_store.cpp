@@ -103,6 +103,15 @@ RootAttributes RootAttributes::of(const LayerIndex& index) {
   return {root->opaque, true, root->mode, root->uid, root->gid};
 }
 
+void RootAttributes::bind_to(Statement& row) const {
+  row.bind(int64_t{opaque});
+  if (present) {
+    row.bind(int64_t{mode}).bind(int64_t{uid}).bind(int64_t{gid});
+  } else {
+    row.bind_null().bind_null().bind_null();
+  }
+}
+
 LayerStore::State::State(std::string state_root, Database& state_database,
                          ContentStore& content_store, const LayerStoreOptions& options)
     : root(std::move(state_root)),
@@ -251,25 +260,23 @@ LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
   for (const auto& entry : index.entries()) refuse_marker_name(entry);
   const auto shared = std::make_shared<const LayerIndex>(std::move(index));
   State::write_index(layer.dir_.path() + "/index", *shared);
-  const RootAttributes root = RootAttributes::of(*shared);
   LayerId id = 0;
   Database& database = state_->database;
   database.transaction([&] {
     auto row = database.prepare(
         "INSERT INTO layers(has_directory, of_image, root_opaque, root_mode, root_uid, root_gid, "
         "boot_id, durable) VALUES(1, 0, ?, ?, ?, ?, ?, 0)");
-    row.bind(int64_t{root.opaque});
-    if (root.present) {
-      row.bind(int64_t{root.mode}).bind(int64_t{root.uid}).bind(int64_t{root.gid});
-    } else {
-      row.bind_null().bind_null().bind_null();
-    }
+    RootAttributes::of(*shared).bind_to(row);
     row.bind(state_->boot_id).run();
     id = database.last_id();
     state_->pins.pin(id);  // nobody else knows it yet
     state_->place(layer, id);
   });
   state_->remember(id, shared);
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->held.insert(id);
+  }
   state_->durability.note_commit();
   return id;
 }
@@ -316,6 +323,18 @@ LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob,
     const LayerId layer = add_or_find(diff_id, blob, content);
     if (exists({layer})) return layer;
   }
+}
+
+LayerStack LayerStore::add_image(const std::string& image, const std::vector<DiffId>& diff_ids,
+                                 const std::vector<Descriptor>& blobs) {
+  if (blobs.size() != diff_ids.size()) {
+    throw Error(fmt::format("{} lists {} layers, but its config has {} diff IDs", image,
+                            blobs.size(), diff_ids.size()),
+                ErrorKind::corrupt);
+  }
+  LayerStack layers;
+  for (size_t i = 0; i < blobs.size(); ++i) layers.push_back(add_known(diff_ids[i], blobs[i]));
+  return layers;
 }
 
 LayerId LayerStore::add_or_find(const DiffId& diff_id, const Descriptor& blob) {
@@ -370,41 +389,45 @@ std::optional<LayerInfo> LayerStore::info(LayerId layer) const {
   return out;
 }
 
-bool LayerStore::exists(const LayerStack& stack) const {
-  for (const LayerId layer : stack) {
-    state_->pins.pin(layer);
-    {
-      const std::lock_guard lock(state_->mutex);
-      if (state_->with_directory.contains(layer)) continue;
-    }
-    bool has_directory = false;
-    {
-      auto row = state_->database.prepare(
-          "SELECT has_directory, coalesce(last_used, created_at) FROM layers LEFT JOIN layer_use "
-          "ON layer = id WHERE id = ?");
-      if (!row.bind(layer).step()) return false;
-      has_directory = row.integer(0) != 0;
-      const std::lock_guard lock(state_->mutex);
-      state_->used_before[layer] = row.integer(1);
-    }
-    if (!has_directory) continue;
-    if (::faccessat(state_->layers_dir.get(), state_->name(layer).c_str(), F_OK, 0) != 0)
-      return false;
-    const std::lock_guard lock(state_->mutex);
-    state_->with_directory.insert(layer);
+/// Whether a layer that is pinned is there.
+bool LayerStore::State::look_for(LayerId layer) {
+  auto row = database.prepare(
+      "SELECT has_directory, coalesce(last_used, created_at) FROM layers LEFT JOIN layer_use "
+      "ON layer = id WHERE id = ?");
+  if (!row.bind(layer).step()) return false;
+  const bool has_directory = row.integer(0) != 0;
+  if (has_directory && ::faccessat(layers_dir.get(), name(layer).c_str(), F_OK, 0) != 0) {
+    return false;
   }
+  const std::lock_guard lock(mutex);
+  used_before[layer] = row.integer(1);
+  if (has_directory) with_directory.insert(layer);
+  held.insert(layer);
   return true;
+}
+
+bool LayerStore::exists(const LayerStack& stack) const {
+  const LayerStack unsure = [&] {
+    const std::lock_guard lock(state_->mutex);
+    return state_->held.missing(stack);
+  }();
+  return std::all_of(unsure.begin(), unsure.end(), [&](LayerId layer) {
+    state_->pins.pin(layer);
+    return state_->look_for(layer);
+  });
 }
 
 void LayerStore::note_used(const LayerStack& stack) {
   const std::lock_guard lock(state_->mutex);
-  state_->used.insert(stack.begin(), stack.end());
-  state_->ever_used.insert(stack.begin(), stack.end());
+  for (LayerSet* set : {&state_->used, &state_->ever_used}) {
+    for (const LayerId layer : set->missing(stack)) set->insert(layer);
+  }
 }
 
 void LayerStore::release_unused() {
   const std::lock_guard lock(state_->mutex);
-  state_->pins.keep_only(state_->ever_used);
+  state_->held.keep_only(state_->ever_used.layers());
+  state_->pins.keep_only(state_->ever_used.layers());
 }
 
 void LayerStore::write_use() {
@@ -413,7 +436,7 @@ void LayerStore::write_use() {
   std::vector<LayerId> stale;
   {
     const std::lock_guard lock(state_->mutex);
-    for (const LayerId layer : std::exchange(state_->used, {})) {
+    for (const LayerId layer : state_->used.take()) {
       // Those that are not known were made just now.
       const auto before = state_->used_before.find(layer);
       if (before == state_->used_before.end() || before->second > now - kHour) continue;

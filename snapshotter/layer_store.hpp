@@ -109,6 +109,10 @@ class LayerStore {
   /// that is known already nothing changes: who wrote `blob` may be trusted less than who wrote
   /// that.
   LayerId add_known(const DiffId& diff_id, const Descriptor& blob, const Digest& content);
+  /// add_known() of all layers of an image, bottom first. An Error(corrupt) that names `image` if
+  /// its manifest and its config disagree about how many there are.
+  LayerStack add_image(const std::string& image, const std::vector<DiffId>& diff_ids,
+                       const std::vector<Descriptor>& blobs);
   /// The layer that add_known() would return, if there is one.
   std::optional<LayerId> find(const DiffId& diff_id) const;
 
@@ -127,6 +131,8 @@ class LayerStore {
   void ensure_blob(const Descriptor& blob, BlobProvider& provider,
                    const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
   bool has_directory(LayerId layer) const;
+  /// The layers of `stack` that have no directory form, bottom first.
+  LayerStack without_directory(const LayerStack& stack) const;
   std::string directory(LayerId layer) const;  ///< absolute path
 
   /// The index; needs the directory form or a stored index. Regular files may not be hashed yet.
@@ -185,6 +191,7 @@ class LayerStore {
   bool extract_blob(LayerId layer, const LayerBlob& blob, const std::optional<DiffId>& diff_id,
                     BlobProvider* provider, const std::function<void(uint64_t, uint64_t)>& progress,
                     const std::function<MergedIndex()>& below);
+  void keep_directory(LayerId layer, const PendingLayer& pending, LayerIndex index);
   LayerId flatten(const LayerStack& bottom);
   LayerId add_or_find(const DiffId& diff_id, const Descriptor& blob);
   LayerId add_or_find(const DiffId& diff_id, const Descriptor& blob, const Digest& content);

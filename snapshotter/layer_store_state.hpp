@@ -6,9 +6,9 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "snapshotter/durability.hpp"
+#include "snapshotter/layer_set.hpp"
 #include "snapshotter/layer_store.hpp"
 #include "snapshotter/pins.hpp"
 
@@ -23,6 +23,8 @@ struct RootAttributes {
   uint32_t gid = 0;
 
   static RootAttributes of(const LayerIndex& index);
+  /// As values of root_opaque, root_mode, root_uid and root_gid.
+  void bind_to(Statement& row) const;
 };
 
 struct LayerStore::State {
@@ -37,6 +39,8 @@ struct LayerStore::State {
   /// Writes the index file beside the directory of `pending`, for place().
   static void write_index(const std::string& path, const LayerIndex& index);
   void remember(LayerId layer, std::shared_ptr<const LayerIndex> index);
+
+  bool look_for(LayerId layer);
 
   /// Removes tmp/ directories whose owners are gone; once per process.
   void sweep_tmp();
@@ -57,9 +61,10 @@ struct LayerStore::State {
   bool swept = false;  // guarded by mutex, as the rest
   std::unordered_map<LayerId, std::shared_ptr<const LayerIndex>> indexes;
   std::unordered_map<LayerId, std::shared_ptr<std::mutex>> hashing;  // one hasher per layer
-  std::unordered_set<LayerId> with_directory;
-  std::unordered_set<LayerId> used;                  // since the last write_use()
-  std::unordered_set<LayerId> ever_used;             // by this process
+  LayerSet held;                                                     // pinned, and there
+  LayerSet with_directory;
+  LayerSet used;                                     // since the last write_use()
+  LayerSet ever_used;                                // by this process
   std::unordered_map<LayerId, int64_t> used_before;  // as the database had it
 };
 

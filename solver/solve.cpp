@@ -161,12 +161,8 @@ Task<Ref> Solver::Run::source_result(uint32_t vertex) {
     }
     Ref ref{images_.resolved(op.identifier).layers, nullptr};
     state_.layers().note_used(ref.layers);
-    bool here = true;
-    for (const LayerId layer : ref.layers) {
-      image_vertex_.emplace(layer, vertex);
-      here = here && state_.layers().has_directory(layer);
-    }
-    if (here) announce_cached(vertex);
+    for (const LayerId layer : ref.layers) image_vertex_.emplace(layer, vertex);
+    if (state_.layers().without_directory(ref.layers).empty()) announce_cached(vertex);
     co_return ref;
   } catch (const Error& error) {
     fail(vertex, error);

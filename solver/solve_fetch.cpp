@@ -35,12 +35,10 @@ Task<LayerId> Solver::Run::run_remote(uint32_t vertex, SourceOp op) {
 
 Task<void> Solver::Run::ensure_directories(LayerStack layers) {
   std::vector<Task<void>> fetches;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const LayerId layer = layers[i];
+  for (const LayerId layer : state_.layers().without_directory(layers)) {
     if (!fetches_.contains(layer)) {
-      if (state_.layers().has_directory(layer)) continue;
-      fetches_[layer] = fetch_layer(
-          layer, LayerStack(layers.begin(), layers.begin() + static_cast<ptrdiff_t>(i)));
+      LayerStack below(layers.begin(), std::find(layers.begin(), layers.end(), layer));
+      fetches_[layer] = fetch_layer(layer, std::move(below));
     }
     fetches.push_back(fetches_[layer]);
     fetches.back().start();

@@ -126,18 +126,27 @@ void Solver::Run::take_record(uint32_t vertex, const CacheRecord& record, StepOu
   if (!record.layers.empty()) created_.emplace(record.layers.back(), record.created_at);
 }
 
-/// Whether the bytes of all layers are here or promised by somebody whom this build asks: a record
-/// may have come from a cache that it does not.
 bool Solver::Run::obtainable(const LayerStack& layers) {
-  return std::all_of(layers.begin(), layers.end(), [&](LayerId layer) {
-    if (state_.layers().has_directory(layer) || images_.provider_of(layer)) return true;
-    const auto info = state_.layers().info(layer);
-    const bool here =
-        info && std::any_of(info->blobs.begin(), info->blobs.end(), [&](const LayerBlob& blob) {
-          return state_.content().has(blob.descriptor.digest);
-        });
-    return here || (options_.imports && options_.imports->provider_of(layer));
+  const LayerStack unsure = [&] {
+    const std::lock_guard lock(obtainable_mutex_);
+    return obtainable_.missing(layers);
+  }();
+  return std::all_of(unsure.begin(), unsure.end(), [&](LayerId layer) {
+    if (!is_obtainable(layer)) return false;
+    const std::lock_guard lock(obtainable_mutex_);
+    obtainable_.insert(layer);
+    return true;
   });
+}
+
+bool Solver::Run::is_obtainable(LayerId layer) {
+  if (state_.layers().has_directory(layer) || images_.provider_of(layer)) return true;
+  const auto info = state_.layers().info(layer);
+  const bool here =
+      info && std::any_of(info->blobs.begin(), info->blobs.end(), [&](const LayerBlob& blob) {
+        return state_.content().has(blob.descriptor.digest);
+      });
+  return here || (options_.imports && options_.imports->provider_of(layer));
 }
 
 Task<void> Solver::Run::load_imports() {

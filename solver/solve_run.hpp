@@ -2,10 +2,12 @@
 #pragma once
 
 #include <deque>
+#include <mutex>
 #include <set>
 #include <unordered_map>
 
 #include "base/task.hpp"
+#include "snapshotter/layer_set.hpp"
 #include "solver/cache_store.hpp"
 #include "solver/exec_op.hpp"
 #include "solver/file_op.hpp"
@@ -73,7 +75,10 @@ class Solver::Run {
   bool look_up(uint32_t vertex, VertexKey& key);
   Task<bool> look_up_imports(uint32_t vertex, VertexKey& key);
   void take_record(uint32_t vertex, const CacheRecord& record, StepOutcome outcome);
+  /// Whether the bytes of all layers are here or promised by somebody whom this build asks: a
+  /// record may have come from a cache that it does not. Thread-safe.
   bool obtainable(const LayerStack& layers);
+  bool is_obtainable(LayerId layer);
   /// The record's result with all the vertex's outputs; nullopt if one is not (fully) here.
   std::optional<Ref> result_of(uint32_t vertex, const CacheRecord& record);
   bool take_imported_outputs(uint32_t vertex, const VertexKey& key);
@@ -152,6 +157,8 @@ class Solver::Run {
   std::set<Edge> root_chain_;  // outputs whose new layers are the result's
   std::unordered_map<std::string, Task<std::shared_ptr<const Tree>>> locals_;
   std::unordered_map<LayerId, Task<void>> fetches_;
+  std::mutex obtainable_mutex_;
+  LayerSet obtainable_;                                 // guarded by obtainable_mutex_
   std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to
   std::set<Executor::StepId> running_;
   std::set<std::string> used_mounts_;  // ids of cache mounts that steps ran with

@@ -38,16 +38,9 @@ std::optional<FoundImage> find_here(StateDir& state, const RunRequest& request) 
                             platform.str()),
                 ErrorKind::not_found);
   }
-  const auto& layers = manifest->manifest.layers;
-  if (layers.size() != manifest->config.diff_ids.size()) {
-    throw Error(lade::quoted(request.image) + " has other layers than its config says",
-                ErrorKind::corrupt);
-  }
-  FoundImage found{manifest->config, {}, local_blobs(state.content())};
-  for (size_t i = 0; i < layers.size(); ++i) {
-    found.layers.push_back(state.layers().add_known(manifest->config.diff_ids[i], layers[i]));
-  }
-  return found;
+  LayerStack layers = state.layers().add_image(
+      lade::quoted(request.image), manifest->config.diff_ids, manifest->manifest.layers);
+  return FoundImage{manifest->config, std::move(layers), local_blobs(state.content())};
 }
 
 FoundImage find_elsewhere(ImageSources& images, const RunRequest& request) {

@@ -211,17 +211,10 @@ BaseImage ImageSources::keep(const std::string& identifier, const std::string& d
   image.display = display;
   image.config = ImageConfig::parse(
       fetch_document(state_.content(), *found.blobs, found.manifest.config, kMaxConfig));
-  const auto& layers = found.manifest.layers;
-  if (layers.size() != image.config.diff_ids.size()) {
-    throw Error(fmt::format("{} lists {} layers, but its config has {} diff IDs", display,
-                            layers.size(), image.config.diff_ids.size()),
-                ErrorKind::corrupt);
-  }
   ResolvedImage resolved;
   resolved.provider = found.blobs;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    resolved.layers.push_back(state_.layers().add_known(image.config.diff_ids[i], layers[i]));
-  }
+  resolved.layers =
+      state_.layers().add_image(display, image.config.diff_ids, found.manifest.layers);
   const std::lock_guard lock(mutex_);
   for (const LayerId layer : resolved.layers) providers_.emplace(layer, found.blobs);
   images_[identifier] = std::move(resolved);
