@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
+#include "tests/support/in_processes.hpp"
 
 namespace lade {
 namespace {
@@ -198,37 +199,19 @@ TEST_F(DatabaseTest, ProcessesLoseNoUpdateWhileOthersCheckpoint) {
   constexpr int kProcesses = 4;
   constexpr int kRounds = 100;
   open()->execute("INSERT INTO t VALUES(1, 0)");
-  std::vector<pid_t> children;
-  for (int i = 0; i < kProcesses; ++i) {
-    const pid_t pid = ::fork();
-    ASSERT_GE(pid, 0);
-    if (pid == 0) {
-      int status = 1;
-      try {
-        auto database = open();
-        for (int k = 0; k < kRounds; ++k) {
-          database->transaction([&] {
-            database->execute("UPDATE t SET v = v + 1 WHERE k = 1");
-            // Enough for the WAL to grow past the limit now and then.
-            database->prepare("INSERT INTO t VALUES(NULL, ?)")
-                .bind_blob(std::string(30'000, 'x'))
-                .run();
-          });
-          database->checkpoint_if_large();
-        }
-        status = 0;
-      } catch (const Error& error) {
-        fprintf(stderr, "%s\n", error.what());
-      }
-      ::_exit(status);
+  test::in_processes(kProcesses, [&](int) {
+    auto database = open();
+    for (int k = 0; k < kRounds; ++k) {
+      database->transaction([&] {
+        database->execute("UPDATE t SET v = v + 1 WHERE k = 1");
+        // Enough for the WAL to grow past the limit now and then.
+        database->prepare("INSERT INTO t VALUES(NULL, ?)")
+            .bind_blob(std::string(30'000, 'x'))
+            .run();
+      });
+      database->checkpoint_if_large();
     }
-    children.push_back(pid);
-  }
-  for (const pid_t pid : children) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    EXPECT_EQ(status, 0);
-  }
+  });
   auto database = open();
   auto row = database->prepare("SELECT v FROM t WHERE k = 1");
   ASSERT_TRUE(row.step());
@@ -296,26 +279,7 @@ TEST_F(DatabaseTest, DoesNotCheckpointWhileAnotherConnectionWrites) {
 }
 
 TEST_F(DatabaseTest, TwoProcessesMayMakeItAtOnce) {
-  std::vector<pid_t> children;
-  for (int i = 0; i < 8; ++i) {
-    const pid_t pid = ::fork();
-    ASSERT_GE(pid, 0);
-    if (pid == 0) {
-      try {
-        open()->execute("INSERT INTO t VALUES(NULL, 1)");
-        ::_exit(0);
-      } catch (const Error& error) {
-        fprintf(stderr, "%s\n", error.what());
-        ::_exit(1);
-      }
-    }
-    children.push_back(pid);
-  }
-  for (const pid_t pid : children) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    EXPECT_EQ(status, 0);
-  }
+  test::in_processes(8, [&](int) { open()->execute("INSERT INTO t VALUES(NULL, 1)"); });
   EXPECT_EQ(count(*open()), 8);
 }
 

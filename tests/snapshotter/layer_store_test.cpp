@@ -1,6 +1,5 @@
 #include "snapshotter/layer_store.hpp"
 
-#include <atomic>
 #include <thread>
 
 #include <fcntl.h>
@@ -11,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
-#include "layers.hpp"
+#include "layer_store_fixture.hpp"
 #include "snapshotter/dir_scan.hpp"
 #include "snapshotter/state.hpp"
-#include "snapshotter/tar.hpp"
+#include "tests/support/in_processes.hpp"
 
 namespace lade {
 namespace {
@@ -24,91 +23,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using namespace testing_layers;
 using namespace std::chrono_literals;
-
-/// Gives blobs out of memory and counts how often.
-class MemoryProvider : public BlobProvider {
- public:
-  std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
-    ++opened;
-    const auto at = blobs.find(descriptor.digest);
-    if (at == blobs.end()) throw Error("no such blob", ErrorKind::not_found);
-    return std::make_unique<StringSource>(at->second);
-  }
-  std::string where() const override { return "memory"; }
-
-  std::map<Digest, std::string> blobs;
-  std::atomic<int> opened = 0;
-};
-
-class LayerStoreTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root to set owners and devices";
-    reopen();
-  }
-
-  void reopen(const LayerStoreOptions& options = {}) {
-    store_.reset();
-    database_ = Database::open(root_ + "/lade.db", 1, LayerStore::schema());
-    content_ = ContentStore::open(root_);
-    sys::make_dirs(root_ + "/layers");
-    store_ = LayerStore::open(root_, *database_, *content_, options);
-  }
-
-  LayerId commit(std::vector<Entry> entries) {
-    PendingLayer pending = store_->prepare();
-    LayerIndex index(std::move(entries));
-    write_tree(pending.path(), index.entries());
-    return store_->commit(std::move(pending), std::move(index));
-  }
-
-  /// The blob of a layer that the provider has.
-  Descriptor remote(std::vector<Entry> entries, DiffId* diff_id = nullptr) {
-    StringSink out;
-    write_layer_tar(
-        LayerIndex(std::move(entries)),
-        [](const Entry& entry) {
-          UniqueFd fd = sys::open("/tmp", O_RDWR | O_TMPFILE, 0600);
-          sys::write_all(fd.get(), content_of(entry));
-          ::lseek(fd.get(), 0, SEEK_SET);
-          return fd;
-        },
-        out);
-    const std::string tar = out.take();
-    const Digest digest = Digest::of(tar);
-    if (diff_id) *diff_id = {digest};
-    provider_.blobs[digest] = tar;
-    Descriptor blob;
-    blob.media_type = media_type::kOciLayer;
-    blob.digest = digest;
-    blob.size = tar.size();
-    return blob;
-  }
-
-  std::string read(const LayerStack& stack, const std::string& path) {
-    const MergedIndex merged = store_->merged(stack);
-    const auto found = merged.find(path);
-    if (!found) return "absent";
-    FdSource source(store_->open_file(stack, *found));
-    return read_all(source, 1 << 20, path);
-  }
-
-  std::vector<std::string> names_in(const std::string& dir) {
-    return sys::list_dir(sys::open(root_ + "/" + dir, O_RDONLY | O_DIRECTORY).get());
-  }
-
-  bool durable(LayerId layer) {
-    auto row = database_->prepare("SELECT durable FROM layers WHERE id = ?");
-    return row.bind(layer).step() && row.integer(0) != 0;
-  }
-
-  TempDir temp_ = TempDir::create("/tmp", "lade-test-");
-  std::string root_ = temp_.path();
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<ContentStore> content_;
-  std::unique_ptr<LayerStore> store_;
-  MemoryProvider provider_;
-};
 
 TEST_F(LayerStoreTest, ACommittedLayerHasDirectoryAndIndex) {
   const LayerId id = commit({dir("d"), file("d/f", 5)});
@@ -225,6 +139,37 @@ TEST_F(LayerStoreTest, AnImagesLayerIsKnownOnceAndFetchedOnce) {
   EXPECT_EQ(read({id}, "d/f"), content_of(file("d/f", 5)));
 }
 
+TEST_F(LayerStoreTest, AnImagesLayersAreAddedInOrderOrNotAtAll) {
+  std::vector<DiffId> diff_ids(2);
+  const std::vector<Descriptor> blobs = {remote({file("f", 5)}, &diff_ids[0]),
+                                         remote({file("g", 5)}, &diff_ids[1])};
+  const LayerStack layers = store_->add_image("an image", diff_ids, blobs);
+  EXPECT_THAT(layers, ElementsAre(store_->find(diff_ids[0]), store_->find(diff_ids[1])));
+  diff_ids.push_back(DiffId{Digest::of("more")});
+  try {
+    store_->add_image("an image", diff_ids, blobs);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+    EXPECT_EQ(error.message(), "an image lists 2 layers, but its config has 3 diff IDs");
+  }
+  EXPECT_FALSE(store_->find(diff_ids[2]));
+}
+
+TEST_F(LayerStoreTest, TellsWhichLayersOfAStackHaveNoDirectory) {
+  DiffId diff_id;
+  const Descriptor blob = remote({file("f", 5)}, &diff_id);
+  const LayerId image = store_->add_known(diff_id, blob);
+  const LayerId a = commit({file("a")});
+  const LayerId b = commit({file("b")});
+  EXPECT_THAT(store_->without_directory({a, image, b}), ElementsAre(image));
+  EXPECT_THAT(store_->without_directory({a, b}), IsEmpty());
+  store_->ensure_directory(image, provider_);
+  EXPECT_THAT(store_->without_directory({a, image, b}), IsEmpty());
+  reopen();
+  EXPECT_THAT(store_->without_directory({a, image, b, b + 1}), ElementsAre(b + 1));
+}
+
 TEST_F(LayerStoreTest, AFetchedBlobIsExtractedWithoutTheProvider) {
   DiffId diff_id;
   const Descriptor blob = remote({file("f", 5)}, &diff_id);
@@ -294,29 +239,11 @@ TEST_F(LayerStoreTest, ThreadsAndProcessesExtractALayerOnce) {
 
 TEST_F(LayerStoreTest, ProcessesCommitSideBySide) {
   store_.reset();
-  std::vector<pid_t> children;
-  for (int i = 0; i < 4; ++i) {
-    const pid_t pid = ::fork();
-    ASSERT_GE(pid, 0);
-    if (pid == 0) {
-      int status = 1;
-      try {
-        database_.release();  // the parent's
-        reopen();
-        for (int k = 0; k < 10; ++k) commit({file("f" + std::to_string(i), 5)});
-        status = 0;
-      } catch (const Error& error) {
-        fprintf(stderr, "%s\n", error.what());
-      }
-      ::_exit(status);
-    }
-    children.push_back(pid);
-  }
-  for (const pid_t pid : children) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    EXPECT_EQ(status, 0);
-  }
+  test::in_processes(4, [&](int i) {
+    database_.release();  // the parent's
+    reopen();
+    for (int k = 0; k < 10; ++k) commit({file("f" + std::to_string(i), 5)});
+  });
   reopen();
   EXPECT_EQ(names_in("layers").size(), 42U);
   for (LayerId id = 1; id <= 40; ++id) EXPECT_EQ(store_->index(id)->entries().size(), 1U);
@@ -394,81 +321,6 @@ TEST_F(LayerStoreTest, ClosingDoesNotWaitForDurability) {
   store_.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - start, 20s);
   EXPECT_FALSE(durable(id));
-}
-
-TEST_F(LayerStoreTest, OverlaysListTheStackTopMostFirst) {
-  const LayerId a = commit({file("a")});
-  const LayerId b = commit({file("b")});
-  const PendingLayer upper = store_->prepare();
-  const Mount mount = store_->overlay({a, b}, &upper, {"/stub"});
-  EXPECT_EQ(mount.kind, MountKind::overlay);
-  EXPECT_THAT(mount.lowers, ElementsAre("/stub", "2", "1"));
-  EXPECT_EQ(mount.lower_base, root_ + "/layers");
-  EXPECT_EQ(mount.upper, upper.path());
-  EXPECT_EQ(mount.work, upper.work());
-  EXPECT_FALSE(mount.read_only);
-}
-
-TEST_F(LayerStoreTest, EveryOverlayHasTheLowersTheKernelWants) {
-  const LayerId a = commit({file("a")});
-  const PendingLayer upper = store_->prepare();
-  EXPECT_THAT(store_->overlay({}, &upper).lowers, ElementsAre("0"));
-  EXPECT_THAT(store_->overlay({}, nullptr).lowers, ElementsAre("0", "00"));
-  EXPECT_THAT(store_->overlay({a}, nullptr).lowers, ElementsAre("1", "00"));
-  if (!can_mount()) GTEST_SKIP() << "needs the right to mount";
-  for (const LayerStack& stack : {LayerStack{}, LayerStack{a}}) {
-    in_mount_namespace([&] {
-      Mount mount = store_->overlay(stack, nullptr);
-      for (auto& lower : mount.lowers) lower.insert(0, mount.lower_base + "/");
-      const std::string target = root_ + "/target";
-      sys::make_dirs(target);
-      mount_overlay(mount.lowers, "", "", target);
-      EXPECT_EQ(names_in("target").size(), stack.size());
-    });
-  }
-}
-
-TEST_F(LayerStoreTest, OverlaysNeedDirectories) {
-  DiffId diff_id;
-  const Descriptor blob = remote({file("f", 5)}, &diff_id);
-  EXPECT_THROW(store_->overlay({store_->add_known(diff_id, blob)}, nullptr), Error);
-}
-
-TEST_F(LayerStoreTest, AnOpaqueRootEndsTheStack) {
-  const LayerId a = commit({file("a")});
-  const LayerId b = commit({opaque(""), file("b")});
-  const LayerId c = commit({file("c")});
-  EXPECT_THAT(store_->overlay({a, b, c}, nullptr).lowers, ElementsAre("3", "2"));
-  EXPECT_FALSE(store_->merged({a, b, c}).find("a"));
-}
-
-TEST_F(LayerStoreTest, TheUpperRootIsWhatTheStackSays) {
-  Entry root = dir("", 0750);
-  root.gid = 7;
-  const LayerId a = commit({root, file("a")});
-  const LayerId b = commit({file("b")});
-  const PendingLayer upper = store_->prepare();
-  store_->overlay({a, b}, &upper);
-  const auto info = sys::lstatat(AT_FDCWD, upper.path());
-  EXPECT_EQ(info->st_mode & 07777U, 0750U);
-  EXPECT_EQ(info->st_gid, 7U);
-}
-
-TEST_F(LayerStoreTest, StacksTooDeepForTheKernelAreFlattened) {
-  LayerStack stack;
-  stack.push_back(commit({dir("d"), file("d/x", 4), file("gone"), link("l", "d")}));
-  stack.push_back(commit({whiteout("gone"), opaque("d"), file("d/y", 5)}));
-  for (int i = 0; i < 520; ++i) stack.push_back(commit({file("f" + std::to_string(i), 1)}));
-  const Mount mount = store_->overlay(stack, nullptr);
-  EXPECT_EQ(mount.lowers.size(), 500U);
-  EXPECT_EQ(store_->overlay(stack, nullptr).lowers, mount.lowers);
-  if (!can_mount()) GTEST_SKIP() << "needs the right to mount";
-  LayerStack mounted(stack.end() - 499, stack.end());
-  const LayerId flat = 523;
-  mounted.insert(mounted.begin(), flat);
-  EXPECT_EQ(lines(store_->merged(mounted)), lines(store_->merged(stack)));
-  const UniqueFd top = sys::open(store_->directory(flat), O_RDONLY | O_DIRECTORY);
-  EXPECT_EQ(lines(scan_tree(top.get(), false)), lines(store_->merged({flat})));
 }
 
 TEST_F(LayerStoreTest, AStepsChangesBecomeALayer) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "tests/support/in_processes.hpp"
 
 namespace lade {
 namespace {
@@ -79,26 +80,7 @@ TEST_F(StateDirTest, RefusesAFile) {
 }
 
 TEST_F(StateDirTest, ProcessesMayMakeItAtOnce) {
-  std::vector<pid_t> children;
-  for (int i = 0; i < 6; ++i) {
-    const pid_t pid = ::fork();
-    ASSERT_GE(pid, 0);
-    if (pid == 0) {
-      try {
-        StateDir::open(root_);
-        ::_exit(0);
-      } catch (const Error& error) {
-        fprintf(stderr, "%s\n", error.what());
-        ::_exit(1);
-      }
-    }
-    children.push_back(pid);
-  }
-  for (const pid_t pid : children) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    EXPECT_EQ(status, 0);
-  }
+  test::in_processes(6, [&](int) { StateDir::open(root_); });
 }
 
 TEST(DefaultRoot, OptionThenVariableThenUser) {
