@@ -32,7 +32,7 @@ def table(rows, tools):
     names = [tool.name for tool in tools]
     peers = names[1:]
     head = ["case", *(f"{name}: median (spread)" for name in names), *(f"over {name}" for name in peers), "goal",
-            *(f"written, {name}" for name in names), "peak memory of the builder"]
+            *(f"written, {name}" for name in names[:2]), "peak memory of the builder"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         cells = [f"`{row.workload.name}`"]
@@ -41,7 +41,7 @@ def table(rows, tools):
         for name in peers:
             cells.append(f"**{row.ratio(name):.1f}x**" if name in row.costs else "-")
         cells.append(f"{row.workload.goal:g}x" if row.workload.goal else "-")
-        for name in names:
+        for name in names[:2]:
             written = statistics.median(cost.written for cost in row.costs[name]) if name in row.costs else None
             cells.append("-" if written is None else f"{megabytes(written)} MB")
         peaks = {name: max(cost.rss for cost in costs) for name, costs in row.costs.items()}
@@ -58,7 +58,7 @@ def growth_table(title, unit, points):
     return "\n".join(lines)
 
 
-INK, PALE, STRONG, WEAK = "#333", "#ddd", "#1f6f8b", "#b8b8b8"
+INK, PALE, STRONG, WEAK, FAINT = "#333", "#ddd", "#1f6f8b", "#b8b8b8", "#cfcfcf"
 WIDTH, BAR, LEFT, TOP = 720, 11, 110, 46
 
 
@@ -69,7 +69,7 @@ def _bar(y, width, colour, text):
 
 def plot(rows, tools):
     """Bars of each case's medians, as shares of the slowest; the figures beside them are what counts."""
-    colours = [STRONG, WEAK, PALE]
+    colours = [STRONG, WEAK, FAINT, PALE]
     parts = []
     y = TOP
     for row in rows:

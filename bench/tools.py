@@ -27,6 +27,7 @@ class Build:
     cache_to: str = ""
     outline: bool = False
     by_daemon: bool = False  # through buildctl and a daemon, whoever builds
+    version: bool = False  # nothing: the program's version is asked for
 
 
 @dataclasses.dataclass
@@ -91,6 +92,7 @@ class Tool:
     """A builder. `run()` measures one build; `forget()` drops its cache, images and all."""
 
     name = ""
+    everywhere = True  # False: it takes part where a workload wants it
 
     def programs(self):
         raise NotImplementedError
@@ -148,6 +150,8 @@ class Lade(Tool):
         return [self.binary]
 
     def command(self, build):
+        if build.version:
+            return [self.binary, "--version"]
         if build.by_daemon:
             return self.daemon.command(build)
         command = [self.binary, "--root", self.root, "build", "-q"]
@@ -203,6 +207,8 @@ class BuildKit(Tool):
         return written_by(self.process.pid)
 
     def command(self, build):
+        if build.version:
+            return [self.buildctl, "--version"]
         command = [self.buildctl, "--addr", self.address, "build", "--progress", "quiet", "--frontend",
                    "dockerfile.v0", "--local", f"context={build.context}", "--local", f"dockerfile={build.context}"]
         options = {f"build-arg:{key}": value for key, value in build.args.items()}
@@ -247,10 +253,46 @@ class LadeDaemon(BuildKit):
                    [binary, "daemon", "--root", work / "lade-daemon-state", "--config", "/dev/null"])
 
 
+class Buildx(Tool):
+    """`docker buildx` on BuildKit's own buildkitd: what another client of it costs."""
+
+    name = "buildx"
+    everywhere = False
+
+    def __init__(self, folder, work, buildkit):
+        self.program, self.buildkit, self.bases = folder / "docker-buildx", buildkit, buildkit.bases
+        self.log_path = work / "buildx.log"
+        self.prefix = ["env", f"BUILDX_CONFIG={work / 'buildx-config'}", self.program]
+        self.version = call([*self.prefix, "version"]).split()[1]
+        call([*self.prefix, "create", "--name", "bench", "--driver", "remote", buildkit.address])
+
+    def programs(self):
+        return [self.program, *self.buildkit.programs()]
+
+    def daemon_written(self):
+        return self.buildkit.daemon_written()
+
+    def command(self, build):
+        command = [*self.prefix, "build", "--builder", "bench", "--progress", "quiet"]
+        for name, layout in self.bases.items():
+            command += ["--build-context", f"{name}=oci-layout://{layout}"]
+        for key, value in build.args.items():
+            command += ["--build-arg", f"{key}={value}"]
+        if build.no_cache:
+            command += ["--no-cache"]
+        if build.output:
+            command += ["--provenance=false", "-o", f"type=oci,dest={build.output},compression={build.compression}"]
+        return [*command, build.context]
+
+    def forget(self):
+        self.buildkit.forget()
+
+
 class Buildah(Tool):
     """Builds without a daemon too. It takes part in a few cases only: it is the slowest by far."""
 
     name = "buildah"
+    everywhere = False
 
     def __init__(self, work, bases):
         self.root = work / "buildah"

@@ -24,12 +24,12 @@ def add_files(folder, count, line="file {}\n", lines=20, per_directory=50):
 
 class Workload:
     """`what` describes it; `goal` is the ratio over BuildKit that it is built for. `bench` has `work`, a directory,
-    and `registry`. `buildah` tells whether that takes part."""
+    and `registry`. `all_tools` tells whether buildx and buildah take part."""
 
     name = what = ""
     goal = 0.0
     rounds = 0  # 0: as many as asked for
-    buildah = False
+    all_tools = False
     alone = False  # only lade: what is looked at is its memory
     output = False  # whether it writes an archive, which is looked at afterwards
     memory = False
@@ -56,7 +56,7 @@ class Workload:
 class Cached(Workload):
     name, goal = "cached", 10
     what = "everything cached: 12 steps, 2,000-file context, no output"
-    buildah = True
+    all_tools = True
 
     def setup(self):
         steps = "".join(f"RUN echo {n} > /s{n}\n" for n in range(10))
@@ -69,17 +69,25 @@ class Cached(Workload):
 class DaemonCached(Cached):
     name, goal = "daemon-cached", 3
     what = "the same as `cached`, `buildctl build` against `lade daemon` and `buildkitd`"
-    buildah = False
+    all_tools = False
     needs = "buildctl"
 
     def build(self, tool, number):
         return Build(self.folder, by_daemon=True)
 
 
+class Start(Workload):
+    name = "start"
+    what = "the client's start: `lade --version`, `buildctl --version`"
+
+    def build(self, tool, number):
+        return Build(self.folder, version=True)
+
+
 class Run30(Workload):
     name, goal = "run30", 15
     what = "30 sequential `RUN true`, uncached"
-    buildah = True
+    all_tools = True
 
     def setup(self):
         write(self.folder, "FROM busybox\n" + "RUN true\n" * 30)
@@ -104,7 +112,7 @@ class Sleep16(Workload):
 class CopyChanged(Workload):
     name, goal = "copy-changed", 8
     what = "COPY of 30,000 files (60 MB), one changed since"
-    buildah = True
+    all_tools = True
 
     def setup(self):
         write(self.folder, "FROM busybox\nCOPY src /src\n")
@@ -147,7 +155,7 @@ class CopyCold(Workload):
 class Copy20(Workload):
     name, goal = "copy20", 8
     what = "20 COPY steps over a 170 MB base, uncached"
-    buildah = True
+    all_tools = True
 
     def setup(self):
         copies = "".join(f"COPY src/d{n} /c{n}\n" for n in range(20))
@@ -280,7 +288,7 @@ class Parse(Workload):
         return Build(self.folder, outline=True)
 
 
-ALL = [Cached, DaemonCached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Layer4G, Apt,
+ALL = [Start, Cached, DaemonCached, Run30, Sleep16, CopyChanged, CopyCold, Copy20, ExportGzip, ExportZstd, Layer4G, Apt,
        BaseExport, Pull, RemoteCache, Parse]
 
 

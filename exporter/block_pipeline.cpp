@@ -7,6 +7,8 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include <tbb/info.h>
 #include <tbb/task_arena.h>
@@ -72,6 +74,7 @@ struct BlockPipeline::State {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::shared_ptr<Item>> items;
+  std::vector<Block> spare;  // memory of blocks that are done with, for the next ones
   size_t next_encode = 0;
   size_t next_hash = 0;
   bool hashing = false;
@@ -84,6 +87,7 @@ struct BlockPipeline::State {
   void drain_to(size_t limit);
   void throw_if_failed();
   bool make_room();
+  Block take_block();
 
  private:
   template <class Stage>
@@ -120,6 +124,7 @@ void BlockPipeline::State::emit_front(std::unique_lock<std::mutex>& lock) {
     encoder->emitted(block);
   });
   emitting = false;
+  spare.push_back(std::move(item->block));
   items.pop_front();
   --next_encode;
   --next_hash;
@@ -185,6 +190,20 @@ bool BlockPipeline::State::make_room() {
   }
 }
 
+// An empty block, of used memory where there is some: new pages cost the kernel clearing them.
+Block BlockPipeline::State::take_block() {
+  Block block;
+  {
+    const std::lock_guard lock(mutex);
+    if (!spare.empty()) {
+      block = std::move(spare.back());
+      spare.pop_back();
+    }
+  }
+  block.input.allocate(encoder->block_size());
+  return block;
+}
+
 BlockPipeline::BlockPipeline(std::unique_ptr<BlockEncoder> encoder, ByteSink& out)
     : state_(std::make_shared<State>(std::move(encoder), out)),
       block_size_(state_->encoder->block_size()) {
@@ -221,7 +240,7 @@ void BlockPipeline::write(std::string_view bytes) {
   while (!bytes.empty()) {
     if (filling_.input.capacity == 0) {
       state_->throw_if_failed();
-      filling_.input.allocate(block_size_);
+      filling_ = state_->take_block();
     }
     RawBuffer& input = filling_.input;
     const size_t count = std::min(bytes.size(), block_size_ - input.size);

@@ -22,23 +22,24 @@
 
 namespace lade {
 
-/// A byte buffer that is not cleared when it is made.
+/// A byte buffer that is not cleared when it is made, and keeps its memory when it is used again.
 struct RawBuffer {
   std::unique_ptr<char[]> bytes;
   size_t capacity = 0;
   size_t size = 0;
 
   void allocate(size_t wanted) {
+    size = 0;
+    if (wanted <= capacity) return;
     bytes = std::make_unique_for_overwrite<char[]>(wanted);
     capacity = wanted;
-    size = 0;
   }
   std::string_view view() const { return {bytes.get(), size}; }
 };
 
 struct Block {
   RawBuffer input;
-  RawBuffer output;  ///< set by the encoder; empty with `stored`: the input is the output
+  RawBuffer output;  ///< set by the encoder; unused with `stored`: the input is the output
   uint32_t crc = 0;  ///< of the input, where the format wants it
   bool stored = false;
 };

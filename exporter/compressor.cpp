@@ -1,8 +1,15 @@
 #include "exporter/compressor.hpp"
 
+// For allocators of contexts; libzstd is linked statically.
+#define ZSTD_STATIC_LINKING_ONLY
+
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <mutex>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <isa-l/crc.h>
@@ -75,6 +82,49 @@ class StoredEncoder : public BlockEncoder {
   void encode(Block& block) const override { block.stored = true; }
 };
 
+// Memory that the encoder of one block leaves to the next one's: each wants 0.4 to 100 MB, and new
+// pages cost the kernel clearing them. zstd's contexts themselves are not used again, since a later
+// libzstd might let what one did before decide what it finds.
+class ReusedMemory {
+ public:
+  ReusedMemory() = default;
+  ReusedMemory(const ReusedMemory&) = delete;
+  ReusedMemory& operator=(const ReusedMemory&) = delete;
+  ~ReusedMemory() {
+    for (const auto& [address, size] : free_) std::free(address);
+  }
+
+  /// Null if there is none. Not cleared.
+  void* take(size_t size) {
+    const std::lock_guard lock(mutex_);
+    const auto fits = [&](const auto& piece) { return piece.second == size; };
+    const auto at = std::find_if(free_.begin(), free_.end(), fits);
+    void* address = at == free_.end() ? std::malloc(size) : at->first;
+    if (at != free_.end()) free_.erase(at);
+    if (address != nullptr) used_.emplace_back(address, size);
+    return address;
+  }
+
+  void give(void* address) {
+    if (address == nullptr) return;
+    const std::lock_guard lock(mutex_);
+    const auto is_it = [&](const auto& piece) { return piece.first == address; };
+    const auto at = std::find_if(used_.begin(), used_.end(), is_it);
+    free_.push_back(*at);
+    used_.erase(at);
+  }
+
+  ZSTD_customMem functions() {
+    return {[](void* self, size_t size) { return static_cast<ReusedMemory*>(self)->take(size); },
+            [](void* self, void* address) { static_cast<ReusedMemory*>(self)->give(address); },
+            this};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<void*, size_t>> used_, free_;  // a few for each core
+};
+
 // The frame around deflated blocks: header, combined CRC, trailer (RFC 1952, section 2.3).
 class GzipEncoder : public BlockEncoder {
  public:
@@ -111,17 +161,18 @@ class IsalEncoder : public GzipEncoder {
   explicit IsalEncoder(int level) : level_(level) {}
 
   void encode(Block& block) const override {
-    // 80 KiB of state and 330 KiB of buffer, gone with the block: an idle process keeps none of it.
-    const auto stream = std::make_unique_for_overwrite<isal_zstream>();
-    RawBuffer work;
-    work.allocate(level_ == 1 ? ISAL_DEF_LVL1_DEFAULT : ISAL_DEF_LVL2_DEFAULT);
+    const auto give = [this](Work* work) { memory_.give(work); };
+    const std::unique_ptr<Work, decltype(give)> work(static_cast<Work*>(memory_.take(sizeof(Work))),
+                                                     give);
+    if (!work) throw Error("there is no memory for compressing");
+    isal_zstream* stream = &work->stream;
     // What does not compress is stored, which adds 5 bytes per 64 KiB and block headers.
     block.output.allocate(block.input.size + block.input.size / 16 + 4096);
 
-    isal_deflate_init(stream.get());
+    isal_deflate_init(stream);
     stream->level = static_cast<uint32_t>(level_);
-    stream->level_buf = reinterpret_cast<uint8_t*>(work.bytes.get());
-    stream->level_buf_size = static_cast<uint32_t>(work.capacity);
+    stream->level_buf = work->tables;
+    stream->level_buf_size = level_ == 1 ? ISAL_DEF_LVL1_DEFAULT : ISAL_DEF_LVL2_DEFAULT;
     stream->gzip_flag = IGZIP_DEFLATE;
     stream->flush = SYNC_FLUSH;
     stream->end_of_stream = 0;
@@ -129,7 +180,7 @@ class IsalEncoder : public GzipEncoder {
     stream->avail_in = static_cast<uint32_t>(block.input.size);
     stream->next_out = reinterpret_cast<uint8_t*>(block.output.bytes.get());
     stream->avail_out = static_cast<uint32_t>(block.output.capacity);
-    const int status = isal_deflate(stream.get());
+    const int status = isal_deflate(stream);
     // A full output buffer would also mean that the flush may be incomplete.
     if (status != COMP_OK || stream->avail_in != 0 || stream->avail_out == 0) {
       throw Error(fmt::format("isa-l could not deflate a block of {} bytes (status {})",
@@ -141,7 +192,13 @@ class IsalEncoder : public GzipEncoder {
   }
 
  private:
+  struct Work {
+    isal_zstream stream;
+    alignas(16) uint8_t tables[std::max(ISAL_DEF_LVL1_DEFAULT, ISAL_DEF_LVL2_DEFAULT)];
+  };
+
   int level_;
+  mutable ReusedMemory memory_;
 };
 
 class ZlibEncoder : public GzipEncoder {
@@ -185,8 +242,8 @@ class ZstdEncoder : public BlockEncoder {
   size_t block_size() const override { return kZstdBlock; }
 
   void encode(Block& block) const override {
-    const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(),
-                                                                     ZSTD_freeCCtx);
+    const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(
+        ZSTD_createCCtx_advanced(memory_.functions()), ZSTD_freeCCtx);
     if (!context) throw Error("zstd could not set up its compressor");
     const auto set = [&](ZSTD_cParameter parameter, int value) {
       check(ZSTD_CCtx_setParameter(context.get(), parameter, value));
@@ -217,6 +274,7 @@ class ZstdEncoder : public BlockEncoder {
   }
 
   int level_;
+  mutable ReusedMemory memory_;
   bool empty_ = true;
 };
 

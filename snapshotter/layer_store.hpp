@@ -77,7 +77,7 @@ class PendingLayer {
 struct LayerStoreOptions {
   std::string boot_id;  ///< empty: the kernel's
   /// How long after a commit the background syncfs starts.
-  std::chrono::milliseconds durability_delay{1000};
+  std::chrono::milliseconds durability_delay{5000};
 };
 
 class LayerStore {
