@@ -305,7 +305,7 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
   }
   const auto remotes = options.remotes;
   EventLoop loop;
-  const auto executor = shared_.executor.stand_in();
+  const auto executor = shared_.executor.stand_in(ExecutorHost::Counted::yes);
   Solver solver(*state_, loop, executor.get(), *images_, progress, std::move(options));
   Running running{&loop, &solver};
   std::vector<SolveResult> solved;

@@ -38,7 +38,7 @@ struct DaemonShared {
   Sessions& sessions;
   RegistryOptions registries{};          ///< of buildkitd.toml
   std::set<std::string> entitlements{};  ///< that builds may be given
-  int max_parallelism = 0;
+  int max_parallelism = 0;               ///< steps at once, of all builds; 0: no limit
   std::string provenance_environment{};  ///< ProvenanceFacts'
 };
 
