@@ -352,6 +352,7 @@ void Builds::put_result(Build& build, const FrontendResult& from, api::frontend:
 api::frontend::SolveResponse Builds::gateway_solve(Build& build,
                                                    const api::frontend::SolveRequest& request) {
   Job& job = build.job();
+  job.keep_failed_steps();
   const SourcePolicies policies = extended(job.policies, request.sourcepolicies());
   for (const auto& entry : caches_of(request.cacheimports())) job.add_cache_import(entry);
   FrontendResult result;

@@ -51,6 +51,7 @@ class Solver::Run {
   std::vector<SharedMount> shared_mounts() const;
   std::vector<StepLog> steps() const;
   std::optional<SolveFailure> failure;
+  std::map<uint32_t, FailedStep> failed_steps;
 
  private:
   struct VertexState {
@@ -111,6 +112,9 @@ class Solver::Run {
   void tell_layers(uint32_t vertex, const Ref& result);
 
   // Steps (solve_exec.cpp)
+  /// For the SolveOptions that want it.
+  Task<void> keep_failed(uint32_t vertex, const ExecOp& op, PreparedExec& prepared,
+                         const std::vector<LayerStack>& inputs);
   Task<std::vector<LayerStack>> run_exec(uint32_t vertex, const ExecOp& op,
                                          std::vector<LayerStack> inputs);
   std::vector<LayerStack> commit_outputs(const ExecOp& op, PreparedExec& prepared,
