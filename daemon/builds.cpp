@@ -226,9 +226,10 @@ FrontendResult Builds::run(Build& build, const api::SolveRequest& request) {
                                build.inputs,
                                build.job().policies});
   }
-  if (request.has_definition() && request.definition().def_size() > 0) {
+  if (request.has_definition()) {
     FrontendResult out;
-    out.refs.emplace_back("", load_graph(build, request.definition()));
+    const bool empty = request.definition().def_size() == 0;
+    out.refs.emplace_back("", empty ? nullptr : load_graph(build, request.definition()));
     return out;
   }
   return build.wait();

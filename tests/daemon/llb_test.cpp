@@ -135,6 +135,12 @@ pb::Op chain_of_actions() {
   return op;
 }
 
+TEST_F(LlbTest, AGraphWithoutOpsIsAnEmptyResult) {
+  const std::string archive = built(pb::Definition(), "oci");
+  EXPECT_TRUE(has(archive, "oci-layout")) << archive;
+  EXPECT_EQ(layers_of(archive), 0u);
+}
+
 TEST_F(LlbTest, AnEpochAmongTheArgumentsIsTheExportersToo) {
   Graph graph;
   auto wanted = request(graph.finish(graph.file("/f", "text")), "tar");
