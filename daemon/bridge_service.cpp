@@ -145,6 +145,7 @@ grpc::Status BridgeService::Evaluate(grpc::ServerContext* context,
     const auto ref = build->job().find_ref(request->ref());
     if (!ref)
       throw Error("there is no result " + lade::quoted(request->ref()), ErrorKind::not_found);
+    build->job().keep_failed_steps();
     build->job().evaluate({ref});
   });
 }

@@ -1,5 +1,6 @@
 #include "daemon/builds.hpp"
 
+#include <charconv>
 #include <chrono>
 #include <thread>
 
@@ -58,6 +59,13 @@ class Watcher {
   std::thread thread_;
 };
 
+bool is_number(const std::string& text) {
+  int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, failure] = std::from_chars(text.data(), end, number);
+  return failure == std::errc() && rest == end;
+}
+
 std::vector<ExporterEntry> exporters_of(const api::SolveRequest& request) {
   std::vector<ExporterEntry> out;
   for (const auto& exporter : request.exporters()) {
@@ -67,6 +75,12 @@ std::vector<ExporterEntry> exporters_of(const api::SolveRequest& request) {
     out.push_back(
         {request.exporterdeprecated(),
          {request.exporterattrsdeprecated().begin(), request.exporterattrsdeprecated().end()}});
+  }
+  // As a number it is for the exporters, too; what else it can be is for the frontend to say.
+  const auto epoch = request.frontendattrs().find("build-arg:SOURCE_DATE_EPOCH");
+  if (request.frontend().empty() && epoch != request.frontendattrs().end() &&
+      is_number(epoch->second)) {
+    for (auto& exporter : out) exporter.attrs.try_emplace("source-date-epoch", epoch->second);
   }
   return out;
 }
@@ -212,9 +226,10 @@ FrontendResult Builds::run(Build& build, const api::SolveRequest& request) {
                                build.inputs,
                                build.job().policies});
   }
-  if (request.has_definition() && request.definition().def_size() > 0) {
+  if (request.has_definition()) {
     FrontendResult out;
-    out.refs.emplace_back("", load_graph(build, request.definition()));
+    const bool empty = request.definition().def_size() == 0;
+    out.refs.emplace_back("", empty ? nullptr : load_graph(build, request.definition()));
     return out;
   }
   return build.wait();
@@ -256,6 +271,9 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
     const FrontendResult result = run(*build, request);
     for (const auto& [key, value] : export_result(job, result, exporters, caches, attested)) {
       answer[key] = value;
+    }
+    for (const auto& [key, value] : result.metadata) {
+      if (key.starts_with("frontend.")) answer[key] = value;
     }
     job.state().layers().write_use();
     job.state().database().checkpoint_if_large();
@@ -352,6 +370,7 @@ void Builds::put_result(Build& build, const FrontendResult& from, api::frontend:
 api::frontend::SolveResponse Builds::gateway_solve(Build& build,
                                                    const api::frontend::SolveRequest& request) {
   Job& job = build.job();
+  job.keep_failed_steps();
   const SourcePolicies policies = extended(job.policies, request.sourcepolicies());
   for (const auto& entry : caches_of(request.cacheimports())) job.add_cache_import(entry);
   FrontendResult result;

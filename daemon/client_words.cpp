@@ -26,6 +26,7 @@ constexpr std::array kWordings = {
             R"~(entitlement \1 is not allowed)~"},
     Wording{R"~(the repository has no branch or tag '([^']*)')~",
             R"~(repository does not contain ref \1)~"},
+    Wording{R"~(server said (\d+) .*)~", R"~(invalid response status \1)~"},
     Wording{R"~(secret "([^"]*)" was not given to the build \(.*\))~", R"~(secret \1: not found)~"},
     Wording{R"~('from' doesn't support variable expansion in --mount \(.*\))~",
             "'from' doesn't support variable expansion, define alias stage instead"},

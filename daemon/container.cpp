@@ -302,7 +302,7 @@ void Container::release() {
 
 void Container::run() {
   EventLoop loop;
-  executor_ = job_.shared().executor.stand_in();
+  executor_ = job_.shared().executor.stand_in(ExecutorHost::Counted::no);
   executor_->attach(loop);
   std::vector<std::unique_ptr<SshForward>> forwards;
   for (auto& socket : prepared_.ssh) {

@@ -1,5 +1,7 @@
 #include "daemon/frontend_context.hpp"
 
+#include <future>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -22,6 +24,8 @@ constexpr std::string_view kContextFile = "context";  // what an archive is call
 constexpr size_t kHeadSize = 1024;
 constexpr const char* kIgnoreFile = ".dockerignore";
 constexpr std::string_view kDirectories = "/moby.filesync.v1.FileSync/DiffCopy";
+
+using Files = std::map<std::string, std::string>;  // contents by path
 
 bool is_archive(std::string_view head) {
   return detect_compression(head) != Compression::none || is_tar_header(head);
@@ -63,8 +67,10 @@ class Loader {
                                     .archive = {}};
       read_dockerfile_elsewhere();
     } else {
+      // Both are asked for at once: each answer takes the client a while.
+      auto ignore = fetch_context_ignore();
       read_dockerfile_elsewhere();
-      if (input_.ignore_file.empty()) read_context_ignore();
+      if (input_.ignore_file.empty() && ignore.valid()) take_context_ignore(ignore);
     }
     // Of a directory of the client's it means nothing, as in BuildKit.
     if (input_.source) input_.source->subdir = option("contextsubdir", "");
@@ -112,7 +118,7 @@ class Loader {
     auto paths = dockerfile_names();
     paths.push_back(filename_ + kIgnoreFile);
     const std::string vertex = step("load build definition from " + filename_);
-    auto files = read(vertex, directory, paths);
+    auto files = told(vertex, directory, [&] { return fetch(directory, paths); });
     for (const auto& name : dockerfile_names()) {
       const auto found = files.find(name);
       if (found == files.end()) continue;
@@ -130,14 +136,19 @@ class Loader {
     if (ignore != files.end()) set_ignore(std::move(ignore->second), filename_ + kIgnoreFile);
   }
 
-  void read_context_ignore() {
+  /// Not valid if there is nobody to ask.
+  std::future<Files> fetch_context_ignore() {
     // Who has no directories has no context, which may not be needed.
     const bool offered =
         job_.has_session() && job_.session(session_of(request_, "context")).supports(kDirectories);
-    if (!offered) return;
+    if (!offered) return {};
+    return std::async(std::launch::async, [this] { return fetch("context", {kIgnoreFile}); });
+  }
+
+  void take_context_ignore(std::future<Files>& fetched) {
     const std::string vertex = step(fmt::format("load {}", kIgnoreFile));
     try {
-      auto files = read(vertex, "context", {kIgnoreFile});
+      auto files = told(vertex, "context", [&] { return fetched.get(); });
       job_.journal().completed(vertex, false);
       const auto found = files.find(kIgnoreFile);
       if (found != files.end()) set_ignore(std::move(found->second), kIgnoreFile);
@@ -153,14 +164,18 @@ class Loader {
     return vertex;
   }
 
-  std::map<std::string, std::string> read(const std::string& vertex, const std::string& directory,
-                                          const std::vector<std::string>& paths) {
+  Files fetch(const std::string& directory, const std::vector<std::string>& paths) const {
+    request_.policies.allow_directory(directory);
+    return job_.session(session_of(request_, directory))
+        .read_files({.name = directory, .include = {}, .exclude = {}, .follow = paths}, paths,
+                    parser::kMaxDockerfileSize);
+  }
+
+  /// What get() gives, with its size or its error told of the vertex.
+  template <class Get>
+  Files told(const std::string& vertex, const std::string& directory, Get get) {
     try {
-      request_.policies.allow_directory(directory);
-      auto files =
-          job_.session(session_of(request_, directory))
-              .read_files({.name = directory, .include = {}, .exclude = {}, .follow = paths}, paths,
-                          parser::kMaxDockerfileSize);
+      Files files = get();
       uint64_t bytes = 0;
       for (const auto& [name, text] : files) bytes += text.size();
       job_.journal().status(vertex, fmt::format("transferring {}:", directory), bytes, 0);

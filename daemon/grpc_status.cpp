@@ -10,11 +10,13 @@
 #include "daemon/client_words.hpp"
 #include "daemon/proto/ops.pb.h"
 #include "daemon/proto/status.pb.h"
+#include "daemon/step_error.hpp"
 
 namespace lade {
 namespace {
 
 constexpr const char* kSourceType = "github.com/moby/buildkit/errdefs.Source+json";
+constexpr const char* kSolveType = "github.com/moby/buildkit/errdefs.Solve+json";
 
 /// BuildKit's clients print the name of every code but "unknown" in front of the message.
 grpc::StatusCode code_of(const Error& error) {
@@ -61,15 +63,19 @@ grpc::Status to_status(const Error& error) {
   }
   const std::string message = in_clients_words(error);
   const auto code = code_of(error);
-  if (!error.range() || !error.range()->file || error.range()->first_line < 1) {
-    return {code, message};
-  }
   lade::rpc::Status status;
   status.set_code(code);
   status.set_message(message);
-  auto& detail = *status.add_details();
-  detail.set_type_url(kSourceType);
-  detail.set_value(source_json(*error.range()));
+  const auto add = [&](const char* type, std::string json) {
+    auto& detail = *status.add_details();
+    detail.set_type_url(type);
+    detail.set_value(std::move(json));
+  };
+  if (error.range() && error.range()->file && error.range()->first_line > 0) {
+    add(kSourceType, source_json(*error.range()));
+  }
+  if (const auto* step = dynamic_cast<const StepError*>(&error)) add(kSolveType, step->details());
+  if (status.details_size() == 0) return {code, message};
   return {code, message, status.SerializeAsString()};
 }
 

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "daemon/agents.hpp"
 #include "daemon/caches.hpp"
+#include "daemon/step_error.hpp"
 #include "solver/source/oci_layout.hpp"
 
 namespace lade {
@@ -237,6 +238,7 @@ SolveOptions Job::solve_options(const Definition& graph) {
   SolveOptions options;
   options.imports = cache_imports();
   options.max_parallelism = shared_.max_parallelism;
+  options.keep_failed = keep_failed_;
   find_secrets(graph, options);
   RemoteSourceOptions remote;
   remote.secrets = options.secrets;
@@ -305,7 +307,7 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
   }
   const auto remotes = options.remotes;
   EventLoop loop;
-  const auto executor = shared_.executor.stand_in();
+  const auto executor = shared_.executor.stand_in(ExecutorHost::Counted::yes);
   Solver solver(*state_, loop, executor.get(), *images_, progress, std::move(options));
   Running running{&loop, &solver};
   std::vector<SolveResult> solved;
@@ -320,7 +322,12 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
           running_.erase(&running);
         });
     if (canceled_) solver.cancel();
-    solved = solver.solve(graph, roots);
+    try {
+      solved = solver.solve(graph, roots);
+    } catch (const Error& error) {
+      if (const auto* step = solver.failed_step()) throw step_error(*this, graph, *step, error);
+      throw;
+    }
   }
   std::vector<SharedRecord> records;
   std::vector<SharedMount> mounts;

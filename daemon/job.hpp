@@ -38,7 +38,7 @@ struct DaemonShared {
   Sessions& sessions;
   RegistryOptions registries{};          ///< of buildkitd.toml
   std::set<std::string> entitlements{};  ///< that builds may be given
-  int max_parallelism = 0;
+  int max_parallelism = 0;               ///< steps at once, of all builds; 0: no limit
   std::string provenance_environment{};  ///< ProvenanceFacts'
 };
 
@@ -129,6 +129,7 @@ class Job {
   /// Called for layers while later steps run, as SolveOptions::on_layer.
   using OnLayer = std::function<void(LayerId, bool)>;
   /// Solves them side by side, unless they are; the client's directories are brought here first.
+  /// Throws StepError for a step that failed after keep_failed_steps().
   void evaluate(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLayer& on_layer = {});
   /// After LostLayer: what the cache promised is made here by the next evaluate(). False if that
   /// does not help.
@@ -140,6 +141,8 @@ class Job {
   void add_cache_import(const CacheEntry& entry);
   /// Opens them when they are first needed; null if there are none.
   std::shared_ptr<CacheImports> cache_imports();
+  /// A client is there that may want to look into what a failed step left.
+  void keep_failed_steps() { keep_failed_ = true; }
   /// What evaluate() is to remember for exports of the cache.
   void want_records() { want_records_ = true; }
   std::vector<SharedRecord> records();
@@ -169,6 +172,7 @@ class Job {
   std::unique_ptr<ImageSources> images_;
   std::atomic<bool> canceled_{false};
   std::atomic<bool> want_records_{false};
+  std::atomic<bool> keep_failed_{false};
 
   std::mutex mutex_;  // guards what is below
   std::map<std::string, std::shared_ptr<JobRef>> refs_;

@@ -240,74 +240,53 @@ std::string read_journal(const std::string& path, uint64_t& offset) {
   return read_messages(file.get(), offset, static_cast<uint64_t>(info.st_size));
 }
 
-JournalProgress::JournalProgress(Journal& journal, const Definition& definition)
-    : journal_(journal), definition_(definition), digests_(vertex_digests(definition)) {}
+void ProgressToJournal::declared(VertexNumber vertex, std::string_view name) {
+  journal_.declare(digest_of(vertex), name, inputs_of(vertex));
+}
+void ProgressToJournal::started(VertexNumber vertex) {
+  journal_.started(digest_of(vertex));
+}
+void ProgressToJournal::cached(VertexNumber vertex) {
+  journal_.completed(digest_of(vertex), true);
+}
+void ProgressToJournal::completed(VertexNumber vertex) {
+  journal_.completed(digest_of(vertex), false);
+}
+void ProgressToJournal::failed(VertexNumber vertex, std::string_view message) {
+  journal_.completed(digest_of(vertex), false, message.empty() ? "failed" : message);
+}
+void ProgressToJournal::canceled(VertexNumber vertex) {
+  journal_.completed(digest_of(vertex), false, "context canceled");
+}
+void ProgressToJournal::log(VertexNumber vertex, LogStream stream, std::string_view bytes) {
+  journal_.log(digest_of(vertex), stream, bytes);
+}
+void ProgressToJournal::status(VertexNumber vertex, std::string_view item, uint64_t current,
+                               uint64_t total) {
+  journal_.status(digest_of(vertex), item, current, total);
+}
+void ProgressToJournal::warning(std::string_view message) {
+  journal_.warning(whole(), message);
+}
+std::vector<std::string> ProgressToJournal::inputs_of(VertexNumber) const {
+  return {};
+}
 
-void JournalProgress::declared(VertexNumber vertex, std::string_view name) {
+JournalProgress::JournalProgress(Journal& journal, const Definition& definition)
+    : ProgressToJournal(journal), definition_(definition), digests_(vertex_digests(definition)) {}
+
+std::vector<std::string> JournalProgress::inputs_of(VertexNumber vertex) const {
   std::vector<std::string> inputs;
   for (const Edge& input : definition_.vertices.at(vertex - 1).inputs) {
     if (!definition_.vertices.at(input.vertex).name.empty()) {
       inputs.push_back(digests_.at(input.vertex));
     }
   }
-  journal_.declare(digest(vertex), name, inputs);
-}
-void JournalProgress::started(VertexNumber vertex) {
-  journal_.started(digest(vertex));
-}
-void JournalProgress::cached(VertexNumber vertex) {
-  journal_.completed(digest(vertex), true);
-}
-void JournalProgress::completed(VertexNumber vertex) {
-  journal_.completed(digest(vertex), false);
-}
-void JournalProgress::failed(VertexNumber vertex, std::string_view message) {
-  journal_.completed(digest(vertex), false, message.empty() ? "failed" : message);
-}
-void JournalProgress::canceled(VertexNumber vertex) {
-  journal_.completed(digest(vertex), false, "context canceled");
-}
-void JournalProgress::log(VertexNumber vertex, LogStream stream, std::string_view bytes) {
-  journal_.log(digest(vertex), stream, bytes);
-}
-void JournalProgress::status(VertexNumber vertex, std::string_view item, uint64_t current,
-                             uint64_t total) {
-  journal_.status(digest(vertex), item, current, total);
-}
-void JournalProgress::warning(std::string_view message) {
-  journal_.warning(digests_.empty() ? "" : digests_.front(), message);
+  return inputs;
 }
 
-std::string StepProgress::digest(VertexNumber vertex) const {
+std::string StepProgress::digest_of(VertexNumber vertex) const {
   return Digest::of(fmt::format("lade step\n{}\n{}", scope_, vertex)).str();
-}
-void StepProgress::declared(VertexNumber vertex, std::string_view name) {
-  journal_.declare(digest(vertex), name);
-}
-void StepProgress::started(VertexNumber vertex) {
-  journal_.started(digest(vertex));
-}
-void StepProgress::cached(VertexNumber vertex) {
-  journal_.completed(digest(vertex), true);
-}
-void StepProgress::completed(VertexNumber vertex) {
-  journal_.completed(digest(vertex), false);
-}
-void StepProgress::failed(VertexNumber vertex, std::string_view message) {
-  journal_.completed(digest(vertex), false, message.empty() ? "failed" : message);
-}
-void StepProgress::canceled(VertexNumber vertex) {
-  journal_.completed(digest(vertex), false, "context canceled");
-}
-void StepProgress::log(VertexNumber vertex, LogStream stream, std::string_view bytes) {
-  journal_.log(digest(vertex), stream, bytes);
-}
-void StepProgress::status(VertexNumber vertex, std::string_view item, uint64_t current,
-                          uint64_t total) {
-  journal_.status(digest(vertex), item, current, total);
-}
-void StepProgress::warning(std::string_view message) {
-  journal_.warning(digest(0), message);
 }
 
 }  // namespace lade

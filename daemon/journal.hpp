@@ -90,12 +90,9 @@ class Journal {
 /// A finished build's journal as one message, or an Error if it is damaged.
 std::string read_journal(const std::string& path, uint64_t& offset);
 
-/// The sink of one solve.
-class JournalProgress : public ProgressSink {
+/// A sink that writes to a journal. Which of its vertices a number is, its kinds say.
+class ProgressToJournal : public ProgressSink {
  public:
-  /// `definition` is the one that is solved; both outlive this.
-  JournalProgress(Journal& journal, const Definition& definition);
-
   void declared(VertexNumber vertex, std::string_view name) override;
   void started(VertexNumber vertex) override;
   void cached(VertexNumber vertex) override;
@@ -107,35 +104,46 @@ class JournalProgress : public ProgressSink {
               uint64_t total) override;
   void warning(std::string_view message) override;
 
-  const std::string& digest(VertexNumber vertex) const { return digests_.at(vertex - 1); }
+ protected:
+  explicit ProgressToJournal(Journal& journal) : journal_(journal) {}
+
+  virtual std::string digest_of(VertexNumber vertex) const = 0;
+  virtual std::vector<std::string> inputs_of(VertexNumber vertex) const;
+  /// The vertex that warnings of none in particular belong to.
+  virtual std::string whole() const = 0;
 
  private:
   Journal& journal_;
+};
+
+/// The sink of one solve.
+class JournalProgress : public ProgressToJournal {
+ public:
+  /// `definition` is the one that is solved; both outlive this.
+  JournalProgress(Journal& journal, const Definition& definition);
+
+  const std::string& digest(VertexNumber vertex) const { return digests_.at(vertex - 1); }
+
+ private:
+  std::string digest_of(VertexNumber vertex) const override { return digest(vertex); }
+  std::vector<std::string> inputs_of(VertexNumber vertex) const override;
+  std::string whole() const override { return digests_.empty() ? "" : digests_.front(); }
+
   const Definition& definition_;
   std::vector<std::string> digests_;
 };
 
 /// The sink of what follows a solve, exports: each number is a vertex of its own.
-class StepProgress : public ProgressSink {
+class StepProgress : public ProgressToJournal {
  public:
   /// `scope` makes the vertices' digests differ from those of other scopes.
-  StepProgress(Journal& journal, std::string scope) : journal_(journal), scope_(std::move(scope)) {}
-
-  void declared(VertexNumber vertex, std::string_view name) override;
-  void started(VertexNumber vertex) override;
-  void cached(VertexNumber vertex) override;
-  void completed(VertexNumber vertex) override;
-  void failed(VertexNumber vertex, std::string_view message) override;
-  void canceled(VertexNumber vertex) override;
-  void log(VertexNumber vertex, LogStream stream, std::string_view bytes) override;
-  void status(VertexNumber vertex, std::string_view item, uint64_t current,
-              uint64_t total) override;
-  void warning(std::string_view message) override;
+  StepProgress(Journal& journal, std::string scope)
+      : ProgressToJournal(journal), scope_(std::move(scope)) {}
 
  private:
-  std::string digest(VertexNumber vertex) const;
+  std::string digest_of(VertexNumber vertex) const override;
+  std::string whole() const override { return digest_of(0); }
 
-  Journal& journal_;
   std::string scope_;
 };
 

@@ -20,6 +20,15 @@ void set_options(const Options& options, ExecMount& out) {
   out.required = !options.optional();
 }
 
+template <class Options>
+void put_options(const ExecMount& mount, Options& out) {
+  out.set_id(mount.id);
+  out.set_uid(mount.uid);
+  out.set_gid(mount.gid);
+  out.set_mode(mount.mode);
+  out.set_optional(!mount.required);
+}
+
 CacheMountSharing sharing_of(const pb::CacheOpt& options) {
   if (options.sharing() == pb::LOCKED) return CacheMountSharing::locked;
   if (options.sharing() == pb::PRIVATE) return CacheMountSharing::exclusive;
@@ -61,6 +70,36 @@ ExecMount load_mount(const pb::Mount& mount) {
           fmt::format("mount type {} is not supported", static_cast<int>(mount.mounttype())));
   }
   return out;
+}
+
+void put_mount(const ExecMount& mount, pb::Mount& out) {
+  out.set_dest(mount.target);
+  out.set_selector(mount.subpath);
+  out.set_readonly(mount.read_only);
+  switch (mount.type) {
+    case ExecMountType::bind:
+      break;
+    case ExecMountType::cache:
+      out.set_mounttype(pb::CACHE);
+      out.mutable_cacheopt()->set_id(mount.id);
+      out.mutable_cacheopt()->set_sharing(mount.sharing == CacheMountSharing::locked ? pb::LOCKED
+                                          : mount.sharing == CacheMountSharing::exclusive
+                                              ? pb::PRIVATE
+                                              : pb::SHARED);
+      break;
+    case ExecMountType::tmpfs:
+      out.set_mounttype(pb::TMPFS);
+      out.mutable_tmpfsopt()->set_size(static_cast<int64_t>(mount.size_bytes));
+      break;
+    case ExecMountType::secret:
+      out.set_mounttype(pb::SECRET);
+      put_options(mount, *out.mutable_secretopt());
+      break;
+    case ExecMountType::ssh:
+      out.set_mounttype(pb::SSH);
+      put_options(mount, *out.mutable_sshopt());
+      break;
+  }
 }
 
 }  // namespace lade

@@ -13,4 +13,7 @@ namespace lade {
 /// supported.
 ExecMount load_mount(const pb::Mount& mount);
 
+/// The other way round, but for the input and the output.
+void put_mount(const ExecMount& mount, pb::Mount& out);
+
 }  // namespace lade

@@ -21,6 +21,7 @@
 #include "daemon/bridge_service.hpp"
 #include "daemon/builds.hpp"
 #include "daemon/collector.hpp"
+#include "daemon/content_service.hpp"
 #include "daemon/control_service.hpp"
 #include "daemon/history.hpp"
 #include "daemon/worker.hpp"
@@ -160,10 +161,12 @@ class Daemon {
         builds_(shared_, history_),
         worker_{worker_id(root_), options.labels, options.platforms},
         control_(shared_, builds_, history_, worker_),
-        bridge_(builds_, worker_) {
+        bridge_(builds_, worker_),
+        content_(root_) {
     shared_.registries.rules = options.registries;
     shared_.entitlements = options.entitlements;
     shared_.max_parallelism = options.max_parallelism;
+    shared_.executor.limit(options.max_parallelism);
     shared_.provenance_environment = provenance_environment(options.provenance_directory);
     add_registry_tls(options, root_, shared_.registries);
   }
@@ -216,6 +219,7 @@ class Daemon {
     }
     builder.RegisterService(&control_);
     builder.RegisterService(&bridge_);
+    builder.RegisterService(&content_);
     // Only who may connect should be able to, from the first moment on.
     const mode_t mask = ::umask(0117);
     auto server = builder.BuildAndStart();
@@ -239,6 +243,7 @@ class Daemon {
   WorkerInfo worker_;
   ControlService control_;
   BridgeService bridge_;
+  ContentService content_;
   std::vector<std::string> sockets_;
 };
 

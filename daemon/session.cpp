@@ -26,7 +26,7 @@ namespace {
 using fsutil::types::Packet;
 
 constexpr auto kSessionPatience = std::chrono::seconds(10);
-constexpr auto kLookAround = std::chrono::milliseconds(20);
+constexpr auto kLookAround = std::chrono::milliseconds(50);
 constexpr size_t kPiece = 32u << 10;
 constexpr size_t kMaxPiece = 3u << 20;  // below gRPC's limit of 4 MiB for a message
 
@@ -130,48 +130,6 @@ class FileSink : public ByteSink {
   std::unique_ptr<moby::filesync::v1::FileSend::Stub> stub_;
   std::unique_ptr<BytesStream> stream_;
   bool finished_ = false;
-};
-
-class UploadSource : public ByteSource {
- public:
-  UploadSource(std::shared_ptr<Session> session, std::shared_ptr<CallGroup> group,
-               const std::string& path)
-      : session_(std::move(session)), call_(std::move(group)) {
-    call_.context.AddMetadata("urlpath", path);
-    stub_ = moby::upload::v1::Upload::NewStub(session_->channel());
-    stream_ = stub_->Pull(&call_.context);
-  }
-  ~UploadSource() override {
-    if (ended_) return;
-    call_.context.TryCancel();
-    stream_->Finish();
-  }
-
-  size_t read(char* buffer, size_t size) override {
-    while (rest_.empty() && !ended_) {
-      if (stream_->Read(&message_)) {
-        rest_ = message_.data();
-        continue;
-      }
-      ended_ = true;
-      call_.check(stream_->Finish(), "receiving what the client uploads");
-    }
-    const size_t count = std::min(size, rest_.size());
-    std::copy_n(rest_.data(), count, buffer);
-    rest_.remove_prefix(count);
-    return count;
-  }
-
- private:
-  std::shared_ptr<Session> session_;
-  Call call_;
-  std::unique_ptr<moby::upload::v1::Upload::Stub> stub_;
-  std::unique_ptr<
-      grpc::ClientReaderWriter<moby::upload::v1::BytesMessage, moby::upload::v1::BytesMessage>>
-      stream_;
-  moby::upload::v1::BytesMessage message_;
-  std::string_view rest_;  // of message_
-  bool ended_ = false;
 };
 
 class Calls : public SessionCalls {
@@ -334,7 +292,13 @@ class Calls : public SessionCalls {
   }
 
   std::unique_ptr<ByteSource> upload(const std::string& path) override {
-    return std::make_unique<UploadSource>(session_, group_, path);
+    using Message = moby::upload::v1::BytesMessage;
+    const auto stub = moby::upload::v1::Upload::NewStub(session_->channel());
+    return std::make_unique<MessageSource<Message, grpc::ClientReaderWriter<Message, Message>>>(
+        session_, group_, "receiving what the client uploads", [&](grpc::ClientContext& context) {
+          context.AddMetadata("urlpath", path);
+          return stub->Pull(&context);
+        });
   }
 
  private:
@@ -427,10 +391,13 @@ std::shared_ptr<SessionCalls> make_session_calls(std::shared_ptr<Session> sessio
 }
 
 void Sessions::add(const std::string& id, std::shared_ptr<Session> session) {
-  const std::lock_guard lock(mutex_);
-  if (!sessions_.emplace(id, std::move(session)).second) {
-    throw Error(fmt::format("session {} already exists", id));
+  {
+    const std::lock_guard lock(mutex_);
+    if (!sessions_.emplace(id, std::move(session)).second) {
+      throw Error(fmt::format("session {} already exists", id));
+    }
   }
+  came_.notify_all();
 }
 
 void Sessions::remove(const std::string& id) {
@@ -441,14 +408,12 @@ void Sessions::remove(const std::string& id) {
 std::shared_ptr<SessionCalls> Sessions::find(const std::string& id,
                                              const std::function<bool()>& stop) {
   const auto deadline = std::chrono::steady_clock::now() + kSessionPatience;
+  std::unique_lock lock(mutex_);
   for (;;) {
-    {
-      const std::lock_guard lock(mutex_);
-      const auto found = sessions_.find(id);
-      if (found != sessions_.end()) return make_session_calls(found->second);
-    }
+    const auto found = sessions_.find(id);
+    if (found != sessions_.end()) return make_session_calls(found->second);
     if (stop() || std::chrono::steady_clock::now() > deadline) return nullptr;
-    std::this_thread::sleep_for(kLookAround);
+    came_.wait_for(lock, kLookAround);
   }
 }
 

@@ -5,6 +5,7 @@
 // through a SessionCalls of its own, whose cancel() ends what the build waits for and nothing else.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -91,7 +92,8 @@ class Sessions {
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<Session>> sessions_;
+  std::condition_variable came_;
+  std::map<std::string, std::shared_ptr<Session>> sessions_;  // guarded by mutex_
 };
 
 }  // namespace lade

@@ -1,6 +1,7 @@
 // The gRPC side of a session. Included by few: gRPC's headers take seconds to compile.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/status.h>
 
+#include "base/stream.hpp"
 #include "daemon/session.hpp"
 
 namespace lade {
@@ -80,6 +82,49 @@ class Call {
 
  private:
   std::shared_ptr<CallGroup> group_;
+};
+
+/// The data of a call's messages, one after the other.
+template <class Message, class Stream>
+class MessageSource : public ByteSource {
+ public:
+  /// `open(context)` starts the call on the session's channel; `what` is being done, in errors.
+  template <class Open>
+  MessageSource(std::shared_ptr<Session> session, std::shared_ptr<CallGroup> group,
+                std::string what, const Open& open)
+      : session_(std::move(session)),
+        call_(std::move(group)),
+        what_(std::move(what)),
+        stream_(open(call_.context)) {}
+  ~MessageSource() override {
+    if (ended_) return;
+    call_.context.TryCancel();
+    stream_->Finish();
+  }
+
+  size_t read(char* buffer, size_t size) override {
+    while (rest_.empty() && !ended_) {
+      if (stream_->Read(&message_)) {
+        rest_ = message_.data();
+        continue;
+      }
+      ended_ = true;
+      call_.check(stream_->Finish(), what_);
+    }
+    const size_t count = std::min(size, rest_.size());
+    std::copy_n(rest_.data(), count, buffer);
+    rest_.remove_prefix(count);
+    return count;
+  }
+
+ private:
+  std::shared_ptr<Session> session_;
+  Call call_;
+  std::string what_;
+  std::unique_ptr<Stream> stream_;
+  Message message_;
+  std::string_view rest_;  // of message_
+  bool ended_ = false;
 };
 
 /// The client's content stores (containerd's content API).

@@ -22,56 +22,28 @@ struct Store {
   std::shared_ptr<CallGroup> group;
   std::string id;
 
-  void address(Call& call) const { call.context.AddMetadata("buildkit-attachable-store-id", id); }
+  void address(grpc::ClientContext& context) const {
+    context.AddMetadata("buildkit-attachable-store-id", id);
+  }
 };
 
-class BlobSource : public ByteSource {
- public:
-  BlobSource(std::shared_ptr<const Store> store, const Digest& digest)
-      : store_(std::move(store)), call_(store_->group), what_("reading " + digest.str()) {
-    store_->address(call_);
-    api::ReadContentRequest request;
-    request.set_digest(digest.str());
-    stub_ = api::Content::NewStub(store_->session->channel());
-    stream_ = stub_->Read(&call_.context, request);
-  }
-  ~BlobSource() override {
-    if (ended_) return;
-    call_.context.TryCancel();
-    stream_->Finish();
-  }
-
-  size_t read(char* buffer, size_t size) override {
-    while (rest_.empty() && !ended_) {
-      if (stream_->Read(&response_)) {
-        rest_ = response_.data();
-        continue;
-      }
-      ended_ = true;
-      call_.check(stream_->Finish(), what_);
-    }
-    const size_t count = std::min(size, rest_.size());
-    std::copy_n(rest_.data(), count, buffer);
-    rest_.remove_prefix(count);
-    return count;
-  }
-
- private:
-  std::shared_ptr<const Store> store_;
-  Call call_;
-  std::string what_;
-  std::unique_ptr<api::Content::Stub> stub_;
-  std::unique_ptr<grpc::ClientReader<api::ReadContentResponse>> stream_;
-  api::ReadContentResponse response_;
-  std::string_view rest_;  // of response_
-  bool ended_ = false;
-};
+std::unique_ptr<ByteSource> open_blob(const Store& store, const Digest& digest) {
+  using Message = api::ReadContentResponse;
+  const auto stub = api::Content::NewStub(store.session->channel());
+  return std::make_unique<MessageSource<Message, grpc::ClientReader<Message>>>(
+      store.session, store.group, "reading " + digest.str(), [&](grpc::ClientContext& context) {
+        store.address(context);
+        api::ReadContentRequest request;
+        request.set_digest(digest.str());
+        return stub->Read(&context, request);
+      });
+}
 
 class Blobs : public BlobProvider {
  public:
   explicit Blobs(std::shared_ptr<const Store> store) : store_(std::move(store)) {}
   std::unique_ptr<ByteSource> open(const Descriptor& descriptor) override {
-    return std::make_unique<BlobSource>(store_, descriptor.digest);
+    return open_blob(*store_, descriptor.digest);
   }
   std::string where() const override { return "the client's store " + store_->id; }
 
@@ -89,8 +61,8 @@ class Storage : public CacheStorage {
   std::optional<RemoteManifest> read_manifest() override {
     if (!manifest_) return std::nullopt;
     try {
-      BlobSource source(store_, manifest_->digest);
-      RemoteManifest manifest{*manifest_, read_all(source, kMaxManifest, "a manifest")};
+      const auto source = open_blob(*store_, manifest_->digest);
+      RemoteManifest manifest{*manifest_, read_all(*source, kMaxManifest, "a manifest")};
       if (Digest::of(manifest.bytes) != manifest_->digest) {
         throw Error(fmt::format("{}: the manifest {} has other bytes than its digest says",
                                 Blobs(store_).where(), manifest_->digest.str()),
@@ -105,7 +77,7 @@ class Storage : public CacheStorage {
 
   bool has_blob(const Descriptor& blob) override {
     Call call(store_->group);
-    store_->address(call);
+    store_->address(call.context);
     api::InfoRequest request;
     request.set_digest(blob.digest.str());
     api::InfoResponse response;
@@ -130,7 +102,7 @@ class Storage : public CacheStorage {
  private:
   void write(const Descriptor& blob, ByteSource& source) {
     Call call(store_->group);
-    store_->address(call);
+    store_->address(call.context);
     const std::string what = "writing " + blob.digest.str();
     const auto stub = api::Content::NewStub(store_->session->channel());
     const auto stream = stub->Write(&call.context);

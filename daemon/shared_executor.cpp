@@ -1,7 +1,10 @@
 #include "daemon/shared_executor.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <csignal>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -37,6 +40,24 @@ struct Callbacks {
   Executor::OnExit exit;
 };
 
+/// A step on its way to the host's thread.
+struct Start {
+  Executor::StepId id = 0;
+  bool counted = false;
+  ExecSpec spec;
+  UniqueFd input;
+  UniqueFd terminal;
+  UniqueFd output;
+  UniqueFd error;
+  std::shared_ptr<Callbacks> callbacks;
+  std::shared_ptr<Receiver> receiver;
+};
+
+void deliver(const std::shared_ptr<Receiver>& receiver, std::function<void()> callback) {
+  const std::lock_guard lock(receiver->mutex);
+  if (receiver->loop) receiver->loop->post(std::move(callback));
+}
+
 }  // namespace
 
 struct ExecutorHost::State {
@@ -45,8 +66,11 @@ struct ExecutorHost::State {
   std::mutex mutex;
   EventLoop* loop = nullptr;  // guarded by mutex
   std::atomic<bool> stop{false};
+  int limit = 0;
   // Of the thread alone:
   std::map<uint64_t, Executor::StepId> steps;
+  int counted = 0;  // steps that run and count
+  std::deque<std::shared_ptr<Start>> waiting;
 
   void post(std::function<void()> work) {
     const std::lock_guard lock(mutex);
@@ -70,13 +94,82 @@ struct ExecutorHost::State {
     }
     executor.reset();  // before its loop
   }
+
+  void start_or_wait(std::shared_ptr<Start> step) {
+    waiting.push_back(std::move(step));
+    start_next();
+  }
+
+  /// What may run now: what does not count need not wait for what does.
+  void start_next() {
+    for (auto next = waiting.begin(); next != waiting.end();) {
+      const auto step = *next;
+      if (step->counted && limit > 0 && counted >= limit) {
+        ++next;
+        continue;
+      }
+      next = waiting.erase(next);
+      if (step->counted) ++counted;
+      start(*step);
+    }
+  }
+
+  void start(Start& step) {
+    const auto ended = [this, id = step.id, count = step.counted, receiver = step.receiver,
+                        callbacks = step.callbacks](const ExecResult& result) {
+      steps.erase(id);
+      if (count) {
+        --counted;
+        post([this] { start_next(); });
+      }
+      deliver(receiver, [callbacks, result] { callbacks->exit(result); });
+    };
+    try {
+      if (step.spec.join) {
+        const auto joined = steps.find(*step.spec.join);
+        if (joined == steps.end()) throw Error("the container has ended");
+        step.spec.join = joined->second;
+      }
+      steps[step.id] = executor->start(
+          step.spec,
+          [receiver = step.receiver, callbacks = step.callbacks](LogStream stream,
+                                                                 std::string_view bytes) {
+            deliver(receiver, [callbacks, stream, text = std::string(bytes)] {
+              callbacks->output(stream, text);
+            });
+          },
+          ended);
+    } catch (const Error& error) {
+      ExecResult result;
+      result.exit_code = kNoSandbox;
+      result.setup_error = error.message();
+      ended(result);
+    }
+  }
+
+  void kill(Executor::StepId id) {
+    if (const auto found = steps.find(id); found != steps.end()) {
+      executor->kill(found->second);
+      return;
+    }
+    const auto found = std::find_if(waiting.begin(), waiting.end(),
+                                    [&](const auto& step) { return step->id == id; });
+    if (found == waiting.end()) return;
+    const auto step = *found;
+    waiting.erase(found);
+    ExecResult result;
+    result.signal = SIGKILL;
+    result.exit_code = 128 + SIGKILL;
+    deliver(step->receiver, [callbacks = step->callbacks, result] { callbacks->exit(result); });
+  }
 };
 
 namespace {
 
 class StandIn : public Executor {
  public:
-  explicit StandIn(std::shared_ptr<ExecutorHost::State> host) : host_(std::move(host)) {}
+  StandIn(std::shared_ptr<ExecutorHost::State> host, bool counted)
+      : host_(std::move(host)), counted_(counted) {}
 
   ~StandIn() override {
     {
@@ -100,6 +193,8 @@ class StandIn : public Executor {
     const StepId id = next++;
     running_.insert(id);
     auto work = std::make_shared<Start>();
+    work->id = id;
+    work->counted = counted_;
     work->spec = spec;
     work->input = duplicate(spec.input_fd);
     work->terminal = duplicate(spec.terminal_fd);
@@ -115,15 +210,12 @@ class StandIn : public Executor {
                     on_exit(result);
                   }});
     work->receiver = receiver_;
-    host_->post([host = host_.get(), id, work] { start_there(*host, id, *work); });
+    host_->post([host = host_.get(), work] { host->start_or_wait(work); });
     return id;
   }
 
   void kill(StepId step) override {
-    host_->post([host = host_.get(), step] {
-      const auto found = host->steps.find(step);
-      if (found != host->steps.end()) host->executor->kill(found->second);
-    });
+    host_->post([host = host_.get(), step] { host->kill(step); });
   }
 
   void signal(StepId step, int number) override {
@@ -134,53 +226,9 @@ class StandIn : public Executor {
   }
 
  private:
-  struct Start {
-    ExecSpec spec;
-    UniqueFd input;
-    UniqueFd terminal;
-    UniqueFd output;
-    UniqueFd error;
-    std::shared_ptr<Callbacks> callbacks;
-    std::shared_ptr<Receiver> receiver;
-  };
-
-  static void deliver(const std::shared_ptr<Receiver>& receiver, std::function<void()> callback) {
-    const std::lock_guard lock(receiver->mutex);
-    if (receiver->loop) receiver->loop->post(std::move(callback));
-  }
-
-  /// On the host's thread.
-  static void start_there(ExecutorHost::State& host, StepId id, Start& work) {
-    const auto receiver = work.receiver;
-    const auto callbacks = work.callbacks;
-    const auto ended = [&host, id, receiver, callbacks](const ExecResult& result) {
-      host.steps.erase(id);
-      deliver(receiver, [callbacks, result] { callbacks->exit(result); });
-    };
-    try {
-      if (work.spec.join) {
-        const auto joined = host.steps.find(*work.spec.join);
-        if (joined == host.steps.end()) throw Error("the container has ended");
-        work.spec.join = joined->second;
-      }
-      host.steps[id] = host.executor->start(
-          work.spec,
-          [receiver, callbacks](LogStream stream, std::string_view bytes) {
-            deliver(receiver, [callbacks, stream, text = std::string(bytes)] {
-              callbacks->output(stream, text);
-            });
-          },
-          ended);
-    } catch (const Error& error) {
-      ExecResult result;
-      result.exit_code = kNoSandbox;
-      result.setup_error = error.message();
-      ended(result);
-    }
-  }
-
   std::shared_ptr<ExecutorHost::State> host_;
   std::shared_ptr<Receiver> receiver_ = std::make_shared<Receiver>();
+  bool counted_;
   std::set<StepId> running_;
 };
 
@@ -203,8 +251,12 @@ ExecutorHost::~ExecutorHost() {
   state_->thread.join();
 }
 
-std::unique_ptr<Executor> ExecutorHost::stand_in() {
-  return std::make_unique<StandIn>(state_);
+void ExecutorHost::limit(int steps) {
+  state_->limit = steps;
+}
+
+std::unique_ptr<Executor> ExecutorHost::stand_in(Counted counted) {
+  return std::make_unique<StandIn>(state_, counted == Counted::yes);
 }
 
 }  // namespace lade

@@ -23,10 +23,16 @@ class ExecutorHost {
   /// Starts the thread; the first call is made once threads may exist. Thread-safe from then on.
   void start_thread();
 
+  /// How many steps of all builds may run at once; 0: as many as want to. Before start_thread().
+  void limit(int steps);
+
+  /// Whether what a stand-in starts is one of those: what a client waits for by hand is not.
+  enum class Counted { yes, no };
+
   /// A stand-in for one build, to be used (and destroyed) on one thread, which may attach() it to
   /// one loop after another. Descriptors of a spec are duplicated; what start() would throw comes
-  /// as the result's setup_error.
-  std::unique_ptr<Executor> stand_in();
+  /// as the result's setup_error. Beyond the limit a step starts when another has ended.
+  std::unique_ptr<Executor> stand_in(Counted counted);
 
   struct State;
 

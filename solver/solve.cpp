@@ -376,7 +376,7 @@ void Solver::Run::fail(uint32_t vertex, const Error& error) {
     Error out = error;
     if (vertex_at(vertex).range.first_line > 0) out.add_range(vertex_at(vertex).range);
     first_error_ = std::make_exception_ptr(out);
-    failure = SolveFailure{vertex_at(vertex).name, vertex_at(vertex).range, logs_[vertex]};
+    failure = SolveFailure{vertex_at(vertex).name, vertex_at(vertex).range, logs_[vertex], vertex};
   }
   cancel();
 }
@@ -441,6 +441,12 @@ std::vector<SharedRecord> Solver::shared_records() const {
 
 std::vector<SharedMount> Solver::shared_mounts() const {
   return run_->shared_mounts();
+}
+
+const FailedStep* Solver::failed_step() const {
+  if (!run_->failure) return nullptr;
+  const auto found = run_->failed_steps.find(run_->failure->vertex);
+  return found == run_->failed_steps.end() ? nullptr : &found->second;
 }
 
 const SolveFailure* Solver::failure() const {

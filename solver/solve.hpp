@@ -36,6 +36,7 @@ struct SolveOptions {
   std::shared_ptr<RemoteSources> remotes;
   std::map<std::string, std::string> ssh;  ///< id -> path of an agent's socket
   int max_parallelism = 0;                 ///< running steps at once; 0: no limit
+  bool keep_failed = false;                ///< what a failed step left is kept for failed_step()
   /// Called on a worker thread for each new layer while later steps run; says whether it is one of
   /// the result's.
   std::function<void(LayerId, bool)> on_layer;
@@ -54,6 +55,14 @@ struct SolveFailure {
   std::string vertex_name;
   SourceRange range;
   std::string log_tail;  ///< the last lines of a step's output
+  uint32_t vertex = 0;
+};
+
+/// What a step that failed ran on, and how it left that.
+struct FailedStep {
+  uint32_t vertex = 0;
+  std::vector<LayerStack> inputs;   ///< by the op's inputs
+  std::vector<LayerStack> outputs;  ///< by its outputs
 };
 
 /// One build. Create, run and destroy on the event loop's thread.
@@ -87,6 +96,9 @@ class Solver {
 
   /// After solve() threw: what failed, if it was a vertex.
   const SolveFailure* failure() const;
+
+  /// The same, if it was a step and SolveOptions::keep_failed.
+  const FailedStep* failed_step() const;
 
  private:
   class Run;

@@ -186,7 +186,7 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
   co_return leases;
 }
 
-/// What a step that has succeeded leaves: its outputs, in order.
+/// What a step that has ended leaves: its outputs, in order.
 std::vector<LayerStack> Solver::Run::commit_outputs(const ExecOp& op, PreparedExec& prepared,
                                                     const std::vector<LayerStack>& inputs) {
   std::vector<LayerStack> outputs(output_count(op));
@@ -204,6 +204,18 @@ std::vector<LayerStack> Solver::Run::commit_outputs(const ExecOp& op, PreparedEx
     output.push_back(state_.layers().commit_upper(std::move(upper->second), output));
   }
   return outputs;
+}
+
+Task<void> Solver::Run::keep_failed(uint32_t vertex, const ExecOp& op, PreparedExec& prepared,
+                                    const std::vector<LayerStack>& inputs) {
+  if (!options_.keep_failed) co_return;
+  try {
+    auto commit = [&] { return commit_outputs(op, prepared, inputs); };
+    auto outputs = co_await on_cpu(loop_, commit);
+    failed_steps[vertex] = {vertex, inputs, std::move(outputs)};
+  } catch (const Error&) {
+    // The step's own error says more.
+  }
 }
 
 Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
@@ -254,7 +266,10 @@ Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecO
       co_return co_await on_cpu(loop_, commit);
     }
     const Error error = attempt_error(vertex, op, ended);
-    if (attempt > op.retries) throw error;
+    if (attempt > op.retries) {
+      co_await keep_failed(vertex, op, prepared, inputs);
+      throw error;
+    }
     progress_.status(
         number(vertex),
         fmt::format("attempt {} of {}: {}; again", attempt, op.retries + 1, error.message()), 0, 0);

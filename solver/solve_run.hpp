@@ -53,6 +53,7 @@ class Solver::Run {
   std::vector<SharedMount> shared_mounts() const;
   std::vector<StepLog> steps() const;
   std::optional<SolveFailure> failure;
+  std::map<uint32_t, FailedStep> failed_steps;
 
  private:
   struct VertexState {
@@ -118,6 +119,9 @@ class Solver::Run {
   Task<void> fetch_layer(LayerId layer, LayerStack below);
 
   // Steps (solve_exec.cpp)
+  /// For the SolveOptions that want it.
+  Task<void> keep_failed(uint32_t vertex, const ExecOp& op, PreparedExec& prepared,
+                         const std::vector<LayerStack>& inputs);
   Task<std::vector<LayerStack>> run_exec(uint32_t vertex, const ExecOp& op,
                                          std::vector<LayerStack> inputs);
   std::vector<LayerStack> commit_outputs(const ExecOp& op, PreparedExec& prepared,

@@ -7,11 +7,13 @@
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
 #include "daemon/exec_stream.hpp"
+#include "daemon/proto/status.pb.h"
 #include "tests/support/buildkit_client.hpp"
 
 namespace lade::test {
@@ -155,7 +157,11 @@ class ContainerTest : public testing::Test {
     for (const char* name : {"sh", "cat", "sleep", "stty", "rm", "ln", "id", "mkdir"}) {
       dockerfile += std::string("COPY --chmod=755 busybox /bin/") + name + "\n";
     }
-    client_->directories["dockerfile"] = {{"Dockerfile", dockerfile}};
+    client_->directories["dockerfile"] = {
+        {"Dockerfile", dockerfile},
+        {"failing",
+         dockerfile + "RUN --mount=type=cache,id=c,target=/cache --mount=type=tmpfs,target=/memory "
+                      "echo left > /left; echo cached > /cache/x; exit 7\n"}};
     client_->directories["context"] = {{"busybox", busybox()},
                                        {"passwd", "root:x:0:0::/:/bin/sh\nu:x:7:8::/:/bin/sh\n"}};
     client_->open_session();
@@ -234,6 +240,52 @@ class ContainerTest : public testing::Test {
   api::SolveResponse response_;
   std::string root_;
 };
+
+/// errdefs.Solve among a status's details.
+nlohmann::json solve_details(const grpc::Status& status) {
+  lade::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return {};
+  for (const auto& detail : details.details()) {
+    if (detail.type_url() == "github.com/moby/buildkit/errdefs.Solve+json") {
+      return nlohmann::json::parse(detail.value(), nullptr, false);
+    }
+  }
+  return {};
+}
+
+TEST_F(ContainerTest, WhatAFailedStepLeftCanBeLookedInto) {
+  gateway::SolveRequest solve;
+  solve.set_frontend("dockerfile.v0");
+  (*solve.mutable_frontendopt())["filename"] = "failing";
+  solve.set_evaluate(true);
+  gateway::SolveResponse ignored;
+  const auto status = call(&Bridge::Solve, solve, ignored);
+  ASSERT_FALSE(status.ok());
+  const auto details = solve_details(status);
+  ASSERT_TRUE(details.is_object()) << status.error_message();
+  const auto& exec = details["op"]["exec"];
+  EXPECT_EQ(exec["meta"]["args"][0], "/bin/sh");
+  ASSERT_EQ(exec["mounts"].size(), 3u);
+  ASSERT_EQ(details["mountIDs"].size(), 3u);
+  ASSERT_EQ(details["inputIDs"].size(), 3u);
+  EXPECT_EQ(exec["mounts"][1]["mountType"], "CACHE");
+  EXPECT_EQ(details["mountIDs"][1], "") << "a cache is no result";
+
+  auto wanted = request();
+  wanted.mutable_mounts(0)->set_resultid(details["mountIDs"][0].get<std::string>());
+  auto& before = *wanted.add_mounts();
+  before.set_dest("/before");
+  before.set_resultid(details["inputIDs"][0].get<std::string>());
+  auto& cache = *wanted.add_mounts();
+  cache.set_dest("/cache");
+  cache.set_mounttype(pb::CACHE);
+  cache.mutable_cacheopt()->set_id(exec["mounts"][1]["cacheOpt"]["ID"].get<std::string>());
+  ASSERT_TRUE(make(wanted).ok());
+  Processes processes(*client_);
+  const auto ended = processes.run(
+      "1", {"sh", "-c", "cat /left /cache/x; cat /before/left 2>/dev/null || echo not before"});
+  EXPECT_EQ(ended.out, "left\ncached\nnot before\n");
+}
 
 TEST_F(ContainerTest, RunsAProcessWithItsStreams) {
   ASSERT_TRUE(make(request()).ok());

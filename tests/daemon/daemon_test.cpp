@@ -8,8 +8,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/digest.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
+#include "daemon/proto/content.grpc.pb.h"
 #include "daemon/proto/status.pb.h"
 #include "tests/support/buildkit_client.hpp"
 #include "tests/support/error_of.hpp"
@@ -109,6 +111,53 @@ TEST_F(DaemonTest, ProgressTellsNamesAndEnds) {
   EXPECT_TRUE(ended.contains("[internal] load build definition from Dockerfile"));
   EXPECT_TRUE(ended.contains("[1/1] COPY a /"));
   EXPECT_TRUE(ended.contains("exporting to client tarball"));
+}
+
+TEST_F(DaemonTest, BlobsCanBeListedAndRead) {
+  namespace content = containerd::services::content::v1;
+  offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
+  auto request = client_->dockerfile_build("build1");
+  auto& exporter = *request.add_exporters();
+  exporter.set_type("image");
+  (*exporter.mutable_attrs())["name"] = "example/app:1";
+  ASSERT_TRUE(build(request).ok());
+  const std::string digest = response_.exporterresponse().at("containerimage.digest");
+  const auto stub = content::Content::NewStub(
+      grpc::CreateChannel(daemon_->address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext list_context;
+  const auto list = stub->List(&list_context, {});
+  std::map<std::string, int64_t> sizes;
+  content::ListContentResponse some;
+  while (list->Read(&some)) {
+    for (const auto& info : some.info()) sizes[info.digest()] = info.size();
+  }
+  EXPECT_TRUE(list->Finish().ok());
+  ASSERT_TRUE(sizes.contains(digest));
+
+  const auto read = [&](int64_t offset, int64_t size) {
+    grpc::ClientContext context;
+    content::ReadContentRequest wanted;
+    wanted.set_digest(digest);
+    wanted.set_offset(offset);
+    wanted.set_size(size);
+    const auto stream = stub->Read(&context, wanted);
+    content::ReadContentResponse piece;
+    std::string out;
+    while (stream->Read(&piece)) out += piece.data();
+    return stream->Finish().ok() ? out : "an error";
+  };
+  const std::string whole = read(0, 0);
+  EXPECT_EQ(Digest::of(whole).str(), digest);
+  EXPECT_EQ(static_cast<int64_t>(whole.size()), sizes[digest]);
+  EXPECT_EQ(read(2, 5), whole.substr(2, 5));
+  EXPECT_EQ(read(2, 1 << 30), whole.substr(2));
+  EXPECT_EQ(read(static_cast<int64_t>(whole.size()) + 1, 1), "an error");
+
+  grpc::ClientContext info_context;
+  content::InfoRequest other;
+  other.set_digest(Digest::of("no such blob").str());
+  content::InfoResponse ignored;
+  EXPECT_EQ(stub->Info(&info_context, other, &ignored).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(DaemonTest, ErrorsNameTheLines) {

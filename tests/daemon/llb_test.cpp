@@ -135,6 +135,19 @@ pb::Op chain_of_actions() {
   return op;
 }
 
+TEST_F(LlbTest, AGraphWithoutOpsIsAnEmptyResult) {
+  const std::string archive = built(pb::Definition(), "oci");
+  EXPECT_TRUE(has(archive, "oci-layout")) << archive;
+  EXPECT_EQ(layers_of(archive), 0u);
+}
+
+TEST_F(LlbTest, AnEpochAmongTheArgumentsIsTheExportersToo) {
+  Graph graph;
+  auto wanted = request(graph.finish(graph.file("/f", "text")), "tar");
+  (*wanted.mutable_frontendattrs())["build-arg:SOURCE_DATE_EPOCH"] = "1000000000";
+  EXPECT_TRUE(has(solve(wanted), "07346545000")) << "in octal";
+}
+
 TEST_F(LlbTest, AChainOfActionsIsOneLayer) {
   Graph graph;
   const auto definition = graph.finish(graph.add(chain_of_actions()));

@@ -349,21 +349,31 @@ class CommandLine(support.LadeTest):
 
 class Containers(BuildctlTest):
     def test_buildx_opens_a_shell_in_the_result(self):
+        terminal = self.debug("always", "FROM busybox\nRUN echo made > /made\nENV X=from-the-image\n")
+        said = self.converse(terminal, b"# ", b"cat /made; echo $X-1 $((6 * 7))\n", b"from-the-image-1 42")
+        self.assertIn(b"made\r\n", said)
+
+    def test_buildx_opens_a_shell_in_what_a_failed_step_left(self):
+        terminal = self.debug("error", "FROM busybox\nENV X=of-the-step\nRUN echo left > /left; exit 7\n")
+        said = self.converse(terminal, b"# ", b"cat /left; echo $X-1 $((6 * 7))\n", b"of-the-step-1 42")
+        self.assertRegex(said, rb"\nleft\r")
+
+    def debug(self, when, dockerfile):
+        """The terminal of a `buildx debug` that opens a shell."""
         buildx = needs("docker-buildx")
         env = support.environment({"DOCKER_CONFIG": str(self.ws.dir / "docker"), "BUILDX_CONFIG": str(self.ws.dir / "bx"),
                                    "BUILDX_EXPERIMENTAL": "1"})
         run = dict(env=env, capture_output=True, timeout=120)
         subprocess.run([buildx, "create", "--name", "lade", "--driver", "remote", self.daemon.address], check=True, **run)
-        self.write({"Dockerfile": "FROM busybox\nRUN echo made > /made\nENV X=from-the-image\n"})
+        self.write({"Dockerfile": dockerfile})
         ours, its = os.openpty()
-        process = subprocess.Popen([buildx, "--builder", "lade", "debug", "--invoke", "/bin/sh", "--on", "always", "build",
+        process = subprocess.Popen([buildx, "--builder", "lade", "debug", "--invoke", "/bin/sh", "--on", when, "build",
                                     "--progress=plain", self.ws.context], stdin=its, stdout=its, stderr=its, env=env,
                                    start_new_session=True)
         os.close(its)
         self.addCleanup(os.close, ours)
         self.ws.defer(self.ws._end, process)
-        said = self.converse(ours, b"# ", b"cat /made; echo $X-1 $((6 * 7))\n", b"from-the-image-1 42")
-        self.assertIn(b"made\r\n", said)
+        return ours
 
     def converse(self, terminal, prompt, typed, answer):
         """Types when the prompt is there; all that is said until the answer."""

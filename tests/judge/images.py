@@ -77,7 +77,8 @@ _ALPINE = {"etc/alpine-release": "3.20.0\n", "etc/os-release": 'NAME="Alpine Lin
 # What the tests name, and which files each has beside busybox's.
 IMAGES = {"library/busybox:latest": {}, "library/busybox:stable-musl": {}, "library/alpine:latest": _ALPINE,
           "amd64/debian:bullseye-20230109-slim": {"etc/debian_version": "11.6\n"},
-          "tonistiigi/hellofs:latest": {"hellofs": "#!/bin/sh\nexit 1\n"}}
+          "tonistiigi/hellofs:latest": {"hellofs": "#!/bin/sh\nexit 1\n"},
+          "cpuguy83/buildkit-foreign:latest": {}, "tonistiigi/test:nolayers": None}  # None: it has no layer
 
 
 def _layer(work, extra):
@@ -108,7 +109,8 @@ def make_mirror(directory, work):
     try:
         for name, extra in IMAGES.items():
             layout = bases.Layout(work / "layout")
-            layout.finish(layout.image([_layer(work, extra)], {"Env": [f"PATH={bases.PATH}"], "Cmd": ["sh"]}))
+            layers = [] if extra is None else [_layer(work, extra)]
+            layout.finish(layout.image(layers, {"Env": [f"PATH={bases.PATH}"], "Cmd": ["sh"]}))
             registry.push(f"oci:{layout.directory}:latest", name)
             shutil.rmtree(layout.directory)
     finally:
