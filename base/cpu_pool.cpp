@@ -22,8 +22,4 @@ void cpu_enqueue(std::function<void()> work) {
   arena().enqueue(std::move(work));
 }
 
-int cpu_count() {
-  return tbb::info::default_concurrency();
-}
-
 }  // namespace lade

@@ -36,8 +36,4 @@ TempDir::~TempDir() {
   }
 }
 
-std::string TempDir::release() {
-  return std::exchange(path_, {});
-}
-
 }  // namespace lade

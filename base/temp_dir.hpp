@@ -7,8 +7,8 @@
 
 namespace lade {
 
-/// A fresh directory below `parent`, removed with its contents on destruction unless released.
-/// Its removal never crosses a mount.
+/// A fresh directory below `parent`, removed with its contents on destruction, which never
+/// crosses a mount.
 class TempDir {
  public:
   TempDir() = default;
@@ -18,7 +18,6 @@ class TempDir {
   ~TempDir();
 
   const std::string& path() const { return path_; }
-  std::string release();  ///< the caller owns the directory now
 
  private:
   std::string path_;

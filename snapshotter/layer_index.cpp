@@ -258,13 +258,6 @@ const Entry* LayerIndex::find(std::string_view path) const {
   return at < entries_.size() && entries_[at].path == path ? &entries_[at] : nullptr;
 }
 
-std::pair<size_t, size_t> LayerIndex::subtree(std::string_view dir) const {
-  if (dir.empty()) return {0, entries_.size()};
-  const size_t at = position(dir);
-  if (at == entries_.size() || entries_[at].path != dir) return {at, at};
-  return {at, ends_[at]};
-}
-
 bool LayerIndex::hashed() const {
   return std::none_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
     return entry.type == EntryType::regular && entry.content.empty();

@@ -72,8 +72,6 @@ class LayerIndex {
 
   const std::vector<Entry>& entries() const { return entries_; }
   const Entry* find(std::string_view path) const;
-  /// Half-open range of positions of `dir` and everything below it; an empty one if there is none.
-  std::pair<size_t, size_t> subtree(std::string_view dir) const;
   /// One past the last position below entries()[position].
   size_t subtree_end(size_t position) const { return ends_[position]; }
   /// True when every regular file has its content digest.
