@@ -173,7 +173,6 @@ class ExportGzip(Workload):
     what = "512 MiB of distinct half-compressible files from a RUN -> OCI tar, gzip"
     compression = "gzip"
     count, half = 512, 512 << 10  # files, and the bytes of a file's halves
-    rounds = 5
     output = memory = True
 
     def setup(self):
@@ -207,7 +206,6 @@ class Layer4G(ExportGzip):
 class Apt(Workload):
     name, goal = "apt", 1.3
     what = "`apt-get install` of 30 packages from debs on a Debian base"
-    rounds = 3
     PACKAGES = ("bc bison bzip2 cpio curl dc ed file flex gawk gettext-base git gperf groff-base jq less libxml2-utils "
                 "m4 make nano patch perl pkg-config psmisc rsync sqlite3 tree unzip wget xz-utils").split()
 
