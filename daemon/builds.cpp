@@ -208,9 +208,10 @@ void Builds::set_policies(Job& job, const api::SolveRequest& request,
   job.policies.add(request.sourcepolicy());
   const std::string& id = request.sourcepolicysession();
   if (id.empty()) return;
-  auto session = shared_.sessions.find(id, gone);
-  if (!session) throw Error("no active session for " + id);
-  job.policies.ask(std::move(session),
+  if (!shared_.sessions.find(id, gone)) throw Error("no active session for " + id);
+  // The job's own calls, which end with it; it outlives its policies.
+  const std::shared_ptr<SessionCalls> session(std::shared_ptr<void>(), &job.session(id));
+  job.policies.ask(session,
                    [&job](const auto& wanted) { return resolve_source_meta(job, wanted); });
 }
 
