@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "snapshotter/state.hpp"
 #include "solver/cache_store.hpp"
@@ -12,12 +13,6 @@ namespace lade {
 namespace {
 
 constexpr auto kInterval = std::chrono::minutes(1);
-
-int64_t now_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// BuildKit's kinds of records as lade's.
 std::set<UsageType> types_of(const std::set<std::string>& names) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/utf8.hpp"
@@ -20,12 +21,6 @@ constexpr uint64_t kReadSize = 256u << 10;
 constexpr uint32_t kMaxMessage = 8u << 20;
 constexpr auto kLookAround = std::chrono::milliseconds(100);
 constexpr size_t kMaxItems = 1000;  // of one vertex; pushes have an item per blob
-
-int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 void set_time(google::protobuf::Timestamp& out, int64_t ns) {
   out.set_seconds(ns / 1'000'000'000);

@@ -21,7 +21,6 @@ namespace {
 
 using tree::has_data;
 using tree::is_directory;
-using tree::parent_of;
 using tree::refuse;
 using tree::Stat;
 
@@ -117,7 +116,7 @@ class DirectoryReceiver : public tree::Receiver {
     const uint32_t type = stat.mode() & kGoType;
     const UniqueFd parent = open_directory(parent_of(stat.path()));
     const std::string name = base_name(stat.path());
-    touched_.insert(parent_of(stat.path()));
+    touched_.emplace(parent_of(stat.path()));
     if (type == kGoDir) {
       if (!was_here || !sys::lstatat(parent.get(), name)) sys::mkdirat(parent.get(), name, 0700);
       touched_.insert(stat.path());
@@ -238,7 +237,7 @@ class DirectoryReceiver : public tree::Receiver {
   }
 
   void drop(const std::string& path, bool directory) {
-    touched_.insert(parent_of(path));
+    touched_.emplace(parent_of(path));
     const UniqueFd parent = open_directory(parent_of(path));
     if (directory) {
       sys::remove_tree(parent.get(), base_name(path));
@@ -249,7 +248,7 @@ class DirectoryReceiver : public tree::Receiver {
   }
 
   /// Nothing but directories on the way, which were all sent as such.
-  UniqueFd open_directory(const std::string& path) const {
+  UniqueFd open_directory(std::string_view path) const {
     UniqueFd at = sys::openat(root_, ".", O_RDONLY | O_DIRECTORY);
     if (path.empty()) return at;
     for (const auto& name : split(path, '/')) {

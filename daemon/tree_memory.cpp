@@ -13,7 +13,6 @@ namespace lade {
 namespace {
 
 using tree::has_data;
-using tree::parent_of;
 using tree::Stat;
 
 constexpr int kMaxLinks = 40;
@@ -61,7 +60,7 @@ class MemoryReceiver : public tree::Receiver {
       }
       if (link == links_.end()) return std::nullopt;
       const std::string rest = at.substr(head.size());
-      at = clean_path(join_path("/" + parent_of(head), link->second) + rest).substr(1);
+      at = clean_path(join_path("/" + std::string(parent_of(head)), link->second) + rest).substr(1);
     }
     return std::nullopt;
   }

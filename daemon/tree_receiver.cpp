@@ -41,11 +41,6 @@ bool has_data(const Stat& stat) {
   return (stat.mode() & kGoType) == 0;
 }
 
-std::string parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash);
-}
-
 void refuse(const Stat& stat, std::string_view why) {
   throw Error(fmt::format("the client sent {}, which {}", lade::quoted(stat.path()), why),
               ErrorKind::corrupt);
@@ -143,7 +138,7 @@ void Receiver::take_stat(const Packet& packet) {
   check_stat(stat);
   if (!last_.empty() && compare_paths(last_, stat.path()) >= 0) refuse(stat, "is out of order");
   last_ = stat.path();
-  const std::string parent = parent_of(last_);
+  const std::string_view parent = parent_of(last_);
   while (!parents_.empty() && parents_.back() != parent) parents_.pop_back();
   if (!parent.empty() && parents_.empty()) refuse(stat, "is below no directory");
   if (is_directory(stat)) parents_.push_back(last_);

@@ -22,8 +22,6 @@ using fsutil::types::Stat;
 bool is_directory(const Stat& stat);
 /// Whose contents can be asked for: what both sides must agree on.
 bool has_data(const Stat& stat);
-/// "" of what is in the root.
-std::string parent_of(const std::string& path);
 /// Throws Error(corrupt) for an entry that must not be.
 [[noreturn]] void refuse(const Stat& stat, std::string_view why);
 

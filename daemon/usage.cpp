@@ -1,11 +1,11 @@
 #include "daemon/usage.hpp"
 
-#include <chrono>
 #include <regex>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "daemon/proto/control.pb.h"
@@ -20,12 +20,6 @@ namespace api = moby::buildkit::v1;
 
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr size_t kMaxFilter = 512;
-
-int64_t now_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// BuildKit's names for kinds of records.
 std::string record_type(UsageType type) {
