@@ -153,18 +153,18 @@ TEST_F(SysTest, AnAtomicWriteReplacesWholeAndLeavesNothingBeside) {
   EXPECT_THAT(sys::list_dir(fd_.get()), ElementsAre("d", "f"));
 }
 
-TEST_F(SysTest, TempDirsGoAwayUnlessReleased) {
+TEST_F(SysTest, TempDirsGoAwayWithTheirOwner) {
   std::string gone;
-  std::string kept;
+  TempDir kept;
   {
     const TempDir first = TempDir::create(dir_.path());
     TempDir second = TempDir::create(dir_.path());
     gone = first.path();
     sys::write_file_atomically(gone + "/f", "x");
-    kept = second.release();
+    kept = std::move(second);
   }
   EXPECT_FALSE(sys::lstatat(AT_FDCWD, gone));
-  EXPECT_TRUE(sys::lstatat(AT_FDCWD, kept));
+  EXPECT_TRUE(sys::lstatat(AT_FDCWD, kept.path()));
 }
 
 TEST_F(SysTest, RandomHexIsAsLongAsAskedAndDiffers) {
