@@ -12,8 +12,9 @@ tbb::task_arena& arena() {
   // its own all the same, so it is allowed one more.
   static tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                                    static_cast<size_t>(tbb::info::default_concurrency()) + 1);
-  static tbb::task_arena instance(tbb::info::default_concurrency(), 0);
-  return instance;
+  // Never destroyed: workers may still be in it while the process exits.
+  static auto* instance = new tbb::task_arena(tbb::info::default_concurrency(), 0);
+  return *instance;
 }
 
 }  // namespace

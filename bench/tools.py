@@ -80,12 +80,12 @@ class RssWatch(threading.Thread):
         return self.peak
 
 
-def built_version(program):
-    """Of its main module's requirement: `./dev peers` builds it as a dependency of tests/peers/go.mod."""
+def built_version(module):
+    """`./dev peers` builds the Go-made ones as dependencies of tests/peers/go.mod, of which they do not know."""
     for line in (pathlib.Path(__file__).parent.parent / "tests/peers/go.mod").read_text().splitlines():
-        if "github.com/moby/buildkit " in line:
+        if f"{module} " in line:
             return line.split()[-1]
-    return call([program, "--version"]).split()[2]
+    raise SystemExit(f"tests/peers/go.mod does not name {module}")
 
 
 class Tool:
@@ -184,7 +184,7 @@ class BuildKit(Tool):
         self.buildctl, self.buildkitd, self.bases = folder / "buildctl", folder / "buildkitd", bases
         self.root = work / "buildkit"
         self.log_path = work / "buildctl.log"
-        self.version = built_version(self.buildctl)
+        self.version = built_version("github.com/moby/buildkit")
         self.start(work, "buildkitd", [self.buildkitd, "--root", self.root, "--containerd-worker=false",
                                        "--oci-worker-binary", shutil.which("runc") or "runc"])
 
@@ -263,7 +263,7 @@ class Buildx(Tool):
         self.program, self.buildkit, self.bases = folder / "docker-buildx", buildkit, buildkit.bases
         self.log_path = work / "buildx.log"
         self.prefix = ["env", f"BUILDX_CONFIG={work / 'buildx-config'}", self.program]
-        self.version = call([*self.prefix, "version"]).split()[1]
+        self.version = built_version("github.com/docker/buildx")
         call([*self.prefix, "create", "--name", "bench", "--driver", "remote", buildkit.address])
 
     def programs(self):

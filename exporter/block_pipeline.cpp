@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <tbb/info.h>
-#include <tbb/task_arena.h>
 
+#include "base/cpu_pool.hpp"
 #include "base/error.hpp"
 
 namespace lade {
@@ -23,14 +23,6 @@ constexpr size_t kOwnBlocks = 2;
 // Beyond them, input bytes in flight per core, over all pipelines: two zstd frames or a dozen gzip
 // blocks.
 constexpr int64_t kSharedBytesPerCore = int64_t{8} << 20;
-
-// One arena for all compression of the process. Its tasks are enqueued, never spawned: a thread
-// that waits elsewhere in oneTBB cannot pick them up in the middle of something. Never destroyed,
-// because workers may still be in it while the process exits.
-tbb::task_arena& compression_arena() {
-  static auto* arena = new tbb::task_arena;
-  return *arena;
-}
 
 // Input bytes in flight beyond what each pipeline may have anyway.
 class SharedBudget {
@@ -229,9 +221,15 @@ void BlockPipeline::submit() {
     std::lock_guard lock(state_->mutex);
     state_->items.push_back(std::move(item));
   }
-  compression_arena().enqueue([state = state_] {
-    while (state->run_one()) {
-    }
+  help_soon(state_);
+}
+
+// A stage, and then to the end of the workers' queue: other work waits for a block, not for a
+// layer. It must be the queue that layers' writers come from: oneTBB counts a writer that has
+// become its arena's last task against what other arenas ask for, and wakes nobody for them.
+void BlockPipeline::help_soon(std::shared_ptr<State> state) {
+  cpu_enqueue([state = std::move(state)] {
+    if (state->run_one()) help_soon(state);
   });
 }
 

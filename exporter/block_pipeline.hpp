@@ -75,6 +75,7 @@ class BlockPipeline : public Compressor {
  private:
   struct State;
   void submit();
+  static void help_soon(std::shared_ptr<State> state);
 
   std::shared_ptr<State> state_;  // shared with the tasks that are under way
   size_t block_size_;
