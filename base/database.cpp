@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <unordered_map>
 
@@ -14,6 +13,7 @@
 #include <sys/vfs.h>
 
 #include "base/error.hpp"
+#include "base/file_lock.hpp"
 #include "base/sys.hpp"
 #include "base/unique_fd.hpp"
 
@@ -33,18 +33,12 @@ constexpr off_t kLargeWal = 1 << 20;
                                                             : ErrorKind::general);
 }
 
-void lock_file(int fd, int operation) {
-  while (::flock(fd, operation) != 0) {
-    if (errno != EINTR) throw_errno("could not lock the database");
-  }
-}
-
 /// The lock file, held shared by whoever writes. Counted: a transaction's statements hold it again.
 class WriterLock {
  public:
   explicit WriterLock(UniqueFd fd) : fd_(std::move(fd)) {}
   void acquire() {
-    if (count_ == 0) lock_file(fd_.get(), LOCK_SH);
+    if (count_ == 0) lock_file(fd_.get(), LOCK_SH, "the database");
     ++count_;
   }
   void release() {
@@ -252,7 +246,7 @@ int64_t Database::user_version() {
 void Database::create_schema(int version, const std::string& schema) {
   // Alone: the change to WAL mode does not go through SQLite's busy handler, and two processes may
   // start on a new state directory at once.
-  lock_file(connection_->writer.fd(), LOCK_EX);
+  lock_file(connection_->writer.fd(), LOCK_EX, "the database");
   struct Unlock {
     int fd;
     ~Unlock() { ::flock(fd, LOCK_UN); }

@@ -88,6 +88,13 @@ def built_version(module):
     raise SystemExit(f"tests/peers/go.mod does not name {module}")
 
 
+def docker_flags(build, bases):
+    """What `lade build` and `docker buildx build` are told alike; `bases` are OCI layouts by name."""
+    flags = [f"--build-context={name}=oci-layout://{layout}" for name, layout in bases.items()]
+    flags += [f"--build-arg={key}={value}" for key, value in build.args.items()]
+    return [*flags, "--no-cache"] if build.no_cache else flags
+
+
 class Tool:
     """A builder. `run()` measures one build; `forget()` drops its cache, images and all."""
 
@@ -157,12 +164,7 @@ class Lade(Tool):
         command = [self.binary, "--root", self.root, "build", "-q"]
         if build.outline:
             command[-1:] = ["--call=outline"]
-        for name, layout in self.bases.items():
-            command += ["--build-context", f"{name}=oci-layout://{layout}"]
-        for key, value in build.args.items():
-            command += ["--build-arg", f"{key}={value}"]
-        if build.no_cache:
-            command += ["--no-cache"]
+        command += docker_flags(build, self.bases)
         if build.output:
             command += ["-o", f"type=oci,dest={build.output},compression={build.compression}"]
         if build.push:
@@ -274,12 +276,7 @@ class Buildx(Tool):
 
     def command(self, build):
         command = [*self.prefix, "build", "--builder", "bench", "--progress", "quiet"]
-        for name, layout in self.bases.items():
-            command += ["--build-context", f"{name}=oci-layout://{layout}"]
-        for key, value in build.args.items():
-            command += ["--build-arg", f"{key}={value}"]
-        if build.no_cache:
-            command += ["--no-cache"]
+        command += docker_flags(build, self.bases)
         if build.output:
             command += ["--provenance=false", "-o", f"type=oci,dest={build.output},compression={build.compression}"]
         return [*command, build.context]

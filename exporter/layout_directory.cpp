@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/file_lock.hpp"
 #include "base/sys.hpp"
 #include "exporter/image_documents.hpp"
 #include "exporter/output_file.hpp"
@@ -57,9 +58,7 @@ class IndexLock {
   explicit IndexLock(std::string path) : path_(std::move(path)) {
     for (;;) {
       fd_ = sys::open(path_, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
-      while (::flock(fd_.get(), LOCK_EX) != 0) {
-        if (errno != EINTR) throw_errno("could not lock " + lade::quoted(path_));
-      }
+      lock_file(fd_.get(), LOCK_EX, lade::quoted(path_));
       const auto present = sys::lstatat(AT_FDCWD, path_);
       if (present && present->st_ino == sys::fstat(fd_.get()).st_ino) return;
     }

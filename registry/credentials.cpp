@@ -1,7 +1,6 @@
 #include "registry/credentials.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/file_lock.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "registry/credential_helper.hpp"
@@ -77,9 +77,7 @@ class DockerConfig {
     sys::make_dirs(directory, 0700);
     // Not the file itself, which is replaced.
     lock_ = sys::open(directory, O_RDONLY | O_DIRECTORY);
-    while (::flock(lock_.get(), LOCK_EX) != 0) {
-      if (errno != EINTR) throw_errno("could not lock " + lade::quoted(directory));
-    }
+    lock_file(lock_.get(), LOCK_EX, lade::quoted(directory));
     const std::string text = sys::read_file(path_, kMaxFile).value_or("");
     json_ = trim(text).empty() ? Json::object() : Json::parse(text, nullptr, false);
     if (!json_.is_object()) {

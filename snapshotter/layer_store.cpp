@@ -13,6 +13,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/file_lock.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
 #include "snapshotter/descriptor_row.hpp"
@@ -41,12 +42,6 @@ bool in_user_namespace() {
 std::string kernel_boot_id() {
   const auto id = sys::read_file("/proc/sys/kernel/random/boot_id");
   return id ? std::string(trim(*id)) : "unknown";
-}
-
-void flock_exclusive(int fd) {
-  while (::flock(fd, LOCK_EX) != 0) {
-    if (errno != EINTR) throw_errno("could not lock");
-  }
 }
 
 }  // namespace
@@ -187,7 +182,7 @@ void LayerStore::State::drop_lost_layers() {
   }
   // One process does it; the rows are read again, since another one may have just done it.
   const UniqueFd lock = sys::open(root + "/locks/recovery", O_RDWR | O_CREAT, 0600);
-  flock_exclusive(lock.get());
+  lock_file(lock.get(), LOCK_EX, "the state directory for recovery");
   std::vector<LayerId> lost;
   {
     auto row = database.prepare("SELECT id FROM layers WHERE durable = 0 AND boot_id <> ?");
@@ -234,16 +229,14 @@ PendingLayer LayerStore::prepare() {
     // Between making the directory and locking it, a sweep must not take it for a dead one's. The
     // lock is this process's as a whole, hence the mutex.
     const std::lock_guard guard(state_->mutex);
-    while (::flock(state_->tmp_dir.get(), LOCK_SH) != 0) {
-      if (errno != EINTR) throw_errno("could not lock " + quoted(state_->root + "/tmp"));
-    }
+    lock_file(state_->tmp_dir.get(), LOCK_SH, quoted(state_->root + "/tmp"));
     struct Unlock {
       int fd;
       ~Unlock() { ::flock(fd, LOCK_UN); }
     } unlock{state_->tmp_dir.get()};
     out.dir_ = TempDir::create(state_->root + "/tmp", std::string(kPendingPrefix));
     out.lock_ = sys::open(out.dir_.path(), O_RDONLY | O_DIRECTORY);
-    flock_exclusive(out.lock_.get());
+    lock_file(out.lock_.get(), LOCK_EX, quoted(out.dir_.path()));
   }
   sys::mkdirat(out.lock_.get(), "work", 0700);
   sys::mkdirat(out.lock_.get(), "fs", 0755);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/file_lock.hpp"
 #include "base/sys.hpp"
 
 namespace lade {
@@ -22,9 +23,7 @@ constexpr size_t kBufferSize = 128 * 1024;
 UniqueFd open_locked(const std::string& path) {
   for (;;) {
     UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    while (::flock(fd.get(), LOCK_EX) != 0) {
-      if (errno != EINTR) throw_errno("could not lock " + quoted(path));
-    }
+    lock_file(fd.get(), LOCK_EX, quoted(path));
     const auto there = sys::lstatat(AT_FDCWD, path);
     if (there && there->st_ino == sys::fstat(fd.get()).st_ino) return fd;
   }
