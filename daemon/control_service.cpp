@@ -2,15 +2,10 @@
 
 #include <thread>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/error.hpp"
-#include "base/sys.hpp"
 #include "base/text.hpp"
 #include "daemon/grpc_status.hpp"
 #include "daemon/session_connection.hpp"
@@ -21,8 +16,6 @@ namespace {
 
 namespace api = moby::buildkit::v1;
 
-constexpr size_t kPiece = 32u << 10;
-constexpr int kMaxSessionMessage = 16 << 20;  // as BuildKit's own limit
 constexpr size_t kMaxSessionId = 256;
 constexpr auto kStatusPatience = std::chrono::seconds(10);
 
@@ -41,42 +34,6 @@ SessionHello read_hello(const grpc::ServerContext& context) {
   if (out.id.empty() || out.id.size() > kMaxSessionId) throw Error("the session has no usable ID");
   return out;
 }
-
-/// Carries bytes between a session's stream and the socket that the gRPC client speaks HTTP/2 on.
-class SessionPump {
- public:
-  SessionPump(BytesStream& stream, int socket)
-      : stream_(stream), socket_(socket), to_client_([this] { send(); }) {}
-
-  /// Until the client ends its side, or the socket is shut down.
-  void receive() {
-    api::BytesMessage message;
-    try {
-      while (stream_.Read(&message)) sys::write_all(socket_, message.data());
-    } catch (const Error&) {
-      // The other side of the socket has gone.
-    }
-    ::shutdown(socket_, SHUT_RDWR);
-    to_client_.join();
-  }
-
- private:
-  void send() {
-    std::string buffer(kPiece, '\0');
-    api::BytesMessage message;
-    for (;;) {
-      const ssize_t size = ::read(socket_, buffer.data(), buffer.size());
-      if (size < 0 && errno == EINTR) continue;
-      if (size <= 0) return;
-      message.set_data(buffer.data(), static_cast<size_t>(size));
-      if (!stream_.Write(message)) return;
-    }
-  }
-
-  BytesStream& stream_;
-  int socket_;
-  std::thread to_client_;
-};
 
 }  // namespace
 
@@ -138,27 +95,25 @@ grpc::Status ControlService::Session(grpc::ServerContext* context, BytesStream* 
   return guarded([&] {
     SessionHello hello = read_hello(*context);
     const std::string id = hello.id;
-    int sockets[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
-      throw_errno("could not make a socket pair");
-    }
-    const UniqueFd ours(sockets[0]);
-    // gRPC's side, which it closes.
-    if (::fcntl(sockets[1], F_SETFL, O_NONBLOCK) != 0) throw_errno("could not set up a socket");
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(kMaxSessionMessage);
-    arguments.SetMaxSendMessageSize(kMaxSessionMessage);
-    auto channel = grpc::CreateCustomInsecureChannelFromFd("session", sockets[1], arguments);
-    const auto session = std::make_shared<lade::Session>(std::move(hello), std::move(channel),
-                                                         [fd = ours.get(), context] {
-                                                           ::shutdown(fd, SHUT_RDWR);
-                                                           context->TryCancel();
-                                                         });
+    const auto connection = Http2Connection::make([stream](std::string_view bytes) {
+      api::BytesMessage message;
+      message.set_data(bytes.data(), bytes.size());
+      return stream->Write(message);
+    });
+    const auto session = std::make_shared<lade::Session>(std::move(hello), connection,
+                                                         [context] { context->TryCancel(); });
     shared_.sessions.add(id, session);
-    SessionPump(*stream, ours.get()).receive();
+    api::BytesMessage message;
+    while (stream->Read(&message)) {
+      if (connection->receive(message.data())) continue;
+      // No HTTP/2: nor need it read what the connection's thread writes.
+      context->TryCancel();
+      break;
+    }
     session->closed();
     shared_.sessions.remove(id);
     session->forget_stream();
+    connection->close();
     builds_.forget_old_results();
   });
 }

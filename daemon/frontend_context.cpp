@@ -67,7 +67,8 @@ class Loader {
                                     .archive = {}};
       read_dockerfile_elsewhere();
     } else {
-      // Both are asked for at once: each answer takes the client a while.
+      // All are asked for at once: each answer takes the client a while.
+      if (job_.has_session() && request_.policies.empty()) job_.list_early(client_context());
       auto ignore = fetch_context_ignore();
       read_dockerfile_elsewhere();
       if (input_.ignore_file.empty() && ignore.valid()) take_context_ignore(ignore);
@@ -134,6 +135,14 @@ class Loader {
     job_.journal().completed(vertex, false);
     const auto ignore = files.find(filename_ + kIgnoreFile);
     if (ignore != files.end()) set_ignore(std::move(ignore->second), filename_ + kIgnoreFile);
+  }
+
+  LocalDirectory client_context() const {
+    LocalDirectory out;
+    out.request.name = "context";
+    out.session = session_of(request_, out.request.name);
+    out.shared_key = "context";
+    return out;
   }
 
   /// Not valid if there is nobody to ask.

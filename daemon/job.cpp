@@ -158,28 +158,47 @@ std::shared_ptr<JobRef> Job::find_ref(const std::string& id) {
 
 // -- what a solve is given
 
+std::string Job::contexts() const {
+  return state_->root() + "/contexts";
+}
+
+std::string Job::directory_key(const LocalDirectory& local) {
+  return fmt::format("{}\n{}\n{}", session(local.session).shared_key(), local.shared_key,
+                     local.request.name);
+}
+
+void Job::list_early(const LocalDirectory& local) {
+  const std::string key = directory_key(local);
+  const std::string last = SyncedDirectory::remembered(contexts(), key);
+  if (last.empty()) return;
+  try {
+    early_.start(session(local.session), key, parse_request(local.request.name, last));
+  } catch (const Error&) {
+    // Whatever it is, it shows when the directory is needed.
+  }
+}
+
 void Job::sync(const std::string& name, const LocalDirectory& local, const std::string& vertex,
                LocalSourceOptions& out) {
   const std::lock_guard lock(sync_mutex_);
   auto& synced = synced_[local.identity()];
   if (!synced) {
     check_canceled();
-    SessionCalls& from = session(local.session);
-    const std::string key =
-        fmt::format("{}\n{}\n{}", from.shared_key(), local.shared_key, local.request.name);
-    auto made =
-        std::make_shared<Synced>(Synced{SyncedDirectory::take(state_->root() + "/contexts", key)});
+    const std::string key = directory_key(local);
+    auto call = early_.take(key, local.request);
+    if (!call) call = session(local.session).open_directory(local.request);
+    auto made = std::make_shared<Synced>(Synced{SyncedDirectory::take(contexts(), key)});
     if (local.all_new) made->directory.forget();
     journal_->started(vertex);
     const std::string item = fmt::format("transferring {}:", local.request.name);
     uint64_t told = 0;
-    const uint64_t bytes =
-        from.receive_directory(local.request, made->directory, [&](uint64_t so_far) {
-          constexpr uint64_t kStep = 1u << 20;
-          if (so_far < told + kStep) return;
-          told = so_far;
-          journal_->status(vertex, item, so_far, so_far + 1);
-        });
+    const uint64_t bytes = call->receive(made->directory, [&](uint64_t so_far) {
+      constexpr uint64_t kStep = 1u << 20;
+      if (so_far < told + kStep) return;
+      told = so_far;
+      journal_->status(vertex, item, so_far, so_far + 1);
+    });
+    made->directory.remember(request_text(local.request));
     journal_->status(vertex, item, bytes, 0);
     journal_->completed(vertex, false);
     synced = std::move(made);
@@ -305,6 +324,7 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
       }
     }
   }
+  early_.drop();
   const auto remotes = options.remotes;
   EventLoop loop;
   const auto executor = shared_.executor.stand_in(ExecutorHost::Counted::yes);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/event_loop.hpp"
+#include "daemon/early_listing.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/session.hpp"
 #include "daemon/shared_executor.hpp"
@@ -126,6 +127,10 @@ class Job {
   /// Null if there is none.
   std::shared_ptr<JobRef> find_ref(const std::string& id);
 
+  /// Asks the client for a directory as the last build with it did, before this one knows what it
+  /// reads of it. Of `local` its name, session and shared key matter.
+  void list_early(const LocalDirectory& local);
+
   /// Called for layers while later steps run, as SolveOptions::on_layer.
   using OnLayer = std::function<void(LayerId, bool)>;
   /// Solves them side by side, unless they are; the client's directories are brought here first.
@@ -161,6 +166,8 @@ class Job {
   void evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLayer& on_layer);
   void sync(const std::string& name, const LocalDirectory& local, const std::string& vertex,
             LocalSourceOptions& out);
+  std::string contexts() const;
+  std::string directory_key(const LocalDirectory& local);
   SolveOptions solve_options(const Definition& graph);
   void find_secrets(const Definition& graph, SolveOptions& options);
 
@@ -188,6 +195,7 @@ class Job {
   struct Synced;
   std::mutex sync_mutex_;  // of bringing directories here
   std::map<std::string, std::shared_ptr<Synced>> synced_;
+  EarlyListings early_;
 };
 
 }  // namespace lade

@@ -6,18 +6,18 @@
 #include <thread>
 
 #include <fmt/format.h>
-#include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
-#include "daemon/proto/filesync.grpc.pb.h"
-#include "daemon/proto/policysession.grpc.pb.h"
-#include "daemon/proto/secrets.grpc.pb.h"
-#include "daemon/proto/sshforward.grpc.pb.h"
-#include "daemon/proto/upload.grpc.pb.h"
+#include "daemon/proto/filesync.pb.h"
+#include "daemon/proto/fsutil.pb.h"
+#include "daemon/proto/policysession.pb.h"
+#include "daemon/proto/secrets.pb.h"
+#include "daemon/proto/sshforward.pb.h"
+#include "daemon/proto/upload.pb.h"
 #include "daemon/session_connection.hpp"
 
 namespace lade {
@@ -28,7 +28,15 @@ using fsutil::types::Packet;
 constexpr auto kSessionPatience = std::chrono::seconds(10);
 constexpr auto kLookAround = std::chrono::milliseconds(50);
 constexpr size_t kPiece = 32u << 10;
-constexpr size_t kMaxPiece = 3u << 20;  // below gRPC's limit of 4 MiB for a message
+constexpr const char* kReceiveFiles = "/moby.filesync.v1.FileSync/DiffCopy";
+constexpr const char* kSendFiles = "/moby.filesync.v1.FileSend/DiffCopy";
+constexpr const char* kCredentials = "/moby.filesync.v1.Auth/Credentials";
+constexpr const char* kSecret = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
+constexpr const char* kCheckAgent = "/moby.sshforward.v1.SSH/CheckAgent";
+constexpr const char* kForwardAgent = "/moby.sshforward.v1.SSH/ForwardAgent";
+constexpr const char* kPull = "/moby.upload.v1.Upload/Pull";
+constexpr const char* kCheckPolicy =
+    "/moby.buildkit.v1.sourcepolicy.policysession.PolicyVerifier/CheckPolicy";
 
 std::string query_escape(std::string_view text) {
   std::string out;
@@ -48,88 +56,110 @@ std::string query_escape(std::string_view text) {
 }
 
 /// Values of one key; if one of them is not ASCII all are escaped, and another key says so.
-void add_values(grpc::ClientContext& context, const std::string& key,
+void add_values(CallMetadata& metadata, const std::string& key,
                 const std::vector<std::string>& values) {
   bool escape = false;
   for (const auto& value : values) {
     for (const char c : value) escape = escape || static_cast<unsigned char>(c) > 0x7e || c < ' ';
   }
   for (const auto& value : values) {
-    context.AddMetadata(key, escape ? query_escape(value) : value);
+    metadata.emplace_back(key, escape ? query_escape(value) : value);
   }
-  if (escape) context.AddMetadata(key + "-encoded", "1");
+  if (escape) metadata.emplace_back(key + "-encoded", "1");
 }
 
-void add_request(grpc::ClientContext& context, const DirectoryRequest& request) {
-  add_values(context, "include-patterns", request.include);
-  add_values(context, "exclude-patterns", request.exclude);
-  add_values(context, "followpaths", request.follow);
-  add_values(context, "dir-name", {request.name});
+CallMetadata metadata_of(const DirectoryRequest& request) {
+  CallMetadata out;
+  add_values(out, "include-patterns", request.include);
+  add_values(out, "exclude-patterns", request.exclude);
+  add_values(out, "followpaths", request.follow);
+  add_values(out, "dir-name", {request.name});
+  return out;
 }
 
-template <class Stream>
-class GrpcPackets : public PacketStream {
+class CallPackets : public PacketStream {
  public:
-  explicit GrpcPackets(Stream& stream) : stream_(stream) {}
-  bool read(Packet& packet) override { return stream_.Read(&packet); }
-  bool write(const Packet& packet) override { return stream_.Write(packet); }
+  explicit CallPackets(Call& call) : call_(call) {}
+  bool read(Packet& packet) override { return call_.read(packet); }
+  bool write(const Packet& packet) override { return call_.write(packet); }
 
  private:
-  Stream& stream_;
+  Call& call_;
 };
 
-using BytesStream =
-    grpc::ClientReaderWriter<moby::filesync::v1::BytesMessage, moby::filesync::v1::BytesMessage>;
+/// Of a call that the client has ended its own last words are wanted.
+template <class Use>
+void converse(Call& call, const std::string& what, Use use) {
+  CallPackets packets(call);
+  try {
+    use(packets);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::unavailable) {
+      const auto status = call.finish();
+      if (status.code != CallCode::canceled) call.check(status, "the client");
+    }
+    throw;
+  }
+  call.check(call.finish(), what);
+}
+
+class Directory : public DirectoryCall {
+ public:
+  Directory(std::shared_ptr<Session> session, std::shared_ptr<CallGroup> group,
+            const DirectoryRequest& request)
+      : session_(std::move(session)),
+        call_(*session_, std::move(group), kReceiveFiles, metadata_of(request)),
+        what_("receiving " + lade::quoted(request.name)) {}
+
+  uint64_t receive(SyncedDirectory& into, const SyncProgress& progress) override {
+    uint64_t bytes = 0;
+    use([&](PacketStream& packets) { bytes = into.receive(packets, progress); });
+    return bytes;
+  }
+
+  template <class Use>
+  void use(Use body) {
+    converse(call_, what_, [&](PacketStream& packets) {
+      body(packets);
+      call_.writes_done();
+    });
+  }
+
+ private:
+  std::shared_ptr<Session> session_;
+  Call call_;
+  std::string what_;
+};
 
 class FileSink : public ByteSink {
  public:
-  FileSink(std::shared_ptr<Session> session, std::shared_ptr<CallGroup> group, int exporter,
-           const std::map<std::string, std::string>& metadata)
-      : session_(std::move(session)), call_(std::move(group)) {
-    call_.context.AddMetadata("buildkit-attachable-exporter-id", fmt::format("{}", exporter));
-    for (const auto& [key, value] : metadata) {
-      call_.context.AddMetadata("exporter-md-" + to_lower(key), value);
-    }
-    stub_ = moby::filesync::v1::FileSend::NewStub(session_->channel());
-    stream_ = stub_->DiffCopy(&call_.context);
-  }
-  ~FileSink() override {
-    if (finished_) return;
-    call_.context.TryCancel();
-    stream_->Finish();
-  }
+  FileSink(std::shared_ptr<Session> session, std::shared_ptr<CallGroup> group,
+           const CallMetadata& metadata)
+      : session_(std::move(session)), call_(*session_, std::move(group), kSendFiles, metadata) {}
 
   void write(std::string_view bytes) override {
     moby::filesync::v1::BytesMessage message;
     while (!bytes.empty()) {
       const auto piece = bytes.substr(0, kPiece);
       message.set_data(std::string(piece));
-      if (!stream_->Write(message)) fail();
+      if (!call_.write(message)) fail();
       bytes.remove_prefix(piece.size());
     }
   }
 
   void finish() override {
-    stream_->WritesDone();
-    moby::filesync::v1::BytesMessage message;
-    while (stream_->Read(&message)) {
-    }
-    finished_ = true;
-    call_.check(stream_->Finish(), "sending the result to the client");
+    call_.writes_done();
+    call_.check(call_.finish(), "sending the result to the client");
   }
 
  private:
   [[noreturn]] void fail() {
-    finished_ = true;
-    call_.check(stream_->Finish(), "sending the result to the client");
+    call_.check(call_.finish(), "sending the result to the client");
     throw Error("the client took no more of the result", ErrorKind::unavailable);
   }
 
   std::shared_ptr<Session> session_;
   Call call_;
-  std::unique_ptr<moby::filesync::v1::FileSend::Stub> stub_;
-  std::unique_ptr<BytesStream> stream_;
-  bool finished_ = false;
 };
 
 class Calls : public SessionCalls {
@@ -145,44 +175,39 @@ class Calls : public SessionCalls {
     return session_->hello().methods.contains(to_lower(method));
   }
 
-  uint64_t receive_directory(const DirectoryRequest& request, SyncedDirectory& into,
-                             const SyncProgress& progress) override {
-    uint64_t bytes = 0;
-    with_directory(request,
-                   [&](PacketStream& packets) { bytes = into.receive(packets, progress); });
-    return bytes;
+  std::unique_ptr<DirectoryCall> open_directory(const DirectoryRequest& request) override {
+    if (!supports(kReceiveFiles)) throw Error("the client offers no local sources");
+    return std::make_unique<Directory>(session_, group_, request);
   }
 
   std::map<std::string, std::string> read_files(const DirectoryRequest& request,
                                                 const std::vector<std::string>& paths,
                                                 uint64_t limit) override {
+    if (!supports(kReceiveFiles)) throw Error("the client offers no local sources");
     std::map<std::string, std::string> out;
-    with_directory(request,
-                   [&](PacketStream& packets) { out = receive_files(packets, paths, limit); });
+    Directory(session_, group_, request).use([&](PacketStream& packets) {
+      out = receive_files(packets, paths, limit);
+    });
     return out;
   }
 
   moby::buildkit::v1::sourcepolicy::policysession::CheckPolicyResponse check_policy(
       const moby::buildkit::v1::sourcepolicy::policysession::CheckPolicyRequest& request) override {
     namespace policy = moby::buildkit::v1::sourcepolicy::policysession;
-    Call call(group_);
+    Call call(*session_, group_, kCheckPolicy);
     policy::CheckPolicyResponse response;
-    const auto stub = policy::PolicyVerifier::NewStub(session_->channel());
-    call.check(stub->CheckPolicy(&call.context, request, &response),
-               "asking the client about its source policy");
+    call.check(call.answer(request, response), "asking the client about its source policy");
     return response;
   }
 
   std::optional<std::string> secret(const std::string& id) override {
-    if (!supports("/moby.buildkit.secrets.v1.Secrets/GetSecret")) return std::nullopt;
-    Call call(group_);
+    if (!supports(kSecret)) return std::nullopt;
+    Call call(*session_, group_, kSecret);
     moby::buildkit::secrets::v1::GetSecretRequest request;
     request.set_id(id);
     moby::buildkit::secrets::v1::GetSecretResponse response;
-    const auto stub = moby::buildkit::secrets::v1::Secrets::NewStub(session_->channel());
-    const auto status = stub->GetSecret(&call.context, request, &response);
-    if (status.error_code() == grpc::StatusCode::NOT_FOUND ||
-        status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    const auto status = call.answer(request, response);
+    if (status.code == CallCode::not_found || status.code == CallCode::unimplemented) {
       return std::nullopt;
     }
     call.check(status, "asking the client for the secret " + lade::quoted(id));
@@ -191,14 +216,13 @@ class Calls : public SessionCalls {
 
   Credentials credentials(const std::string& host) override {
     Credentials out;
-    if (!supports("/moby.filesync.v1.Auth/Credentials")) return out;
-    Call call(group_);
+    if (!supports(kCredentials)) return out;
+    Call call(*session_, group_, kCredentials);
     moby::filesync::v1::CredentialsRequest request;
     request.set_host(host);
     moby::filesync::v1::CredentialsResponse response;
-    const auto stub = moby::filesync::v1::Auth::NewStub(session_->channel());
-    const auto status = stub->Credentials(&call.context, request, &response);
-    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return out;
+    const auto status = call.answer(request, response);
+    if (status.code == CallCode::unimplemented) return out;
     call.check(status, "asking the client for credentials of " + host);
     // Without a name it is an identity token.
     if (response.username().empty()) {
@@ -213,56 +237,40 @@ class Calls : public SessionCalls {
   std::unique_ptr<ByteSink> send_file(int exporter,
                                       const std::map<std::string, std::string>& metadata) override {
     check_exports();
-    return std::make_unique<FileSink>(session_, group_, exporter, metadata);
+    CallMetadata headers = {{"buildkit-attachable-exporter-id", fmt::format("{}", exporter)}};
+    for (const auto& [key, value] : metadata) {
+      headers.emplace_back("exporter-md-" + to_lower(key), value);
+    }
+    return std::make_unique<FileSink>(session_, group_, headers);
   }
 
   void send_tree(int exporter, const TreeToSend& tree, const SyncProgress& progress) override {
     check_exports();
-    Call call(group_);
-    call.context.AddMetadata("buildkit-attachable-exporter-id", fmt::format("{}", exporter));
-    call.context.AddMetadata("buildkit-exporter-multi-platform", "1");
-    // A method that speaks packets when the output is a directory, and bytes otherwise: no stub can
-    // be generated for it.
-    const grpc::internal::RpcMethod method("/moby.filesync.v1.FileSend/DiffCopy",
-                                           grpc::internal::RpcMethod::BIDI_STREAMING,
-                                           session_->channel());
-    const std::unique_ptr<grpc::ClientReaderWriter<Packet, Packet>> stream(
-        grpc::internal::ClientReaderWriterFactory<Packet, Packet>::Create(session_->channel().get(),
-                                                                          method, &call.context));
-    GrpcPackets packets(*stream);
-    std::optional<Error> failure;
-    try {
+    // The method speaks packets when the output is a directory, and bytes otherwise.
+    Call call(*session_, group_, kSendFiles,
+              {{"buildkit-attachable-exporter-id", fmt::format("{}", exporter)},
+               {"buildkit-exporter-multi-platform", "1"}});
+    converse(call, "sending the result to the client", [&](PacketStream& packets) {
       lade::send_tree(packets, tree, progress);
-      stream->WritesDone();
+      call.writes_done();
       Packet rest;
       while (packets.read(rest)) {
       }
-    } catch (const Error& error) {
-      failure = error;
-      // Of a call that the client has ended its own last words are wanted.
-      if (error.kind() != ErrorKind::unavailable) call.context.TryCancel();
-    }
-    const auto status = stream->Finish();
-    if (failure) throw_better(call, status, *failure);
-    call.check(status, "sending the result to the client");
+    });
   }
 
   bool has_agent(const std::string& id) override {
-    if (!supports("/moby.sshforward.v1.SSH/CheckAgent")) return false;
-    Call call(group_);
+    if (!supports(kCheckAgent)) return false;
+    Call call(*session_, group_, kCheckAgent);
     moby::sshforward::v1::CheckAgentRequest request;
     request.set_id(id);
     moby::sshforward::v1::CheckAgentResponse response;
-    const auto stub = moby::sshforward::v1::SSH::NewStub(session_->channel());
-    return stub->CheckAgent(&call.context, request, &response).ok();
+    return call.answer(request, response).ok();
   }
 
   void forward_agent(const std::string& id, int socket) override {
     using moby::sshforward::v1::BytesMessage;
-    Call call(group_);
-    call.context.AddMetadata("buildkit.ssh.id", id);
-    const auto stub = moby::sshforward::v1::SSH::NewStub(session_->channel());
-    const auto stream = stub->ForwardAgent(&call.context);
+    Call call(*session_, group_, kForwardAgent, {{"buildkit.ssh.id", id}});
     std::thread to_client([&] {
       std::string buffer(kPiece, '\0');
       BytesMessage message;
@@ -271,19 +279,18 @@ class Calls : public SessionCalls {
         if (size < 0 && errno == EINTR) continue;
         if (size <= 0) break;
         message.set_data(buffer.substr(0, static_cast<size_t>(size)));
-        if (!stream->Write(message)) break;
+        if (!call.write(message)) break;
       }
-      stream->WritesDone();
+      call.writes_done();
     });
     try {
       BytesMessage message;
-      while (stream->Read(&message)) sys::write_all(socket, message.data());
+      while (call.read(message)) sys::write_all(socket, message.data());
     } catch (const Error&) {
-      call.context.TryCancel();
+      call.cancel();
     }
     ::shutdown(socket, SHUT_RDWR);
     to_client.join();
-    stream->Finish();
   }
 
   std::shared_ptr<CacheStorage> content(const std::string& store,
@@ -292,51 +299,14 @@ class Calls : public SessionCalls {
   }
 
   std::unique_ptr<ByteSource> upload(const std::string& path) override {
-    using Message = moby::upload::v1::BytesMessage;
-    const auto stub = moby::upload::v1::Upload::NewStub(session_->channel());
-    return std::make_unique<MessageSource<Message, grpc::ClientReaderWriter<Message, Message>>>(
-        session_, group_, "receiving what the client uploads", [&](grpc::ClientContext& context) {
-          context.AddMetadata("urlpath", path);
-          return stub->Pull(&context);
-        });
+    auto call = std::make_unique<Call>(*session_, group_, kPull, CallMetadata{{"urlpath", path}});
+    return std::make_unique<MessageSource<moby::upload::v1::BytesMessage>>(
+        session_, std::move(call), "receiving what the client uploads");
   }
 
  private:
-  template <class Use>
-  void with_directory(const DirectoryRequest& request, Use use) {
-    if (!supports("/moby.filesync.v1.FileSync/DiffCopy")) {
-      throw Error("the client offers no local sources");
-    }
-    Call call(group_);
-    add_request(call.context, request);
-    const auto stub = moby::filesync::v1::FileSync::NewStub(session_->channel());
-    const auto stream = stub->DiffCopy(&call.context);
-    GrpcPackets packets(*stream);
-    std::optional<Error> failure;
-    try {
-      use(packets);
-      stream->WritesDone();
-    } catch (const Error& error) {
-      failure = error;
-      if (error.kind() != ErrorKind::unavailable) call.context.TryCancel();
-    }
-    const auto status = stream->Finish();
-    if (failure) throw_better(call, status, *failure);
-    call.check(status, "receiving " + lade::quoted(request.name));
-  }
-
-  /// What the client said when it hung up, if that is all we know.
-  [[noreturn]] static void throw_better(const Call& call, const grpc::Status& status,
-                                        const Error& failure) {
-    if (failure.kind() == ErrorKind::unavailable &&
-        status.error_code() != grpc::StatusCode::CANCELLED) {
-      call.check(status, "the client");
-    }
-    throw failure;
-  }
-
   void check_exports() const {
-    if (!supports("/moby.filesync.v1.FileSend/DiffCopy")) {
+    if (!supports(kSendFiles)) {
       throw Error("the client takes no files: method FileSend is not supported by it");
     }
   }
@@ -357,33 +327,51 @@ void Session::forget_stream() {
   hang_up_ = nullptr;
 }
 
-void CallGroup::enter(grpc::ClientContext& context) {
+void CallGroup::enter(GrpcCall& call) {
   const std::lock_guard lock(mutex_);
-  contexts_.insert(&context);
-  if (canceled_) context.TryCancel();
+  calls_.insert(&call);
+  if (canceled_) call.cancel();
 }
 
-void CallGroup::leave(grpc::ClientContext& context) {
+void CallGroup::leave(GrpcCall& call) {
   const std::lock_guard lock(mutex_);
-  contexts_.erase(&context);
+  calls_.erase(&call);
 }
 
 void CallGroup::cancel() {
   const std::lock_guard lock(mutex_);
   canceled_ = true;
-  for (auto* context : contexts_) context->TryCancel();
+  for (auto* call : calls_) call->cancel();
 }
 
-void Call::check(const grpc::Status& status, std::string_view what) const {
+bool Call::read(google::protobuf::MessageLite& message) {
+  if (!call_->read(buffer_)) return false;
+  if (message.ParseFromString(buffer_)) return true;
+  call_->cancel();
+  throw Error("the client sent a message that cannot be read", ErrorKind::corrupt);
+}
+
+bool Call::write(const google::protobuf::MessageLite& message) {
+  return call_->write(message.SerializeAsString());
+}
+
+CallStatus Call::answer(const google::protobuf::MessageLite& request,
+                        google::protobuf::MessageLite& response) {
+  write(request);
+  writes_done();
+  read(response);
+  return finish();
+}
+
+void Call::check(const CallStatus& status, std::string_view what) const {
   if (status.ok()) return;
   if (group_->canceled()) throw Error("context canceled", ErrorKind::canceled);
   ErrorKind kind = ErrorKind::general;
-  if (status.error_code() == grpc::StatusCode::NOT_FOUND) kind = ErrorKind::not_found;
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-      status.error_code() == grpc::StatusCode::CANCELLED) {
+  if (status.code == CallCode::not_found) kind = ErrorKind::not_found;
+  if (status.code == CallCode::unavailable || status.code == CallCode::canceled) {
     kind = ErrorKind::unavailable;
   }
-  throw Error(fmt::format("{}: {}", what, status.error_message()), kind);
+  throw Error(fmt::format("{}: {}", what, status.message), kind);
 }
 
 std::shared_ptr<SessionCalls> make_session_calls(std::shared_ptr<Session> session) {

@@ -33,6 +33,16 @@ struct DirectoryRequest {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
   std::vector<std::string> follow;
+  bool operator==(const DirectoryRequest&) const = default;
+};
+
+/// A directory that the client is listing since this was made; it waits when much of that has not
+/// been read. Ended when this goes.
+class DirectoryCall {
+ public:
+  virtual ~DirectoryCall() = default;
+  /// To be called once. Returns how many bytes of contents came.
+  virtual uint64_t receive(SyncedDirectory& into, const SyncProgress& progress) = 0;
 };
 
 /// What sessions offer to one build. Thread-safe; calls block, and throw Error(canceled) after
@@ -49,9 +59,7 @@ class SessionCalls {
   /// "/package.Service/Method".
   virtual bool supports(std::string_view method) const = 0;
 
-  /// Returns how many bytes of contents came.
-  virtual uint64_t receive_directory(const DirectoryRequest& request, SyncedDirectory& into,
-                                     const SyncProgress& progress) = 0;
+  virtual std::unique_ptr<DirectoryCall> open_directory(const DirectoryRequest& request) = 0;
   /// Files by path, as receive_files(); what there is not is left out.
   virtual std::map<std::string, std::string> read_files(const DirectoryRequest& request,
                                                         const std::vector<std::string>& paths,

@@ -1,11 +1,10 @@
 // Content stores of a client: blobs by digest, and a manifest that the client names. What
 // containerd calls its content API, of which Info, Read and Write are used.
 #include <fmt/format.h>
-#include <grpcpp/grpcpp.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
-#include "daemon/proto/content.grpc.pb.h"
+#include "daemon/proto/content.pb.h"
 #include "daemon/session_connection.hpp"
 
 namespace lade {
@@ -15,6 +14,7 @@ namespace api = containerd::services::content::v1;
 
 constexpr uint64_t kMaxManifest = 4u << 20;
 constexpr size_t kPiece = 1u << 20;
+constexpr const char* kService = "/containerd.services.content.v1.Content/";
 
 /// What all parts of one store share.
 struct Store {
@@ -22,21 +22,20 @@ struct Store {
   std::shared_ptr<CallGroup> group;
   std::string id;
 
-  void address(grpc::ClientContext& context) const {
-    context.AddMetadata("buildkit-attachable-store-id", id);
+  std::unique_ptr<Call> call(const std::string& method) const {
+    return std::make_unique<Call>(*session, group, kService + method,
+                                  CallMetadata{{"buildkit-attachable-store-id", id}});
   }
 };
 
 std::unique_ptr<ByteSource> open_blob(const Store& store, const Digest& digest) {
-  using Message = api::ReadContentResponse;
-  const auto stub = api::Content::NewStub(store.session->channel());
-  return std::make_unique<MessageSource<Message, grpc::ClientReader<Message>>>(
-      store.session, store.group, "reading " + digest.str(), [&](grpc::ClientContext& context) {
-        store.address(context);
-        api::ReadContentRequest request;
-        request.set_digest(digest.str());
-        return stub->Read(&context, request);
-      });
+  auto call = store.call("Read");
+  api::ReadContentRequest request;
+  request.set_digest(digest.str());
+  call->write(request);
+  call->writes_done();
+  return std::make_unique<MessageSource<api::ReadContentResponse>>(store.session, std::move(call),
+                                                                   "reading " + digest.str());
 }
 
 class Blobs : public BlobProvider {
@@ -76,15 +75,13 @@ class Storage : public CacheStorage {
   }
 
   bool has_blob(const Descriptor& blob) override {
-    Call call(store_->group);
-    store_->address(call.context);
+    const auto call = store_->call("Info");
     api::InfoRequest request;
     request.set_digest(blob.digest.str());
     api::InfoResponse response;
-    const auto stub = api::Content::NewStub(store_->session->channel());
-    const auto status = stub->Info(&call.context, request, &response);
-    if (status.error_code() == grpc::StatusCode::NOT_FOUND) return false;
-    call.check(status, "asking for " + blob.digest.str());
+    const auto status = call->answer(request, response);
+    if (status.code == CallCode::not_found) return false;
+    call->check(status, "asking for " + blob.digest.str());
     return true;
   }
 
@@ -101,11 +98,7 @@ class Storage : public CacheStorage {
 
  private:
   void write(const Descriptor& blob, ByteSource& source) {
-    Call call(store_->group);
-    store_->address(call.context);
-    const std::string what = "writing " + blob.digest.str();
-    const auto stub = api::Content::NewStub(store_->session->channel());
-    const auto stream = stub->Write(&call.context);
+    const auto call = store_->call("Write");
     api::WriteContentRequest request;
     request.set_ref("lade-" + blob.digest.hex() + "-" + sys::random_hex(4));
     request.set_total(static_cast<int64_t>(blob.size));
@@ -119,20 +112,20 @@ class Storage : public CacheStorage {
       if (size == 0) break;
       request.set_offset(offset);
       request.set_data(buffer.substr(0, size));
-      if (!stream->Write(request) || !stream->Read(&response)) break;
+      if (!call->write(request) || !call->read(response)) break;
       offset += static_cast<int64_t>(size);
     }
     request.clear_data();
     request.set_offset(offset);
     request.set_action(api::COMMIT);
-    if (stream->Write(request)) stream->Read(&response);
-    stream->WritesDone();
+    if (call->write(request)) call->read(response);
+    call->writes_done();
     // The status comes after all answers.
-    while (stream->Read(&response)) {
+    while (call->read(response)) {
     }
-    const auto status = stream->Finish();
-    if (status.error_code() == grpc::StatusCode::ALREADY_EXISTS) return;
-    call.check(status, what);
+    const auto status = call->finish();
+    if (status.code == CallCode::already_exists) return;
+    call->check(status, "writing " + blob.digest.str());
   }
 
   std::shared_ptr<const Store> store_;

@@ -24,6 +24,7 @@ using tree::is_directory;
 using tree::refuse;
 using tree::Stat;
 
+constexpr size_t kMaxRemembered = 1u << 20;
 constexpr size_t kMaxOpenFiles = 256;  // at once; senders have four
 constexpr std::string_view kEntriesFormat = "lade synced directory 1";
 
@@ -269,13 +270,16 @@ class DirectoryReceiver : public tree::Receiver {
   uint64_t bytes_ = 0;
 };
 
+std::string slot_path(const std::string& root, const std::string& key, int slot) {
+  return fmt::format("{}/{}.{}", root, Digest::of(key).hex().substr(0, 32), slot);
+}
+
 }  // namespace
 
 SyncedDirectory SyncedDirectory::take(const std::string& root, const std::string& key) {
   sys::make_dirs(root, 0700);
   for (int slot = 0;; ++slot) {
-    const std::string directory =
-        fmt::format("{}/{}.{}", root, Digest::of(key).hex().substr(0, 32), slot);
+    const std::string directory = slot_path(root, key, slot);
     // Beside it, where garbage collection looks for it.
     UniqueFd lock = sys::open(directory + ".lock", O_RDWR | O_CREAT, 0600);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
@@ -288,6 +292,16 @@ SyncedDirectory SyncedDirectory::take(const std::string& root, const std::string
 void SyncedDirectory::forget() {
   const UniqueFd dir = sys::open(directory_, O_RDONLY | O_DIRECTORY);
   sys::remove_tree(dir.get(), "entries");
+}
+
+void SyncedDirectory::remember(const std::string& text) {
+  const std::string path = directory_ + "/remembered";
+  if (sys::read_file(path, kMaxRemembered).value_or("") == text) return;
+  if (text.size() < kMaxRemembered) sys::write_file_atomically(path, text, 0600);
+}
+
+std::string SyncedDirectory::remembered(const std::string& root, const std::string& key) {
+  return sys::read_file(slot_path(root, key, 0) + "/remembered", kMaxRemembered).value_or("");
 }
 
 uint64_t SyncedDirectory::receive(PacketStream& stream, const SyncProgress& progress) {

@@ -52,6 +52,11 @@ class SyncedDirectory {
   /// The next time everything crosses.
   void forget();
 
+  /// Keeps a text beside the copy, until the next one.
+  void remember(const std::string& text);
+  /// What was remembered of a copy of `key`; empty if there is none.
+  static std::string remembered(const std::string& root, const std::string& key);
+
  private:
   SyncedDirectory(std::string directory, UniqueFd lock)
       : directory_(std::move(directory)), lock_(std::move(lock)) {}

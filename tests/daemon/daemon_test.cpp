@@ -1,5 +1,8 @@
 // The daemon as a process, seen by a client that speaks its protocol.
+#include <atomic>
 #include <csignal>
+#include <future>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
@@ -11,6 +14,7 @@
 #include "base/digest.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
+#include "base/text.hpp"
 #include "daemon/proto/content.grpc.pb.h"
 #include "daemon/proto/status.pb.h"
 #include "tests/support/buildkit_client.hpp"
@@ -47,6 +51,15 @@ class DaemonTest : public testing::Test {
     lade::rpc::Status details;
     if (!details.ParseFromString(status.error_details()) || details.details_size() == 0) return {};
     return details.details(0).type_url() + " " + details.details(0).value();
+  }
+
+  /// Of a tar of short names and small files: those of its headers.
+  static std::set<std::string> names_in(const std::string& tar) {
+    std::set<std::string> out;
+    for (size_t at = 0; at + 512 <= tar.size(); at += 512) {
+      if (tar.compare(at + 257, 5, "ustar") == 0) out.insert(clean_path(&tar[at]));
+    }
+    return out;
   }
 
   TempDir dir_ = TempDir::create(testing::TempDir());
@@ -98,6 +111,52 @@ TEST_F(DaemonTest, TheSecondTimeNothingCrossesAndAllIsCached) {
   const auto status = client_->status("build2");
   for (const auto& vertex : status.vertexes()) cached = cached || vertex.cached();
   EXPECT_TRUE(cached);
+}
+
+TEST_F(DaemonTest, ItListsAKnownContextWhileTheDockerfileComes) {
+  offer("FROM scratch\nCOPY . /\n", {{"a", "1"}});
+  ASSERT_TRUE(build(to_tar("first")).ok());
+
+  std::promise<void> listed;
+  std::atomic<bool> waited_for = false;
+  client_->on_listing = [&, done = listed.get_future().share(),
+                         once = std::make_shared<std::once_flag>()](const AskedListing& asked) {
+    if (asked.name == "context" && asked.follow.empty()) {
+      std::call_once(*once, [&] { listed.set_value(); });
+    }
+    // One that waits for the Dockerfile first would wait for ever.
+    if (asked.name == "dockerfile") {
+      waited_for = done.wait_for(std::chrono::seconds(60)) == std::future_status::ready;
+    }
+  };
+  client_->directories["context"] = {{"a", "1"}, {"b", "2"}};
+  ASSERT_TRUE(build(to_tar("second")).ok());
+  EXPECT_TRUE(waited_for);
+  EXPECT_EQ(names_in(client_->files[0]), (std::set<std::string>{"a", "b"}));
+}
+
+TEST_F(DaemonTest, WhatItListedEarlyIsNotUsedForAnotherChoiceOfFiles) {
+  offer("FROM scratch\nCOPY . /\n", {{"a", "1"}, {"b", "2"}});
+  ASSERT_TRUE(build(to_tar("first")).ok());
+  EXPECT_EQ(names_in(client_->files[0]), (std::set<std::string>{"a", "b"}));
+
+  std::mutex mutex;
+  std::vector<AskedListing> asked;
+  client_->on_listing = [&](const AskedListing& listing) {
+    const std::lock_guard lock(mutex);
+    if (listing.name == "context") asked.push_back(listing);
+  };
+  client_->directories["context"] = {{".dockerignore", "b\n"}, {"a", "1"}, {"b", "2"}};
+  client_->files.clear();
+  ASSERT_TRUE(build(to_tar("second")).ok());
+  ASSERT_EQ(asked.size(), 3U);  // as the last time, the .dockerignore, and with its pattern
+  EXPECT_EQ(asked.back().exclude, std::vector<std::string>{"b"});
+  EXPECT_EQ(names_in(client_->files[0]), (std::set<std::string>{".dockerignore", "a"}));
+
+  // The last choice is what is expected from now on.
+  asked.clear();
+  ASSERT_TRUE(build(to_tar("third")).ok());
+  EXPECT_EQ(asked.size(), 2U);
 }
 
 TEST_F(DaemonTest, ProgressTellsNamesAndEnds) {

@@ -31,6 +31,27 @@ ARCHIVES = [b"\1" + b"\xff".join(members) for members in (
      b'manifest.json\n[{"Config":"c.json","RepoTags":null,"Layers":["k/layer.tar"]}]'))]
 
 
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Of HTTP/2 (RFC 9113, section 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def field(name: bytes, value: bytes) -> bytes:
+    """A header that no table keeps (RFC 7541, section 6.2.2)."""
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+SETTINGS = frame(4, 0, 0, b"")
+HEADERS = b"\x88" + field(b"content-type", b"application/grpc")  # :status 200
+SESSIONS = [
+    b"\x20" + SETTINGS + frame(1, 4, 1, HEADERS) + frame(0, 0, 1, b"\0\0\0\0\3abc" * 4)
+    + frame(1, 5, 1, field(b"grpc-status", b"0")),
+    b"\x90" + SETTINGS + frame(1, 5, 3, HEADERS + field(b"grpc-status", b"5") + field(b"grpc-message", b"no%20%C3")),
+    b"\x10" + SETTINGS + frame(1, 4, 1, HEADERS) + frame(0, 1, 1, b"\0\1\0\0\0ab") + frame(3, 0, 3, b"\0\0\0\x08"),
+    b"\xff" + SETTINGS + frame(8, 0, 1, b"\0\0\1\0") + frame(6, 0, 0, bytes(8)) + frame(7, 0, 0, bytes(8)),
+]
+
+
 def write(folder: pathlib.Path, seeds) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
@@ -51,6 +72,7 @@ def main() -> None:
     write(output / "image_archive", ARCHIVES)
     write(output / "xml_text", [b"<Error><Code>A &amp; &#x41;</Code></Error>", b"<R><UploadId>x</UploadId></R>",
                                 b"[default]\na = b\n[profile x]\nc=d\n"])
+    write(output / "session", SESSIONS)
     write(output / "parser", files)
     write(output / "expansion", expansions)
     write(output / "dockerignore", [b"\x03a/b" + text.encode() for text in IGNORE_FILES])

@@ -22,6 +22,7 @@
 #include "daemon/proto/filesync.grpc.pb.h"
 #include "daemon/proto/secrets.grpc.pb.h"
 #include "snapshotter/layer_index.hpp"
+#include "tests/support/sockets.hpp"
 
 extern char** environ;
 
@@ -40,6 +41,13 @@ std::string metadata(const grpc::ServerContext& context, const std::string& key)
   return {found->second.data(), found->second.size()};
 }
 
+std::vector<std::string> all_metadata(const grpc::ServerContext& context, const std::string& key) {
+  std::vector<std::string> out;
+  const auto [first, last] = context.client_metadata().equal_range(key);
+  for (auto at = first; at != last; ++at) out.emplace_back(at->second.data(), at->second.size());
+  return out;
+}
+
 /// Sends whole directories, whatever the filters: daemons must do with that.
 class FileSync final : public moby::filesync::v1::FileSync::Service {
  public:
@@ -47,6 +55,8 @@ class FileSync final : public moby::filesync::v1::FileSync::Service {
 
   grpc::Status DiffCopy(grpc::ServerContext* context, FilePackets* stream) override {
     const std::string name = metadata(*context, "dir-name");
+    client_.on_listing(
+        {name, all_metadata(*context, "exclude-patterns"), all_metadata(*context, "followpaths")});
     const auto found = client_.directories.find(name);
     if (found == client_.directories.end()) {
       return {grpc::StatusCode::NOT_FOUND, "no access allowed to dir " + name};
@@ -184,10 +194,7 @@ class BuildkitClient::SessionSide {
     });
     from_daemon_ = std::thread([this] {
       api::BytesMessage message;
-      try {
-        while (stream_->Read(&message)) sys::write_all(socket_.get(), message.data());
-      } catch (const Error&) {
-        // The server has ended.
+      while (stream_->Read(&message) && send_all(socket_.get(), message.data())) {
       }
       ::shutdown(socket_.get(), SHUT_RDWR);
     });

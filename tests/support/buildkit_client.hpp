@@ -2,6 +2,7 @@
 // say, and calls.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,13 @@
 #include "daemon/proto/gateway.grpc.pb.h"
 
 namespace lade::test {
+
+/// What a daemon asked of a directory.
+struct AskedListing {
+  std::string name;
+  std::vector<std::string> exclude;
+  std::vector<std::string> follow;
+};
 
 class BuildkitClient {
  public:
@@ -25,6 +33,9 @@ class BuildkitClient {
   std::map<std::string, std::map<std::string, std::string>> directories;  ///< name, path, text
   std::map<std::string, std::string> secrets;
   std::map<std::string, std::pair<std::string, std::string>> credentials;  ///< by host
+
+  /// Called before a directory is listed, by any thread.
+  std::function<void(const AskedListing&)> on_listing = [](const AskedListing&) {};
 
   // What came.
   std::map<int, std::string> files;  ///< by exporter
