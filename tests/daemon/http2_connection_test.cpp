@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
 #include <gtest/gtest.h>
@@ -70,6 +71,10 @@ class Files final : public moby::filesync::v1::FileSend::Service {
 
 class Http2ConnectionTest : public testing::Test {
  protected:
+  // Never undone: when its last user goes, gRPC 1.51 waits for a poller of its own for up to ten
+  // seconds.
+  static void SetUpTestSuite() { grpc_init(); }
+
   void SetUp() override {
     int sockets[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
