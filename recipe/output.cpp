@@ -213,6 +213,9 @@ Output output_of(const std::string& type, const std::map<std::string, std::strin
     }
   }
   finish_output(output, !attributes.contains("oci-mediatypes"), type == "registry");
+  // Whoever pushes through a daemon does not look for the image on the daemon's machine, where its
+  // name would keep it from being pruned.
+  if (output.push && !output.store) output.store = false;
   return output;
 }
 

@@ -46,7 +46,7 @@ std::optional<LayerCompression> compression_named(const std::string& text);
 Output parse_output(const std::string& text);
 
 /// The same of a type and attributes, as clients of the daemon send them; where files go is the
-/// client's to say. Throws Error(usage).
+/// client's to say; what is pushed has a name here with store=true only. Throws Error(usage).
 Output output_of(const std::string& type, const std::map<std::string, std::string>& attributes);
 
 /// Whether an image's name has a tag (or, as in "host:5000/app:1@sha256:...", more).

@@ -52,6 +52,15 @@ class Prune {
  private:
   bool wanted(UsageType type) const { return is_wanted(options_, type); }
 
+  /// Whether no cached layer or blob stays, however young or small.
+  bool takes_all_content() const {
+    const bool limited = options_.unused_since || options_.keep_storage || options_.max_storage;
+    const bool narrowed =
+        !options_.ids.empty() || !options_.descriptions.empty() || !options_.labels.empty();
+    return options_.all && !limited && !narrowed && wanted(UsageType::layer) &&
+           wanted(UsageType::blob);
+  }
+
   // -- what nothing refers to
 
   void remove_unnamed_images() {
@@ -155,10 +164,7 @@ class Prune {
         gone.push_back(id);
       }
       describe(gone);
-      if (options_.all && options_.types.empty() && !options_.unused_since &&
-          !options_.keep_storage && !options_.max_storage) {
-        state_.database().execute("DELETE FROM resolutions");
-      }
+      if (takes_all_content()) state_.images().forget_resolutions();
     });
     pins_.release();
     for (const LayerId id : gone) {
@@ -194,12 +200,13 @@ class Prune {
   /// about to be named by it.
   void remove_blobs() {
     if (!wanted(UsageType::blob) && !wanted(UsageType::layer)) return;
-    const int64_t oldest = pins_.oldest_start() - kFileTimeSlackMs;
     state_.database().transaction([&] {
       const Inventory now = take_inventory(state_, records_, false);
+      // Asked after the blobs were listed: who comes now has made none of them.
+      const auto others = state_.layers().oldest_other_start();
       for (const auto& [digest, blob] : now.blobs) {
-        if (now.needed_blobs.contains(digest) || blob.changed_at >= oldest ||
-            state_.layers().knows_blob(digest)) {
+        const bool is_young = others && blob.changed_at >= *others - kFileTimeSlackMs;
+        if (is_young || now.needed_blobs.contains(digest) || state_.layers().knows_blob(digest)) {
           continue;
         }
         state_.content().remove(digest);

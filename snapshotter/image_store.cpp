@@ -66,4 +66,8 @@ std::vector<ImageName> ImageStore::list_resolutions() const {
   return out;
 }
 
+void ImageStore::forget_resolutions() {
+  database_.execute("DELETE FROM resolutions");
+}
+
 }  // namespace lade

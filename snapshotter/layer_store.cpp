@@ -423,6 +423,10 @@ void LayerStore::release_unused() {
   state_->pins.keep_only(state_->ever_used.layers());
 }
 
+std::optional<int64_t> LayerStore::oldest_other_start() const {
+  return state_->pins.oldest_other_start();
+}
+
 void LayerStore::write_use() {
   constexpr int64_t kHour = 3600;
   const int64_t now = now_seconds();

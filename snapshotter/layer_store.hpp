@@ -158,6 +158,9 @@ class LayerStore {
   /// From now on only what was noted as used is kept from being removed: the build has its result,
   /// and what it compared that with may go.
   void release_unused();
+  /// When the work began that others (processes, or open stores of this one) are at for the
+  /// longest; milliseconds since 1970. A file that is younger may be about to be named by them.
+  std::optional<int64_t> oldest_other_start() const;
 
   /// Compares the layer's directory with its index, entry by entry and byte by byte. What differs,
   /// a line each (at most a few); empty if all is well or the layer has no directory.

@@ -57,6 +57,20 @@ void Pins::keep_only(const std::unordered_set<int64_t>& layers) {
   });
 }
 
+std::optional<int64_t> Pins::oldest_other_start() const {
+  std::optional<int64_t> oldest;
+  // The kernel names some lock of the range, not the first: ask for what is before it. The locks
+  // of this description do not count for itself.
+  for (off_t end = kEnd;;) {
+    auto lock = range(F_WRLCK, kStarts, end - kStarts);
+    if (::fcntl(fd_.get(), F_OFD_GETLK, &lock) != 0) throw_errno("could not look for processes");
+    if (lock.l_type == F_UNLCK) return oldest;
+    if (lock.l_start <= kStarts) return 0;
+    end = lock.l_start;
+    oldest = end - kStarts;
+  }
+}
+
 PinCheck::PinCheck(const std::string& root) : fd_(open_pins(root)) {}
 
 bool PinCheck::try_claim(int64_t layer) {
@@ -77,26 +91,6 @@ bool PinCheck::is_pinned(int64_t layer) const {
 void PinCheck::release() {
   auto lock = range(F_UNLCK, 0, 0);
   ::fcntl(fd_.get(), F_OFD_SETLK, &lock);
-}
-
-bool PinCheck::is_old(const std::string& path) const {
-  const auto info = sys::lstatat(AT_FDCWD, path);
-  if (!info) return false;
-  const int64_t changed = info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1'000'000;
-  return changed < oldest_start() - kFileTimeSlackMs;
-}
-
-int64_t PinCheck::oldest_start() const {
-  int64_t oldest = now_ms();
-  // The kernel names some lock of the range, not the first: ask for what is before it.
-  for (off_t end = kEnd;;) {
-    auto lock = range(F_WRLCK, kStarts, end - kStarts);
-    if (::fcntl(fd_.get(), F_OFD_GETLK, &lock) != 0) throw_errno("could not look for processes");
-    if (lock.l_type == F_UNLCK) return oldest;
-    if (lock.l_start <= kStarts) return 0;
-    end = lock.l_start;
-    oldest = std::min<int64_t>(oldest, end - kStarts);
-  }
 }
 
 }  // namespace lade

@@ -15,9 +15,9 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
-#include <vector>
 
 #include "base/unique_fd.hpp"
 
@@ -37,6 +37,10 @@ class Pins {
   /// Lets go of all but these.
   void keep_only(const std::unordered_set<int64_t>& layers);
 
+  /// When the work began that others are at for the longest: other processes, or other objects
+  /// like this one in this process. Milliseconds since 1970; nullopt if nobody else is at work.
+  std::optional<int64_t> oldest_other_start() const;
+
  private:
   UniqueFd fd_;
   std::mutex mutex_;
@@ -52,12 +56,6 @@ class PinCheck {
   bool try_claim(int64_t layer);
   bool is_pinned(int64_t layer) const;
   void release();
-
-  /// When the process began that is at work for the longest; now if there is none. Milliseconds
-  /// since 1970.
-  int64_t oldest_start() const;
-  /// Whether the file was there before any process at work started: none of them has just made it.
-  bool is_old(const std::string& path) const;
 
  private:
   UniqueFd fd_;

@@ -4,9 +4,12 @@
 #include <map>
 #include <set>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "snapshotter/pins.hpp"
@@ -267,9 +270,13 @@ bool remove_image_names(StateDir& state, const StoredImage& image,
     }
     // What is younger than a process at work may be about to be named by it: the next garbage
     // collection will know.
-    const PinCheck pins(state.root());
+    const auto others = state.layers().oldest_other_start();
     for (const auto& digest : unneeded) {
-      if (pins.is_old(state.content().path(digest))) state.content().remove(digest);
+      const auto info = sys::lstatat(AT_FDCWD, state.content().path(digest));
+      if (!info) continue;
+      const int64_t changed = info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1'000'000;
+      const bool is_young = others && changed >= *others - kFileTimeSlackMs;
+      if (!is_young) state.content().remove(digest);
     }
   });
   return gone;

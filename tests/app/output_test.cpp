@@ -45,6 +45,13 @@ TEST(ParseOutput, RegistryIsAnImageThatIsPushedAndNotNamedHere) {
   EXPECT_TRUE(bare.insecure);
 }
 
+TEST(OutputOf, WhatIsPushedThroughADaemonHasANameHereWhenAskedForOnly) {
+  EXPECT_TRUE(output_of("image", {{"name", "a/b"}}).keeps_names());
+  EXPECT_FALSE(output_of("image", {{"name", "a/b"}, {"push", "true"}}).keeps_names());
+  EXPECT_TRUE(
+      output_of("image", {{"name", "a/b"}, {"push", "true"}, {"store", "true"}}).keeps_names());
+}
+
 TEST(ParseOutput, PushAttributesMustMakeSense) {
   EXPECT_THAT(error_of("type=oci,dest=x,push=true"), testing::HasSubstr("are for type=image"));
   EXPECT_THAT(error_of("type=local,dest=x,store=false"), testing::HasSubstr("are for type=image"));

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include "base/text.hpp"
 #include "daemon/proto/content.grpc.pb.h"
 #include "daemon/proto/status.pb.h"
+#include "snapshotter/content/manifest.hpp"
+#include "snapshotter/state.hpp"
 #include "tests/support/buildkit_client.hpp"
 #include "tests/support/error_of.hpp"
 
@@ -373,6 +376,49 @@ TEST_F(DaemonTest, HistoryAndDiskUsageKnowWhatWasBuilt) {
   EXPECT_TRUE(pruned->Finish().ok());
   EXPECT_GT(count, 0);
   EXPECT_LT(usage(), 100'000);
+}
+
+TEST_F(DaemonTest, PruningEverythingAtOnceLeavesNoContent) {
+  const Descriptor manifest = [&] {
+    const auto state = StateDir::open(daemon_->root());
+    const Descriptor config = state->content().put(
+        R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})",
+        media_type::kOciConfig);
+    Manifest document;
+    document.media_type = media_type::kOciManifest;
+    document.config = config;
+    const Descriptor out = state->content().put(document.serialize(), document.media_type);
+    state->images().record_resolution("docker.io/library/asked:latest", out);
+    state->images().put("docker.io/library/kept:latest", out);
+    return out;
+  }();
+  offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
+  auto request = client_->dockerfile_build("build1");
+  request.add_exporters()->set_type("oci");
+  ASSERT_TRUE(build(request).ok());
+  const auto blobs = [&] {
+    const UniqueFd dir = sys::open(daemon_->root() + "/blobs/sha256", O_RDONLY | O_DIRECTORY);
+    return sys::list_dir(dir.get()).size();
+  };
+  EXPECT_GT(blobs(), 2u);
+  const auto prune_all = [&] {
+    grpc::ClientContext context;
+    api::PruneRequest all;
+    all.set_all(true);
+    const auto pruned = client_->control().Prune(&context, all);
+    api::UsageRecord record;
+    while (pruned->Read(&record)) {
+    }
+    EXPECT_TRUE(pruned->Finish().ok());
+  };
+  prune_all();
+  EXPECT_EQ(blobs(), 2u) << "those of an image that has a name";
+  const auto state = StateDir::open(daemon_->root());
+  EXPECT_TRUE(state->content().has(manifest.digest));
+  EXPECT_EQ(state->images().resolution("docker.io/library/asked:latest"), std::nullopt);
+  ASSERT_TRUE(state->images().remove("docker.io/library/kept:latest"));
+  prune_all();
+  EXPECT_EQ(blobs(), 0u);
 }
 
 TEST_F(DaemonTest, UnsupportedPartsSayTheirNames) {

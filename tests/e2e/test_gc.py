@@ -32,7 +32,6 @@ class Collection(LadeTest):
         return {row["Type"]: int(row["Bytes"]) for row in self.du()}
 
     def prune(self, *args):
-        time.sleep(0.15)  # what is younger than the oldest process at work stays
         return self.ws.lade("prune", "-f", *args)
 
     def verify(self):
