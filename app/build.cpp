@@ -21,6 +21,7 @@
 #include "recipe/build_cache.hpp"
 #include "recipe/frontend.hpp"
 #include "recipe/lint_report.hpp"
+#include "recipe/sbom.hpp"
 #include "solver/cache_store.hpp"
 #include "solver/lower_local_name.hpp"
 #include "solver/solve.hpp"
@@ -85,9 +86,13 @@ class Build {
     // Solve: run what is not cached, all platforms side by side. Export.
     Definition graph;
     std::vector<Edge> roots;
+    std::vector<Edge> scans;
     for (auto& image : images) {
-      roots.push_back(append(graph, std::move(image.lowered.definition), image.lowered.root));
+      auto& lowered = image.lowered;
+      if (lowered.scan) scans.push_back(append(graph, lowered.definition, *lowered.scan));
+      roots.push_back(append(graph, std::move(lowered.definition), lowered.root));
     }
+    roots.insert(roots.end(), scans.begin(), scans.end());
     open_caches();
     for (bool done = false; !done;) done = solve_and_export(graph, roots, images, input);
     state_->layers().write_use();
@@ -97,8 +102,9 @@ class Build {
   }
 
  private:
-  /// False if a layer that another machine's cache promised is not to be had: what made it is run
-  /// in the next round.
+  /// `roots` are the images', then, if SBOMs are wanted, what their scanner said, in the same
+  /// order. False if a layer that another machine's cache promised is not to be had: what made it
+  /// is run in the next round.
   bool solve_and_export(const Definition& graph, const std::vector<Edge>& roots,
                         std::vector<BuiltImage>& images, const BuildInput& input) {
     try {
@@ -106,6 +112,12 @@ class Build {
       for (size_t i = 0; i < images.size(); ++i) {
         images[i].solved = std::move(solved[i]);
         images[i].inline_cache = caches_->inline_records(records_);
+        images[i].attestations.clear();
+        if (request_.attest.sbom) {
+          const LayerStack& scan = solved.at(images.size() + i).layers;
+          images[i].attestations =
+              sbom_attestations(*state_, scan, images[i].solved.layers, caches_->provider());
+        }
         attest(graph, roots[i], input, images[i]);
       }
       const auto first = static_cast<VertexNumber>(graph.vertices.size() + 1);
@@ -124,7 +136,6 @@ class Build {
 
   /// The statement is made when an output is written: it tells of layers.
   void attest(const Definition& graph, Edge root, const BuildInput& input, BuiltImage& image) {
-    image.attestations.clear();
     const auto& options = request_.attest.provenance;
     if (!options) return;
     ProvenanceFacts facts;
@@ -245,6 +256,7 @@ class Build {
       LowerOptions options = request_.lower;
       options.target_platform = platform;
       options.name_platforms = platforms.size() > 1;
+      options.scanner = request_.attest.sbom;
       // What there is to say of one platform was said of the first.
       options.linter = images.empty() ? &linter : nullptr;
       images.push_back({lower(dockerfile, options, *images_), {}, {}});

@@ -199,7 +199,9 @@ void set_attestations(const BuildFlags& flags, AttestOptions& out) {
       }
     }
     if (kind.empty()) {
-      throw_usage("--attest needs a type: type=provenance[,mode=min|max][,...]");
+      throw_usage(
+          "--attest needs a type: type=provenance[,mode=min|max][,...] or "
+          "type=sbom[,generator=IMAGE]");
     }
     of_option("--attest", [&] { set_attestation(out, kind, join(rest, ",")); });
   }
@@ -313,11 +315,13 @@ void add_cache_flags(CLI::App& command, BuildFlags& flags) {
            "caches of other machines to use: type=registry,ref=NAME, type=local,src=DIR or "
            "type=s3,bucket=NAME; or a bare NAME");
   add_list(command, "--attest", flags.attest,
-           "statement that goes with the image: type=provenance[,mode=min|max][,version=v1|v0.2]");
+           "statement that goes with the image: type=provenance[,mode=min|max][,version=v1|v0.2], "
+           "or type=sbom[,generator=IMAGE]");
   command.add_option(
       "--provenance", flags.provenance,
       "the same as --attest type=provenance: true, false (default), or mode=max,...");
-  command.add_option("--sbom", flags.sbom, "the same as --attest type=sbom: false");
+  command.add_option("--sbom", flags.sbom,
+                     "the same as --attest type=sbom: true, false (default), or generator=IMAGE");
   add_list(command, "--cache-to", flags.cache_to,
            "where to keep this build's cache for others: type=registry,ref=NAME, "
            "type=local,dest=DIR or type=s3,bucket=NAME [,mode=min|max]; type=inline: in the image");

@@ -146,15 +146,8 @@ AttestedBuild attested_build(const api::SolveRequest& request) {
   AttestedBuild out;
   out.started = Timestamp::now();
   out.request.frontend = request.frontend();
-  constexpr std::string_view kArgument = "build-arg:BUILDKIT_ATTEST_";
-  constexpr std::string_view kOption = "attest:";
-  std::map<std::string, std::string> wanted;
-  for (const auto& [key, value] : request.frontendattrs()) {
-    out.request.args[key] = value;
-    if (key.starts_with(kOption)) wanted[to_lower(key.substr(kOption.size()))] = value;
-    if (key.starts_with(kArgument)) wanted[to_lower(key.substr(kArgument.size()))] = value;
-  }
-  for (const auto& [kind, attributes] : wanted) set_attestation(out.options, kind, attributes);
+  for (const auto& [key, value] : request.frontendattrs()) out.request.args[key] = value;
+  out.options = attest_options(out.request.args);
   return out;
 }
 

@@ -15,7 +15,9 @@
 #include "daemon/caches.hpp"
 #include "exporter/flat_tree.hpp"
 #include "recipe/build_cache.hpp"
+#include "recipe/sbom.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "solver/lower_scan.hpp"
 
 namespace lade {
 namespace {
@@ -155,10 +157,29 @@ class ResultExport {
                     compression, std::move(names));
   }
 
+  /// Results that are no Dockerfile's are scanned, too, if that is asked for.
+  void scan(JobRef& ref, const std::string& platform) {
+    if (ref.scan || !attested_.options.sbom || outputs_.empty()) return;
+    ScanTarget target;
+    target.core = ref.root;
+    target.platform = platform.empty() ? Platform::host().str() : platform;
+    JobRef out;
+    out.definition = ref.definition;
+    out.root =
+        add_scan(out.definition, job_.images(), *attested_.options.sbom, Platform::host(), target);
+    out.locals = ref.locals;
+    out.extra_locals = ref.extra_locals;
+    out.keep = ref.keep;
+    ref.scan = job_.add_ref(std::move(out));
+  }
+
   void solve() {
     std::vector<std::shared_ptr<JobRef>> refs;
     for (const auto& [platform, ref] : result_.refs) {
-      if (ref) refs.push_back(ref);
+      if (!ref) continue;
+      refs.push_back(ref);
+      scan(*ref, platform);
+      if (ref->scan) refs.push_back(ref->scan);
     }
     const auto output = std::find_if(outputs_.begin(), outputs_.end(), needs_blobs);
     Job::OnLayer on_layer;
@@ -207,6 +228,10 @@ class ResultExport {
       }
       complete_history(built);
       built.inline_cache = caches_->inline_records(job_.records());
+      if (ref && ref->scan) {
+        built.attestations = sbom_attestations(job_.state(), ref->scan->solved->layers,
+                                               built.solved.layers, provider);
+      }
       if (ref) attest(*ref, built);
       sources_.push_back(image_source(std::move(built), provider));
     }

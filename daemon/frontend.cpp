@@ -54,6 +54,7 @@ class DockerfileFrontend {
       const parser::Dockerfile dockerfile = parse(&linter);
       for (const auto& platform : targets()) {
         LowerOptions options = lower_options(platform);
+        options.scanner = attest_options(request_.options).sbom;
         // What there is to say of one platform was said of the first.
         options.linter = images.empty() ? &linter : nullptr;
         images.push_back(lower(dockerfile, options, images_));
@@ -325,6 +326,16 @@ class DockerfileFrontend {
     locals_.emplace("context", std::move(local));
   }
 
+  std::shared_ptr<JobRef> scan_of(const JobRef& image, Edge statements) {
+    JobRef out;
+    out.definition = image.definition;
+    out.root = statements;
+    out.locals = image.locals;
+    out.extra_locals = image.extra_locals;
+    out.keep = image.keep;
+    return job_.add_ref(std::move(out));
+  }
+
   FrontendResult result(std::vector<LoweredImage> images) {
     if (!input_.source) add_main_context(images);
     for (auto& [name, local] : locals_) {
@@ -352,6 +363,7 @@ class DockerfileFrontend {
       ref.extra_locals = input_.extra_locals;
       ref.keep = input_.keep;
       ref.reads_dockerfile = !input_.source;
+      if (ref.image->scan) ref.scan = scan_of(ref, *ref.image->scan);
       out.refs.emplace_back(multi_ ? id : "", job_.add_ref(std::move(ref)));
     }
     out.metadata["refs.platforms"] = platforms_json(platforms);

@@ -77,6 +77,8 @@ struct JobRef {
   std::optional<SolveResult> solved;                       ///< guarded by the job
   std::optional<ProvenanceRequest> request;                ///< to the frontend that made it
   bool reads_dockerfile = false;                           ///< from a directory of the client's
+  /// What the scanner of its SBOM says, if one is wanted.
+  std::shared_ptr<JobRef> scan{};
 };
 
 /// What a frontend (or a client that acts as one) gives.

@@ -47,8 +47,9 @@ std::string attestation_statement(const Attestation& attestation,
   Json out;
   out["_type"] = "https://in-toto.io/Statement/v1";
   out["predicateType"] = attestation.predicate_type;
-  out["subject"] = Json::array();
+  out["subject"] = attestation.subjects.empty() ? Json::array() : Json::parse(attestation.subjects);
   for (const auto& subject : subjects) {
+    if (!attestation.subjects.empty()) break;
     out["subject"].push_back(
         {{"name", subject.name}, {"digest", {{"sha256", subject.digest.hex()}}}});
   }

@@ -42,6 +42,7 @@ using LayerProvider = std::function<std::shared_ptr<BlobProvider>(LayerId)>;
 struct Attestation {
   std::string predicate_type;  ///< "https://slsa.dev/provenance/v1"
   std::string predicate;       ///< JSON
+  std::string subjects{};      ///< a JSON list; empty: what it is exported with
 };
 
 struct WrittenImage;

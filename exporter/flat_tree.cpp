@@ -18,19 +18,6 @@
 namespace lade {
 namespace {
 
-void ensure_directories(StateDir& state, const ImageSource& source) {
-  std::vector<size_t> missing;  // positions
-  for (size_t i = 0; i < source.layers.size(); ++i) {
-    if (!state.layers().has_directory(source.layers[i])) missing.push_back(i);
-  }
-  Fetchers fetchers(missing.size(), [&](size_t i) {
-    const auto at = source.layers.begin() + static_cast<ptrdiff_t>(missing[i]);
-    const auto blobs = blob_provider(state, *at, source.provider);
-    state.layers().ensure_directory(*at, *blobs, nullptr, LayerStack(source.layers.begin(), at));
-  });
-  fetchers.join();
-}
-
 /// The files of a tree, with their digests. Names of one file are read once.
 std::vector<AttestationSubject> files_of(const std::vector<Entry>& entries,
                                          const std::function<UniqueFd(const Entry&)>& open) {
@@ -69,9 +56,22 @@ UniqueFd memory_file(std::string_view text) {
 
 }  // namespace
 
+void ensure_directories(StateDir& state, const LayerStack& stack, const LayerProvider& provider) {
+  std::vector<size_t> missing;  // positions
+  for (size_t i = 0; i < stack.size(); ++i) {
+    if (!state.layers().has_directory(stack[i])) missing.push_back(i);
+  }
+  Fetchers fetchers(missing.size(), [&](size_t i) {
+    const auto at = stack.begin() + static_cast<ptrdiff_t>(missing[i]);
+    const auto blobs = blob_provider(state, *at, provider);
+    state.layers().ensure_directory(*at, *blobs, nullptr, LayerStack(stack.begin(), at));
+  });
+  fetchers.join();
+}
+
 FlatTree::FlatTree(StateDir& state, const ImageSource& source, std::optional<Timestamp> epoch)
     : state_(state), stack_(source.layers) {
-  ensure_directories(state, source);
+  ensure_directories(state, stack_, source.provider);
   const MergedIndex merged = state.layers().merged(stack_);
   std::map<std::pair<size_t, uint32_t>, uint32_t> groups;
   merged.walk("", [&](const Found& found) {

@@ -9,6 +9,9 @@
 
 namespace lade {
 
+/// Fetches the directories that layers of the stack lack; waits for the network.
+void ensure_directories(StateDir& state, const LayerStack& stack, const LayerProvider& provider);
+
 /// The entries of the merged view, parents before children (MergedIndex::walk's order), without the
 /// root. Hard links of different layers are in different groups. What the source is to say of
 /// itself is in it as files. Keeps `state` and copies the stack; thread-safe after making.

@@ -305,7 +305,10 @@ class Predicate {
     Json infos = Json::array();
     Json locations = Json::object();
     for (size_t i = 0; i < needed_.size(); ++i) {
-      const SourceRange& range = graph_.vertices[needed_[i]].range;
+      const Vertex& vertex = graph_.vertices[needed_[i]];
+      const auto* source = std::get_if<SourceOp>(&vertex.op);
+      if (source && source->identifier == "scratch") continue;  // stands in no line
+      const SourceRange& range = vertex.range;
       locations[step(i)] = Json::object();
       if (!range.file || range.first_line < 1) continue;
       auto at = std::find(files.begin(), files.end(), range.file.get());
@@ -442,8 +445,8 @@ class Predicate {
 
 void set_attestation(AttestOptions& out, const std::string& kind, const std::string& attributes) {
   ProvenanceOptions options;
+  SbomScanner scanner{Reference::parse(kScanner).str(), {}};
   bool enabled = true;
-  std::string scanner = kScanner;
   const auto fields = attributes.empty() ? std::vector<std::string>() : parse_csv(attributes);
   for (const auto& field : fields) {
     const auto equals = field.find('=');
@@ -454,21 +457,34 @@ void set_attestation(AttestOptions& out, const std::string& kind, const std::str
     } else if (kind == "provenance") {
       set_option(options, key, value);
     } else if (key == "generator") {
-      scanner = value;
+      scanner.image = with_context("failed to parse sbom scanner " + value,
+                                   [&] { return Reference::parse(value).str(); });
+    } else {
+      scanner.parameters[key] = value;
     }
   }
   if (kind == "provenance") {
     out.provenance.reset();
     if (enabled) out.provenance = std::move(options);
   } else if (kind == "sbom") {
-    if (!enabled) return;
-    throw Error(
-        fmt::format("attestations of type sbom are not supported: they are made by running a "
-                    "scanner image ({})",
-                    scanner));
+    out.sbom.reset();
+    if (enabled) out.sbom = std::move(scanner);
   } else {
     throw Error("unknown attestation type " + lade::quoted(kind));
   }
+}
+
+AttestOptions attest_options(const std::map<std::string, std::string>& frontend_options) {
+  constexpr std::string_view kArgument = "build-arg:BUILDKIT_ATTEST_";
+  constexpr std::string_view kOption = "attest:";
+  std::map<std::string, std::string> wanted;
+  for (const auto& [key, value] : frontend_options) {
+    if (key.starts_with(kOption)) wanted[to_lower(key.substr(kOption.size()))] = value;
+    if (key.starts_with(kArgument)) wanted[to_lower(key.substr(kArgument.size()))] = value;
+  }
+  AttestOptions out;
+  for (const auto& [kind, attributes] : wanted) set_attestation(out, kind, attributes);
+  return out;
 }
 
 std::string provenance_environment(const std::string& directory) {

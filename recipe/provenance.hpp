@@ -12,6 +12,7 @@
 #include "exporter/exporter.hpp"
 #include "snapshotter/content/image_config.hpp"
 #include "solver/definition.hpp"
+#include "solver/lower.hpp"
 
 namespace lade {
 
@@ -29,11 +30,15 @@ struct ProvenanceOptions {
 /// What attestations a build is to make.
 struct AttestOptions {
   std::optional<ProvenanceOptions> provenance;
+  std::optional<SbomScanner> sbom;
 };
 
 /// "provenance" or "sbom" with their attributes ("mode=max,..."); "disabled=true" turns one off.
 /// Throws Error for unknown kinds and attributes, and for what is not supported.
 void set_attestation(AttestOptions& out, const std::string& kind, const std::string& attributes);
+
+/// The same of a frontend's options: "attest:KIND" and "build-arg:BUILDKIT_ATTEST_KIND".
+AttestOptions attest_options(const std::map<std::string, std::string>& frontend_options);
 
 /// The JSON objects in a directory's files *.json, joined to one: what the owner of a builder wants
 /// provenance to say of it. Empty if there are none. Throws Error for what is no object, and for

@@ -331,10 +331,10 @@ StageState& find_target(LowerState& state) {
   throw error;
 }
 
-/// Keeps only what `root` needs, in the same order.
-void drop_unneeded(Definition& definition, Edge& root) {
+/// Keeps only what `roots` need, in the same order.
+void drop_unneeded(Definition& definition, const std::vector<Edge*>& roots) {
   std::vector<bool> needed(definition.vertices.size());
-  needed[root.vertex] = true;
+  for (const Edge* root : roots) needed[root->vertex] = true;
   for (size_t i = definition.vertices.size(); i-- > 0;) {
     if (!needed[i]) continue;
     for (const auto& input : definition.vertices[i].inputs) needed[input.vertex] = true;
@@ -348,7 +348,7 @@ void drop_unneeded(Definition& definition, Edge& root) {
     for (auto& input : kept.back().inputs) input.vertex = renumbered[input.vertex];
   }
   definition.vertices = std::move(kept);
-  root.vertex = renumbered[root.vertex];
+  for (Edge* root : roots) root->vertex = renumbered[root->vertex];
 }
 
 }  // namespace
@@ -407,8 +407,10 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
   image.platform = target.platform.value_or(state.target_platform);
   if (options.target_platform) image.config.platform = *options.target_platform;
   image.source_date_epoch = state.epoch;
+  std::vector<Edge*> roots = {&image.root};
+  if (options.scanner) roots.push_back(&image.scan.emplace(scan_stages(state, target)));
   image.definition = std::move(state.definition);
-  drop_unneeded(image.definition, image.root);
+  drop_unneeded(image.definition, roots);
   return image;
 }
 

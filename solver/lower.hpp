@@ -46,6 +46,15 @@ class ImageResolver {
   virtual BaseImage resolve(const std::string& source, const Platform& platform) = 0;
 };
 
+/// The source that a base image is: told apart by its layers.
+SourceOp source_of(const BaseImage& base);
+
+/// An image that looks through results and says what is in them (solver/lower_scan.hpp).
+struct SbomScanner {
+  std::string image;                              ///< Reference::str()
+  std::map<std::string, std::string> parameters;  ///< it finds them as BUILDKIT_SCAN_<name>
+};
+
 struct LowerOptions {
   std::string target;  ///< empty: the last stage
   std::map<std::string, std::string> build_args;
@@ -80,6 +89,7 @@ struct LowerOptions {
   /// Gets the warnings that need to know variables and base images; null: nothing is checked. If
   /// they are to be errors, they are one before anything runs.
   parser::Linter* linter = nullptr;
+  std::optional<SbomScanner> scanner;  ///< an SBOM is wanted
   Outline* outline = nullptr;  ///< filled in if it is there (solver/lower_outline.hpp)
 };
 
@@ -90,6 +100,7 @@ struct LoweredImage {
       config;  ///< diff_ids are the exporter's to fill in; this build's history has no `created`
   Platform platform;
   std::optional<int64_t> source_date_epoch;  ///< seconds; from the build-arg of that name
+  std::optional<Edge> scan;  ///< the directory with what LowerOptions::scanner says
 };
 
 /// Throws Error with a range for anything that is wrong in the file.

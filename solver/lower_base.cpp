@@ -22,8 +22,8 @@ ImageConfig empty_image(const Platform& platform) {
 
 void resolve_image(LowerState& state, StageState& stage, const std::string& source) {
   const Platform platform = stage.platform.value_or(state.target_platform);
-  BaseImage base = state.resolver.resolve(source, platform);
-  stage.image = std::move(base.config);
+  const BaseImage base = state.resolver.resolve(source, platform);
+  stage.image = base.config;
   stage.image.created.reset();
   stage.platform = platform;
   set_name_prefix(state, stage);
@@ -31,13 +31,8 @@ void resolve_image(LowerState& state, StageState& stage, const std::string& sour
     stage.root = state.scratch_edge();
     return;
   }
-  if (base.chain.empty()) {
-    ChainId chain;
-    for (const auto& diff_id : stage.image.diff_ids) chain = chain_id(chain, diff_id);
-    base.chain = chain.digest.str();
-  }
   Vertex vertex;
-  vertex.op = SourceOp{base.identifier, {{"chain", base.chain}}};
+  vertex.op = source_of(base);
   vertex.platform = platform.str();
   vertex.range = stage.range;
   const std::string text = "FROM " + base.display;
@@ -126,3 +121,10 @@ void resolve_base(LowerState& state, StageState& stage) {
 }
 
 }  // namespace lade::lowering
+
+lade::SourceOp lade::source_of(const BaseImage& base) {
+  if (!base.chain.empty()) return {base.identifier, {{"chain", base.chain}}};
+  ChainId chain;
+  for (const auto& diff_id : base.config.diff_ids) chain = chain_id(chain, diff_id);
+  return {base.identifier, {{"chain", chain.digest.str()}}};
+}

@@ -67,25 +67,6 @@ void set_limits(const LowerState& state, const StageState& stage, ExecOp& op) {
   if (hostname != options.build_args.end()) op.hostname = hostname->second;
 }
 
-/// A bind mount of the build context sees a copy of it, without what .dockerignore excludes and
-/// without letting the step touch the user's files.
-Edge context_copy(LowerState& state, StageState& stage, const std::string& source,
-                  const SourceRange& range) {
-  const Edge context = state.context_edge("mount");
-  if (state.options.context_source) return context;
-  Vertex copy;
-  // The copied path keeps its place, so that `source` is the mount's subpath as with any other
-  // input.
-  CopyAction action{.source = source, .destination = source, .wildcard = false};
-  copy.op = FileOp{{std::move(action)}};
-  copy.inputs = {state.scratch_edge(), context};
-  copy.platform = platform_text(stage);
-  copy.range = range;
-  copy.name = "[internal] load " + source + " of the build context";
-  copy.ignore_cache = false;
-  return state.add(std::move(copy));
-}
-
 struct RunBuilder {
   LowerState& state;
   StageState& stage;
@@ -108,7 +89,7 @@ struct RunBuilder {
     out.subpath = subpath == "/" ? "" : subpath;
     out.read_only = mount.read_only;
     if (!source) {
-      out.input = input(context_copy(state, stage, subpath, vertex.range));
+      out.input = input(context_copy(state, subpath, platform_text(stage), vertex.range));
       return;
     }
     if (!source->dispatched) {
@@ -298,6 +279,22 @@ std::string shown_text(LowerState& state, const StageState& stage, const StageCo
 }
 
 }  // namespace
+
+Edge context_copy(LowerState& state, const std::string& source, const std::string& platform,
+                  const SourceRange& range) {
+  const Edge context = state.context_edge("mount");
+  if (state.options.context_source) return context;
+  Vertex copy;
+  // The copied path keeps its place, so that `source` is the mount's subpath as with any other
+  // input.
+  CopyAction action{.source = source, .destination = source, .wildcard = false};
+  copy.op = FileOp{{std::move(action)}};
+  copy.inputs = {state.scratch_edge(), context};
+  copy.platform = platform;
+  copy.range = range;
+  copy.name = "[internal] load " + source + " of the build context";
+  return state.add(std::move(copy));
+}
 
 void dispatch_run(LowerState& state, StageState& stage, const StageCommand& command,
                   const parser::Run& run) {

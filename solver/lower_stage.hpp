@@ -188,6 +188,13 @@ void dispatch_copy(LowerState& state, StageState& stage, const StageCommand& com
 void dispatch_add(LowerState& state, StageState& stage, const StageCommand& command,
                   const parser::Add& add);
 
+/// A step cannot mount the build context itself, but a copy of it: without what .dockerignore
+/// excludes, and so that it does not touch the user's files. `source` keeps its place in it.
+Edge context_copy(LowerState& state, const std::string& source, const std::string& platform,
+                  const SourceRange& range);
+/// The step that scans `target`, with the context and other stages as far as they ask for that.
+Edge scan_stages(LowerState& state, const StageState& target);
+
 /// The ports of an EXPOSE ("80", "8000-8002/udp", "127.0.0.1:80:80") as "80/tcp".
 std::vector<std::string> parse_port(const std::string& text);
 

@@ -81,7 +81,22 @@ TEST(ProvenanceOptionsTest, KnowBuildKitsAttributes) {
   EXPECT_EQ(out.provenance->builder_id, "me");
   set_attestation(out, "provenance", "disabled=true");
   EXPECT_FALSE(out.provenance);
+}
+
+TEST(SbomOptionsTest, NameTheScannerAndWhatItIsTold) {
+  AttestOptions out;
+  set_attestation(out, "sbom", "");
+  ASSERT_TRUE(out.sbom);
+  EXPECT_EQ(out.sbom->image, "docker.io/docker/buildkit-syft-scanner:stable-1");
+  set_attestation(out, "sbom", "generator=my/scanner,SELECT=all");
+  EXPECT_EQ(out.sbom->image, "docker.io/my/scanner:latest");
+  EXPECT_EQ(out.sbom->parameters, (std::map<std::string, std::string>{{"SELECT", "all"}}));
   set_attestation(out, "sbom", "disabled=true");
+  EXPECT_FALSE(out.sbom);
+  const AttestOptions of_frontend = attest_options(
+      {{"attest:sbom", ""}, {"build-arg:BUILDKIT_ATTEST_PROVENANCE", "mode=min"}, {"target", "x"}});
+  EXPECT_TRUE(of_frontend.sbom);
+  EXPECT_TRUE(of_frontend.provenance);
 }
 
 TEST(ProvenanceOptionsTest, WhatIsNotThereIsAnError) {
@@ -95,7 +110,8 @@ TEST(ProvenanceOptionsTest, WhatIsNotThereIsAnError) {
   EXPECT_NE(error("provenance", "version=v2").find("v2"), std::string::npos);
   EXPECT_NE(error("provenance", "colour=red").find("colour"), std::string::npos);
   EXPECT_NE(error("provenance", "filename=a/b").find("a/b"), std::string::npos);
-  EXPECT_NE(error("sbom", "generator=my/scanner").find("my/scanner"), std::string::npos);
+  EXPECT_NE(error("sbom", "generator=my/Scanner").find("my/Scanner"), std::string::npos);
+  EXPECT_NE(error("sbom", "generator=").find("sbom scanner"), std::string::npos);
   EXPECT_NE(error("other", "").find("other"), std::string::npos);
 }
 

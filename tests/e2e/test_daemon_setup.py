@@ -319,9 +319,93 @@ class Provenance(BuildctlTest):
         self.ws.run("skopeo", "inspect", f"docker-archive:{self.ws.out}/docker.tar")
         self.ws.lade("run", "--rm", f"{registry.host}/app:1", "true")
 
-    def test_sboms_name_the_scanner_that_would_run(self):
-        text = self.solve("FROM scratch\n", "--opt", "attest:sbom=generator=my/scanner", code=1)
-        self.assertIn("my/scanner", text)
+
+# Says of each tree how many files it has, and of the result which, as SPDX has it.
+SCANNER = r"""FROM busybox
+COPY <<"EOF" /scan.sh
+set -eu
+if touch "$BUILDKIT_SCAN_SOURCE/x"; then exit 1; fi
+statement() {
+    echo '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","subject":null,' \
+        '"predicate":{"spdxVersion":"SPDX-2.3","name":"'$1'","creationInfo":{"creators":["Tool: mine"]},"files":[' \
+        $(cd $2; find . -type f | sort | sed 's/.*/{"fileName":"&"}/' | tr '\n' , | sed 's/,$//') ']}}' \
+        > $BUILDKIT_SCAN_DESTINATION/$(basename $2).spdx.json
+}
+statement ${BUILDKIT_SCAN_LABEL:-core} $BUILDKIT_SCAN_SOURCE
+for extra in ${BUILDKIT_SCAN_SOURCE_EXTRAS:-/none}/*; do
+    test ! -d $extra || statement extra $extra
+done
+EOF
+ENTRYPOINT ["sh", "/scan.sh"]
+"""
+SCANNED = """ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
+FROM busybox AS made
+ARG BUILDKIT_SBOM_SCAN_STAGE=true
+RUN mkdir /out && echo 1 > /out/made
+FROM scratch
+COPY f /
+COPY --from=made /out/ /
+"""
+
+
+class Sboms(BuildctlTest):
+    """The same through the daemon and by the command line."""
+
+    def setUp(self):
+        super().setUp()
+        self.build(SCANNER, "-t", "my/scanner", context=self.ws.dir / "scanner")
+        self.write({"Dockerfile": SCANNED, "f": "x"})
+        self.path = self.ws.out / "a.tar"
+
+    def predicates(self):
+        attested = Attested(self.path)
+        layers = attested.document(attested.attestations()[0])["layers"]
+        self.assertEqual({layer["annotations"]["in-toto.io/predicate-type"] for layer in layers}, {"https://spdx.dev/Document"})
+        statements = [attested.document(layer) for layer in layers]
+        for statement in statements:
+            self.assertEqual(statement["_type"], "https://in-toto.io/Statement/v1")
+            self.assertEqual(statement["subject"][0]["digest"]["sha256"], attested.images()[0]["digest"][7:])
+        return [statement["predicate"] for statement in statements]
+
+    def check(self, name):
+        core, *extras = self.predicates()
+        layers = Attested(self.path)
+        layers = [layer["digest"] for layer in layers.document(layers.images()[0])["layers"]]
+        self.assertEqual(core["name"], name)
+        self.assertEqual(core["files"], [{"fileName": "./f", "comment": f"layerID: {layers[0]}"},
+                                         {"fileName": "./made", "comment": f"layerID: {layers[1]}"}])
+        self.assertEqual(core["creationInfo"]["creators"][0], "Tool: mine")
+        self.assertRegex(core["creationInfo"]["creators"][1], "^Tool: lade-")
+        self.assertEqual([extra["name"] for extra in extras], ["extra", "extra"])
+        files = [[file["fileName"] for file in extra["files"]] for extra in extras]
+        self.assertEqual(files[0], ["./Dockerfile", "./f"])
+        self.assertIn("./out/made", files[1])
+
+    def test_a_scanner_says_what_is_in_results_contexts_and_stages(self):
+        by_daemon = ("--opt", "attest:sbom=generator=my/scanner,LABEL=told", "--output",
+                     f"type=oci,dest={self.path},name=example.com/app:1")
+        self.solve(None, *by_daemon)
+        self.check("told")
+        again = self.solve(None, *by_daemon)
+        self.assertRegex(again, r"generating sbom using docker.io/my/scanner:latest[^\n]*\n#\d+ CACHED")
+        self.path.unlink()
+        result = self.build(None, "--sbom=generator=my/scanner,LABEL=told", "-t", "example.com/app:1", "-o",
+                            f"type=oci,dest={self.path}")
+        self.assertEqual(result.ran, [])
+        self.check("told")
+        self.build(None, "--attest", "type=sbom,generator=my/scanner", "-o", f"type=local,dest={self.ws.out}/tree")
+        statement = support.read_json(self.ws.out / "tree/sbom.spdx.json")
+        self.assertEqual(sorted(subject["name"] for subject in statement["subject"]), ["f", "made"])
+        self.assertEqual(statement["predicate"]["name"], "core")
+
+    def test_what_is_no_sbom_is_an_error(self):
+        for script, word in (("echo '{\"predicateType\":\"x\",\"predicate\":{}}'", "does not match required predicate type"),
+                             ("echo nothing", "no in-toto statement")):
+            self.build(f"FROM busybox\nCMD {script} > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json\n", "-t", "my/liar",
+                       context=self.ws.dir / "liar")
+            self.assertIn(word, self.build(None, "--sbom=generator=my/liar", "-o", f"type=oci,dest={self.path}", code=1).stderr)
+        self.build("FROM scratch\nCOPY Dockerfile /\n", "-t", "my/mute", context=self.ws.dir / "mute")
+        self.assertIn("does not have cmd", self.build(None, "--sbom=generator=my/mute", code=1).stderr)
 
 
 class CommandLine(support.LadeTest):
@@ -339,7 +423,7 @@ class CommandLine(support.LadeTest):
         self.assertEqual(support.read_json(self.ws.out / "t/provenance.json")["predicateType"], "https://slsa.dev/provenance/v0.2")
 
     def test_mistakes_are_usage_errors(self):
-        for flag, word in (("--provenance=mode=x", "mode"), ("--attest=mode=max", "type"), ("--sbom=true", "scanner")):
+        for flag, word in (("--provenance=mode=x", "mode"), ("--attest=mode=max", "type"), ("--sbom=generator=my/X", "scanner")):
             self.write_dockerfile()
             self.assertIn(word, self.build(None, flag, code=2).stderr)
 
