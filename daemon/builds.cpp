@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "daemon/grpc_status.hpp"
 #include "daemon/llb.hpp"
 #include "daemon/proto/control.pb.h"
 #include "daemon/proto/gateway.pb.h"
@@ -278,18 +279,14 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
   journal->finish();
   set_now(*record.mutable_completedat());
   for (const auto& [key, value] : answer) (*record.mutable_exporterresponse())[key] = value;
+  std::string error_status;
   if (failure) {
-    try {
-      std::rethrow_exception(failure);
-    } catch (const Error& error) {
-      record.mutable_error()->set_code(error.kind() == ErrorKind::canceled ? 1 : 2);
-      record.mutable_error()->set_message(error.message());
-    } catch (const std::exception& error) {
-      record.mutable_error()->set_code(2);
-      record.mutable_error()->set_message(error.what());
-    }
+    const grpc::Status status = guarded([&] { std::rethrow_exception(failure); });
+    record.mutable_error()->set_code(status.error_code());
+    record.mutable_error()->set_message(status.error_message());
+    error_status = status_details(status);
   }
-  history_.complete(record);
+  history_.complete(record, error_status);
   {
     const std::lock_guard lock(mutex_);
     running_.erase(request.ref());

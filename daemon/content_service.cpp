@@ -18,17 +18,13 @@ namespace api = containerd::services::content::v1;
 constexpr size_t kPiece = 1u << 20;
 constexpr int kInfosAtOnce = 100;
 
-/// False if it has gone meanwhile.
-bool put_info(int blobs, const std::string& hex, api::Info& out) {
-  const auto info = sys::lstatat(blobs, hex);
-  if (!info || !S_ISREG(info->st_mode)) return false;
-  out.set_digest("sha256:" + hex);
-  out.set_size(info->st_size);
+void put_info(const Digest& digest, const struct stat& info, api::Info& out) {
+  out.set_digest(digest.str());
+  out.set_size(info.st_size);
   for (auto* time : {out.mutable_created_at(), out.mutable_updated_at()}) {
-    time->set_seconds(info->st_mtim.tv_sec);
-    time->set_nanos(static_cast<int32_t>(info->st_mtim.tv_nsec));
+    time->set_seconds(info.st_mtim.tv_sec);
+    time->set_nanos(static_cast<int32_t>(info.st_mtim.tv_nsec));
   }
-  return true;
 }
 
 [[noreturn]] void no_blob(const std::string& digest) {
@@ -48,15 +44,21 @@ grpc::Status guarded_lookup(const std::function<void()>& body) {
 
 }  // namespace
 
-ContentService::ContentService(const std::string& root)
-    : blobs_(root + "/blobs/sha256"), store_(ContentStore::open(root)) {}
+ContentService::ContentService(const std::string& root, const History& history)
+    : blobs_(root + "/blobs/sha256"), store_(ContentStore::open(root)), history_(history) {}
+
+std::optional<UniqueFd> ContentService::open(const Digest& digest) const {
+  if (auto blob = store_->open_blob(digest)) return blob;
+  return history_.open_blob(digest);
+}
 
 grpc::Status ContentService::Info(grpc::ServerContext*, const api::InfoRequest* request,
                                   api::InfoResponse* response) {
   return guarded_lookup([&] {
     const Digest digest = Digest::parse(request->digest());
-    const UniqueFd dir = sys::open(blobs_, O_RDONLY | O_DIRECTORY);
-    if (!put_info(dir.get(), digest.hex(), *response->mutable_info())) no_blob(digest.str());
+    const auto blob = open(digest);
+    if (!blob) no_blob(digest.str());
+    put_info(digest, sys::fstat(blob->get()), *response->mutable_info());
   });
 }
 
@@ -67,10 +69,17 @@ grpc::Status ContentService::List(grpc::ServerContext*, const api::ListContentRe
     const UniqueFd dir = sys::open(blobs_, O_RDONLY | O_DIRECTORY);
     api::ListContentResponse message;
     for (const auto& name : sys::list_dir(dir.get())) {
-      if (!put_info(dir.get(), name, *message.add_info())) message.mutable_info()->RemoveLast();
+      const auto info = sys::lstatat(dir.get(), name);
+      // It may have gone meanwhile.
+      if (!info || !S_ISREG(info->st_mode)) continue;
+      put_info(Digest::parse("sha256:" + name), *info, *message.add_info());
       if (message.info_size() < kInfosAtOnce) continue;
       if (!writer->Write(message)) return;
       message.clear_info();
+    }
+    for (const auto& digest : history_.blobs()) {
+      const auto blob = history_.open_blob(digest);
+      if (blob) put_info(digest, sys::fstat(blob->get()), *message.add_info());
     }
     if (message.info_size() > 0) writer->Write(message);
   });
@@ -80,7 +89,7 @@ grpc::Status ContentService::Read(grpc::ServerContext*, const api::ReadContentRe
                                   grpc::ServerWriter<api::ReadContentResponse>* writer) {
   return guarded_lookup([&] {
     const Digest digest = Digest::parse(request->digest());
-    const auto blob = store_->open_blob(digest);
+    const auto blob = open(digest);
     if (!blob) no_blob(digest.str());
     const auto total = static_cast<int64_t>(sys::fstat(blob->get()).st_size);
     int64_t offset = std::max<int64_t>(0, request->offset());

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "daemon/history.hpp"
 #include "daemon/proto/content.grpc.pb.h"
 #include "snapshotter/content/content_store.hpp"
 
@@ -12,8 +14,8 @@ namespace lade {
 
 class ContentService final : public containerd::services::content::v1::Content::Service {
  public:
-  /// `root` is the state directory.
-  explicit ContentService(const std::string& root);
+  /// `root` is the state directory; what the records of `history` refer to is there, too.
+  ContentService(const std::string& root, const History& history);
 
   grpc::Status Info(grpc::ServerContext* context,
                     const containerd::services::content::v1::InfoRequest* request,
@@ -28,8 +30,11 @@ class ContentService final : public containerd::services::content::v1::Content::
       grpc::ServerWriter<containerd::services::content::v1::ReadContentResponse>* writer) override;
 
  private:
+  std::optional<UniqueFd> open(const Digest& digest) const;
+
   std::string blobs_;  // their directory
   std::unique_ptr<ContentStore> store_;
+  const History& history_;
 };
 
 }  // namespace lade

@@ -79,6 +79,14 @@ grpc::Status to_status(const Error& error) {
   return {code, message, status.SerializeAsString()};
 }
 
+std::string status_details(const grpc::Status& status) {
+  if (!status.error_details().empty()) return status.error_details();
+  lade::rpc::Status out;
+  out.set_code(status.error_code());
+  out.set_message(status.error_message());
+  return out.SerializeAsString();
+}
+
 grpc::Status guarded(const std::function<void()>& body) {
   try {
     body();

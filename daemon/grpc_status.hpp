@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include <grpcpp/support/status.h>
@@ -12,6 +13,9 @@ namespace lade {
 
 /// With the lines at fault, which clients print.
 grpc::Status to_status(const Error& error);
+
+/// The status as a google.rpc.Status, with its details.
+std::string status_details(const grpc::Status& status);
 
 /// Runs what a call does; its Error is the call's status.
 grpc::Status guarded(const std::function<void()>& body);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -19,6 +20,8 @@ constexpr size_t kKept = 50;         // ended builds that nobody pinned
 constexpr size_t kMaxEvents = 1000;  // for listeners that are behind
 constexpr auto kLookAround = std::chrono::milliseconds(100);
 constexpr size_t kMaxRef = 128;
+/// As BuildKit spells it.
+constexpr const char* kStatusType = "application/vnd.googeapis.google.rpc.status+proto";
 
 /// A client's name for a build becomes a file's.
 bool is_sound(const std::string& ref) {
@@ -56,6 +59,10 @@ std::string History::directory(const std::string& ref) const {
   return root_ + "/" + ref;
 }
 
+std::string History::error_file(const std::string& ref) const {
+  return directory(ref) + "/error";
+}
+
 void History::store(const Entry& entry) const {
   sys::write_file_atomically(directory(entry.record.ref()) + "/record",
                              entry.record.SerializeAsString(), 0600);
@@ -78,7 +85,7 @@ std::shared_ptr<Journal> History::start(const api::BuildHistoryRecord& record, b
   return journal;
 }
 
-void History::complete(const api::BuildHistoryRecord& record) {
+void History::complete(const api::BuildHistoryRecord& record, const std::string& error_status) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(record.ref());
   if (found == entries_.end()) return;
@@ -90,6 +97,13 @@ void History::complete(const api::BuildHistoryRecord& record) {
   entry.record.set_numcachedsteps(counts.cached);
   entry.record.set_numwarnings(counts.warnings);
   entry.record.set_generation(1);
+  if (!error_status.empty() && !entry.internal) {
+    sys::write_file_atomically(error_file(record.ref()), error_status, 0600);
+    auto& external = *entry.record.mutable_externalerror();
+    external.set_media_type(kStatusType);
+    external.set_digest(Digest::of(error_status).str());
+    external.set_size(static_cast<int64_t>(error_status.size()));
+  }
   entry.journal.reset();
   announce_locked(api::COMPLETE, entry);
   if (entry.internal) {
@@ -138,6 +152,28 @@ std::string History::ended_journal(const std::string& ref) const {
   const auto found = entries_.find(ref);
   if (found == entries_.end() || found->second->journal) return {};
   return directory(ref) + "/journal";
+}
+
+std::vector<Digest> History::blobs() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Digest> out;
+  for (const auto& [ref, entry] : entries_) {
+    if (entry->record.has_externalerror()) {
+      out.push_back(Digest::parse(entry->record.externalerror().digest()));
+    }
+  }
+  return out;
+}
+
+std::optional<UniqueFd> History::open_blob(const Digest& digest) const {
+  const std::string wanted = digest.str();
+  const std::lock_guard lock(mutex_);
+  for (const auto& [ref, entry] : entries_) {
+    if (entry->record.externalerror().digest() == wanted) {
+      return sys::try_openat(AT_FDCWD, error_file(ref), O_RDONLY | O_NOFOLLOW);
+    }
+  }
+  return std::nullopt;
 }
 
 void History::update(const std::string& ref, bool pinned, bool remove) {

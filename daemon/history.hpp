@@ -7,9 +7,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/digest.hpp"
+#include "base/unique_fd.hpp"
 #include "daemon/journal.hpp"
 
 namespace moby::buildkit::v1 {
@@ -30,13 +33,20 @@ class History {
   /// A build begins; a record that is `internal` is not kept afterwards.
   std::shared_ptr<Journal> start(const moby::buildkit::v1::BuildHistoryRecord& record,
                                  bool internal);
-  /// It has ended; the journal must be finished.
-  void complete(const moby::buildkit::v1::BuildHistoryRecord& record);
+  /// It has ended; the journal must be finished. `error_status` is the google.rpc.Status with all
+  /// there is to say of how it failed, which the record then refers to; empty: it did not.
+  void complete(const moby::buildkit::v1::BuildHistoryRecord& record,
+                const std::string& error_status = {});
 
   /// The journal of a build that runs; null for others.
   std::shared_ptr<Journal> running_journal(const std::string& ref) const;
   /// Path of an ended build's journal; empty if there is none.
   std::string ended_journal(const std::string& ref) const;
+
+  /// What records refer to, by digest.
+  std::vector<Digest> blobs() const;
+  /// nullopt if there is no such blob.
+  std::optional<UniqueFd> open_blob(const Digest& digest) const;
 
   /// Pins, unpins or deletes. Throws Error(not_found).
   void update(const std::string& ref, bool pinned, bool remove);
@@ -53,6 +63,7 @@ class History {
  private:
   struct Entry;
   std::string directory(const std::string& ref) const;
+  std::string error_file(const std::string& ref) const;
   void store(const Entry& entry) const;
   void remove_locked(const std::string& ref);
   void trim_locked();

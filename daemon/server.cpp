@@ -162,7 +162,7 @@ class Daemon {
         worker_{worker_id(root_), options.labels, options.platforms},
         control_(shared_, builds_, history_, worker_),
         bridge_(builds_, worker_),
-        content_(root_) {
+        content_(root_, history_) {
     shared_.registries.rules = options.registries;
     shared_.entitlements = options.entitlements;
     shared_.max_parallelism = options.max_parallelism;

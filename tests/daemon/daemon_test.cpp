@@ -222,6 +222,31 @@ TEST_F(DaemonTest, BlobsCanBeListedAndRead) {
   EXPECT_EQ(stub->Info(&info_context, other, &ignored).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(DaemonTest, RecordsOfFailedBuildsReferToAllThatWasSaid) {
+  namespace content = containerd::services::content::v1;
+  offer("FROM scratch\nCOPY absent /\n");
+  const auto failed = build(to_tar("build1"));
+  ASSERT_FALSE(failed.ok());
+  grpc::ClientContext history_context;
+  api::BuildHistoryRequest wanted;
+  wanted.set_earlyexit(true);
+  const auto reader = client_->control().ListenBuildHistory(&history_context, wanted);
+  api::BuildHistoryEvent event;
+  ASSERT_TRUE(reader->Read(&event));
+  reader->Finish();
+  EXPECT_EQ(event.record().error().message(), failed.error_message());
+  const auto stub = content::Content::NewStub(
+      grpc::CreateChannel(daemon_->address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  content::ReadContentRequest blob;
+  blob.set_digest(event.record().externalerror().digest());
+  const auto stream = stub->Read(&context, blob);
+  content::ReadContentResponse piece;
+  ASSERT_TRUE(stream->Read(&piece));
+  EXPECT_EQ(piece.data(), failed.error_details());
+  EXPECT_EQ(static_cast<int64_t>(piece.data().size()), event.record().externalerror().size());
+}
+
 TEST_F(DaemonTest, ErrorsNameTheLines) {
   offer("FROM scratch\nNONSENSE\n");
   const auto status = build(to_tar("build1"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "base/sys.hpp"
 #include "base/temp_dir.hpp"
 #include "daemon/proto/control.pb.h"
 #include "tests/support/error_of.hpp"
@@ -53,6 +54,26 @@ TEST_F(HistoryTest, KeepsWhatWasBuiltAcrossRestarts) {
   EXPECT_EQ(list(again), (std::vector<std::string>{"two", "one"}));
   EXPECT_EQ(list(again, "one"), std::vector<std::string>{"one"});
   EXPECT_NE(again.ended_journal("one"), "");
+}
+
+TEST_F(HistoryTest, WhatIsToBeSaidOfAFailureStaysAsLongAsItsRecord) {
+  const std::string status = "a status";
+  {
+    History history(dir_.path());
+    history.start(record("failed"), false)->finish();
+    history.complete(record("failed"), status);
+  }
+  History history(dir_.path());
+  EXPECT_EQ(history.blobs(), std::vector<Digest>{Digest::of(status)});
+  EXPECT_FALSE(history.open_blob(Digest::of("another")));
+  const auto blob = history.open_blob(Digest::of(status));
+  ASSERT_TRUE(blob);
+  std::string read(status.size(), ' ');
+  sys::pread_exact(blob->get(), read.data(), read.size(), 0);
+  EXPECT_EQ(read, status);
+  history.update("failed", false, true);
+  EXPECT_TRUE(history.blobs().empty());
+  EXPECT_FALSE(history.open_blob(Digest::of(status)));
 }
 
 TEST_F(HistoryTest, ABuildThatADeadDaemonRanIsForgotten) {
