@@ -1,8 +1,10 @@
 #include "snapshotter/cache_mount.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,12 +12,22 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
+#include "snapshotter/gc_inventory.hpp"
 
 namespace lade {
+namespace {
+
+constexpr const char* kDirectory = "/cache-mounts";
+
+std::string name_of(const Digest& id) {
+  return id.hex().substr(0, 32);
+}
+
+}  // namespace
 
 CacheMountDirectory::CacheMountDirectory(const std::string& state_root, const Digest& id,
                                          int number)
-    : base_(state_root + "/cache-mounts/" + id.hex().substr(0, 32)) {
+    : base_(state_root + kDirectory + "/" + name_of(id)) {
   if (number > 0) base_ += fmt::format("-{}", number);
 }
 
@@ -41,6 +53,29 @@ void CacheMountDirectory::make(uint32_t uid, uint32_t gid, uint32_t mode) const 
   if (::chown(path().c_str(), uid, gid) != 0 || ::chmod(path().c_str(), mode) != 0) {
     throw_errno("could not set up the cache mount " + quoted(path()));
   }
+}
+
+std::vector<CacheMountDirectory> CacheMountDirectory::all(const std::string& state_root,
+                                                          const Digest& id) {
+  std::vector<CacheMountDirectory> out;
+  const auto dir = sys::try_openat(AT_FDCWD, state_root + kDirectory, O_RDONLY | O_DIRECTORY);
+  if (!dir) return out;
+  for (const auto& name : sys::list_dir(dir->get())) {
+    const std::string first = name_of(id);
+    if (!name.starts_with(first)) continue;
+    int number = 0;
+    const char* end = name.data() + name.size();
+    if (const char* rest = name.data() + first.size(); rest != end) {
+      const auto parsed = std::from_chars(rest + 1, end, number);
+      if (*rest != '-' || parsed.ec != std::errc() || parsed.ptr != end) continue;
+    }
+    out.emplace_back(state_root, id, number);
+  }
+  return out;
+}
+
+void CacheMountDirectory::discard(StateDir& state) const {
+  discard_directory(state, path());
 }
 
 void CacheMountDirectory::place(const std::string& tree) const {

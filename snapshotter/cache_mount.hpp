@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/digest.hpp"
 #include "base/unique_fd.hpp"
 
 namespace lade {
+
+class StateDir;
 
 /// One of an id's directories; those with a number beyond 0 are for steps that want one for
 /// themselves while another is in use. Whoever holds the shared lock may be one of several that
@@ -18,6 +21,9 @@ class CacheMountDirectory {
  public:
   /// `id` is Digest::of() the mount's.
   CacheMountDirectory(const std::string& state_root, const Digest& id, int number = 0);
+
+  /// Those of the id that there are.
+  static std::vector<CacheMountDirectory> all(const std::string& state_root, const Digest& id);
 
   std::string path() const { return base_ + "/fs"; }  ///< of the tree
   bool exists() const;
@@ -28,6 +34,8 @@ class CacheMountDirectory {
   /// Moves a finished tree there. The caller holds the lock, not shared, and saw that there is
   /// none.
   void place(const std::string& tree) const;
+  /// Removes the tree. The caller holds the lock, not shared.
+  void discard(StateDir& state) const;
 
  private:
   std::string base_;

@@ -43,6 +43,7 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
   definition_ = &definition;
   states_.resize(definition.vertices.size());
   for (const Edge& root : roots) mark_root_chain(root);
+  find_stale_caches();
   for (uint32_t i = 0; i < states_.size(); ++i) {
     if (!vertex_at(i).name.empty()) progress_.declared(number(i), vertex_at(i).name);
     states_[i].key = compute_key(i);

@@ -124,6 +124,29 @@ Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attemp
   return error;
 }
 
+void Solver::Run::find_stale_caches() {
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    const auto* exec = std::get_if<ExecOp>(&vertex_at(i).op);
+    if (!exec || !vertex_at(i).ignore_cache) continue;
+    for (const auto& mount : exec->mounts) {
+      if (mount.type == ExecMountType::cache) stale_caches_.insert(mount.id);
+    }
+  }
+}
+
+/// But for those that steps of other builds work in.
+Task<void> Solver::Run::empty_cache(std::string id) {
+  std::vector<std::pair<UniqueFd, CacheMountDirectory>> held;
+  for (auto& directory : CacheMountDirectory::all(state_.root(), Digest::of(id))) {
+    if (auto lock = directory.try_lock(false)) held.emplace_back(std::move(*lock), directory);
+  }
+  if (held.empty()) co_return;
+  auto work = [&] {
+    for (const auto& [lock, directory] : held) directory.discard(state_);
+  };
+  co_await on_thread(loop_, work);
+}
+
 /// A mount that was never used here begins as the one that another machine shared. Whoever else
 /// wants it waits for the lock; a mount that cannot be had is an empty one.
 Task<void> Solver::Run::restore_cache(uint32_t vertex, ExecMount mount) {
@@ -170,6 +193,7 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
       paths[i] = known->second;
       continue;
     }
+    if (stale_caches_.erase(id) > 0) co_await empty_cache(id);
     co_await restore_cache(vertex, op.mounts[i]);
     used_mounts_.insert(id);
     for (;;) {

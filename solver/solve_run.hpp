@@ -135,6 +135,9 @@ class Solver::Run {
                             std::chrono::nanoseconds timeout);
   /// What to tell of a failed attempt.
   Error attempt_error(uint32_t vertex, const ExecOp& op, const Attempt& attempt) const;
+  /// Notes the cache mounts of steps that are to run whatever is cached: they begin empty.
+  void find_stale_caches();
+  Task<void> empty_cache(std::string id);
   Task<void> restore_cache(uint32_t vertex, ExecMount mount);
   Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(uint32_t vertex, const ExecOp& op,
                                                               std::map<size_t, std::string>& paths);
@@ -165,7 +168,8 @@ class Solver::Run {
   LayerSet obtainable_;                                 // guarded by obtainable_mutex_
   std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to
   std::set<Executor::StepId> running_;
-  std::set<std::string> used_mounts_;  // ids of cache mounts that steps ran with
+  std::set<std::string> stale_caches_;  // ids of cache mounts that are still to be emptied
+  std::set<std::string> used_mounts_;   // ids of cache mounts that steps ran with
   std::unordered_map<uint32_t, std::string> logs_;
   std::map<LayerId, int64_t> created_;
   std::deque<std::coroutine_handle<>> waiting_for_slot_;

@@ -104,6 +104,17 @@ class Caching(LadeTest):
         result = self.build_steps("--no-cache")
         self.assertEqual((sorted(result.ran), result.cached), (sorted(self.first.ran), []))
 
+    def test_without_cache_cache_mounts_begin_empty(self):
+        def seen(name, *args):
+            dockerfile = (f"FROM busybox\nRUN --mount=type=cache,target=/c touch /c/{name} && ls /c > /seen\n"
+                          f"RUN --mount=type=cache,target=/c,mode=0700 touch /c/{name}2 && ls /c > /seen2\n")
+            tree = self.image(dockerfile, *args, name=f"{name}.tar").tree()
+            return [tree[path].text.split() for path in ("seen", "seen2")]
+
+        self.assertEqual(seen("a"), [["a"], ["a", "a2"]])
+        self.assertEqual(seen("b", "--no-cache"), [["b"], ["b", "b2"]])
+        self.assertEqual(seen("c")[1], ["b", "b2", "c", "c2"])
+
     def test_after_no_cache_the_new_results_are_the_cached_ones(self):
         self.write({"Dockerfile": "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /id\n"})
         first = self.image(None, name="1.tar").tree()["id"].data
