@@ -92,7 +92,7 @@ void Transfer::start(const HttpRequest& request, const std::string& url, bool ow
   handle.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
   handle.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
   handle.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  handle.set(CURLOPT_USERAGENT, "lade/" LADE_VERSION);
+  handle.set(CURLOPT_USERAGENT, "lade/" LADE_VERSION " (compatible; buildkit/v0.32)");
   set_method(request);
   set_tls(request.tls ? *request.tls : TlsOptions{}, own_origin);
   for (const auto& line : request.headers) handle.add_header(line);

@@ -66,7 +66,7 @@ TEST_F(HttpTest, GivesStatusHeadersAndBody) {
   EXPECT_EQ(request.target, "/a?b");
   EXPECT_EQ(request.header("accept"), "x/y");
   EXPECT_EQ(request.header("authorization"), "Bearer t");
-  EXPECT_EQ(request.header("user-agent"), "lade/" LADE_VERSION);
+  EXPECT_EQ(request.header("user-agent"), "lade/" LADE_VERSION " (compatible; buildkit/v0.32)");
 }
 
 TEST_F(HttpTest, HeadHasALengthAndNoBody) {
