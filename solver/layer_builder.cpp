@@ -7,23 +7,16 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "solver/entry_metadata.hpp"
 
 namespace lade {
 namespace {
 
 constexpr int kMaxLinks = 40;
-
-void set_times(int dirfd, const std::string& name, const Entry& meta) {
-  const timespec times[2] = {{meta.mtime_sec, meta.mtime_nsec}, {meta.mtime_sec, meta.mtime_nsec}};
-  if (::utimensat(dirfd, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
-    throw_errno("could not set the times of " + quoted(name));
-  }
-}
 
 mode_t type_bits(EntryType type) {
   switch (type) {
@@ -45,10 +38,16 @@ LayerBuilder::LayerBuilder(LayerStore& layers, const MergedIndex& base)
   root_ = sys::open(pending_.path(), O_RDONLY | O_DIRECTORY);
 }
 
+/// Most paths come in order, and are looked for before they are put.
+LayerBuilder::Entries::const_iterator LayerBuilder::own(const std::string& path) const {
+  const bool beyond = entries_.empty() || compare_paths(entries_.rbegin()->first, path) < 0;
+  return beyond ? entries_.end() : entries_.find(path);
+}
+
 const Entry* LayerBuilder::find(const std::string& path) const {
-  const auto own = entries_.find(path);
-  if (own != entries_.end()) {
-    return own->second.type == EntryType::whiteout ? nullptr : &own->second;
+  const auto mine = own(path);
+  if (mine != entries_.end()) {
+    return mine->second.type == EntryType::whiteout ? nullptr : &mine->second;
   }
   if (is_hidden(path)) return nullptr;
   const auto found = base_.find(path);
@@ -57,6 +56,7 @@ const Entry* LayerBuilder::find(const std::string& path) const {
 
 /// Below something of this layer that is no directory there is nothing any more.
 bool LayerBuilder::is_hidden(const std::string& path) const {
+  if (last_fd_ && last_dir_ == parent_of(path)) return false;
   for (std::string up = path; !up.empty();) {
     up = parent_of(up);
     const auto found = entries_.find(up);
@@ -156,17 +156,7 @@ UniqueFd LayerBuilder::parent_dir(const std::string& path) {
 }
 
 void LayerBuilder::apply_metadata(const std::string& path, const Entry& meta, int fd) {
-  if (::fchown(fd, meta.uid, meta.gid) != 0)
-    throw_errno("could not set the owner of " + quoted(path));
-  // After chown, which clears set-id bits.
-  if (::fchmod(fd, meta.mode) != 0) throw_errno("could not set the mode of " + quoted(path));
-  for (const auto& xattr : meta.xattrs) {
-    // As BuildKit: what the filesystem below cannot hold is left out.
-    if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0 &&
-        errno != ENOTSUP && errno != EPERM) {
-      throw_errno(fmt::format("could not set {} of {}", xattr.name, quoted(path)));
-    }
-  }
+  set_metadata(fd, meta, path);
   Entry entry = meta;
   entry.path = path;
   entry.hardlink_group = 0;
@@ -214,6 +204,11 @@ bool LayerBuilder::put_directory(const std::string& path, const Entry& meta,
 }
 
 UniqueFd LayerBuilder::ready(const std::string& path) {
+  make_room(path);
+  return parent_dir(path);
+}
+
+void LayerBuilder::make_room(const std::string& path) {
   if (path.empty()) throw Error("cannot replace to directory / with file");
   const Entry* existing = find(path);
   if (existing && existing->type == EntryType::directory) {
@@ -222,12 +217,12 @@ UniqueFd LayerBuilder::ready(const std::string& path) {
     }
   }
   remove_own(path);
-  return parent_dir(path);
 }
 
 void LayerBuilder::remove_own(const std::string& path) {
-  const auto first = entries_.find(path);
+  const auto first = own(path);
   if (first == entries_.end()) return;
+  if (borrowed_) borrowed_->finish();
   auto last = std::next(first);
   while (last != entries_.end() && last->first.starts_with(path + "/")) ++last;
   entries_.erase(first, last);
@@ -271,32 +266,27 @@ Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSo
 }
 
 void LayerBuilder::borrow_from(LayerId donor) {
-  donor_ = layers_.index(donor);
-  donor_root_ = sys::open(layers_.directory(donor), O_RDONLY | O_DIRECTORY);
+  borrowed_.emplace(layers_.index(donor),
+                    sys::open(layers_.directory(donor), O_RDONLY | O_DIRECTORY));
 }
 
 bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
                                const std::function<Digest()>& content) {
-  const Entry* theirs = donor_ ? donor_->find(path) : nullptr;
+  const Entry* theirs = borrowed_ ? borrowed_->find(path) : nullptr;
   if (!theirs || theirs->content.empty() || theirs->hardlink_group != 0) return false;
   Entry entry = meta;
   entry.path = path;
   entry.hardlink_group = 0;
   entry.content = theirs->content;
   if (entry != *theirs || content() != theirs->content) return false;
-  const std::string parent(parent_of(path));
-  if (!donor_fd_ || donor_dir_ != parent) {
-    auto fd = sys::open_in_root(donor_root_.get(), parent.empty() ? "." : parent,
-                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!fd) return false;
-    donor_fd_ = std::move(*fd);
-    donor_dir_ = parent;
+  make_room(path);
+  const std::string_view parent = parent_of(path);
+  if (!borrowed_->is_open(parent) &&
+      !borrowed_->open(std::string(parent), layer_dir(std::string(parent)))) {
+    return false;
   }
-  const UniqueFd dir = ready(path);
-  const std::string name = base_name(path);
-  // Among others, a file may have as many links as its filesystem allows already.
-  if (::linkat(donor_fd_.get(), name.c_str(), dir.get(), name.c_str(), 0) != 0) return false;
-  entries_[path] = std::move(entry);
+  borrowed_->add(*theirs);
+  entries_.insert_or_assign(entries_.end(), path, std::move(entry));
   return true;
 }
 
@@ -342,6 +332,7 @@ void LayerBuilder::put_other(const std::string& path, const Entry& meta) {
 }
 
 LayerId LayerBuilder::commit() {
+  if (borrowed_) borrowed_->finish();
   last_fd_.reset();
   // Directories last and from the bottom up: making their children touched them.
   for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {

@@ -12,6 +12,7 @@
 #include "base/stream.hpp"
 #include "snapshotter/layer_index.hpp"
 #include "snapshotter/layer_store.hpp"
+#include "solver/borrowed_files.hpp"
 
 namespace lade {
 
@@ -50,9 +51,7 @@ class LayerBuilder {
   /// while this lives: what an earlier run of the same step made.
   void borrow_from(LayerId donor);
   /// Puts a regular file as a hard link to the donor's at the same path, if that has the metadata
-  /// of `meta` and the `content` (asked last). False if it has not; then nothing was done. Layers
-  /// never change, and of two layers only one can be seen at a path, so that nobody can tell but by
-  /// the number of links.
+  /// of `meta` and the `content` (asked last). False if it has not; then nothing was done.
   bool borrow_file(const std::string& path, const Entry& meta,
                    const std::function<Digest()>& content);
   /// Puts a hard link to a file put earlier.
@@ -78,6 +77,7 @@ class LayerBuilder {
   /// Readies `path` for something that is no directory: its parent is here, nothing of that name
   /// is.
   UniqueFd ready(const std::string& path);
+  void make_room(const std::string& path);
   /// Takes what this layer has at `path`, with all below it, out again.
   void remove_own(const std::string& path);
   /// Hides what lies below at `path`, of which this layer has nothing.
@@ -85,25 +85,25 @@ class LayerBuilder {
   bool is_hidden(const std::string& path) const;
   void apply_metadata(const std::string& path, const Entry& meta, int fd);
 
-  LayerStore& layers_;
-  const MergedIndex& base_;
-  PendingLayer pending_;
-  UniqueFd root_;
   struct Less {
     bool operator()(const std::string& a, const std::string& b) const {
       return compare_paths(a, b) < 0;
     }
   };
-  std::map<std::string, Entry, Less> entries_;  // of this layer
+  using Entries = std::map<std::string, Entry, Less>;
+  Entries::const_iterator own(const std::string& path) const;
+
+  LayerStore& layers_;
+  const MergedIndex& base_;
+  PendingLayer pending_;
+  UniqueFd root_;
+  Entries entries_;  // of this layer
   uint32_t next_group_ = 1;
   bool replace_other_types_ = false;
   // The directory that was written to last: most copies stay in one for a while.
   std::string last_dir_;
   UniqueFd last_fd_;
-  std::shared_ptr<const LayerIndex> donor_;
-  UniqueFd donor_root_;
-  std::string donor_dir_;  // likewise
-  UniqueFd donor_fd_;
+  std::optional<BorrowedFiles> borrowed_;
 };
 
 }  // namespace lade

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -407,6 +409,57 @@ TEST_F(BorrowTest, WhatIsTheSameIsNotWrittenAgain) {
   for (const char* changed : {"d/text", "d/mode", "d/time", "d/xattr"}) {
     EXPECT_NE(inode(borrowed, changed), inode(earlier, changed)) << changed;
   }
+}
+
+TEST_F(BorrowTest, ManyFilesOfManyDirectoriesAreAllThere) {
+  std::vector<File> files;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string name =
+        i < 1200 ? fmt::format("large/{}", i) : fmt::format("d{}/{}", i % 7, i);
+    files.push_back({.path = name, .content = name, .mtime = kTime});
+  }
+  const std::string path = context(files);
+  const FileOp op{{action("/", "/")}};
+  const LayerId earlier = run_file_op(layers(), {}, op, {scan(path)});
+  sys::write_file_atomically(path + "/large/700", "new", 0644);
+  const LayerId fresh = run_file_op(layers(), {}, op, {scan(path)});
+  const LayerId borrowed = run_file_op(layers(), {}, op, {scan(path)}, earlier);
+  EXPECT_EQ(layers().index(borrowed)->entries(), layers().index(fresh)->entries());
+  EXPECT_THAT(layers().verify(borrowed), IsEmpty());
+  for (const char* same : {"large/0", "large/1199", "d0/1204", "d4/1999"}) {
+    EXPECT_EQ(inode(borrowed, same), inode(earlier, same)) << same;
+  }
+  EXPECT_NE(inode(borrowed, "large/700"), inode(earlier, "large/700"));
+}
+
+TEST_F(BorrowTest, AFileThatCannotBeLinkedIsCopied) {
+  const std::string path = context({{.path = "d/a", .content = "1", .mode = 04755, .mtime = kTime},
+                                    {.path = "d/b", .content = "2", .mtime = kTime}});
+  ASSERT_EQ(::setxattr((path + "/d/a").c_str(), "user.x", "1", 1, 0), 0);
+  const FileOp op{{action("/", "/")}};
+  const LayerId earlier = run_file_op(layers(), {}, op, {scan(path)});
+  // As one with too many links: nobody may link an immutable file.
+  const UniqueFd file = sys::open(layers().directory(earlier) + "/d/a", O_RDONLY);
+  int flags = FS_IMMUTABLE_FL;
+  if (::ioctl(file.get(), FS_IOC_SETFLAGS, &flags) != 0) GTEST_SKIP() << "no immutable files here";
+  const LayerId borrowed = run_file_op(layers(), {}, op, {scan(path)}, earlier);
+  flags = 0;
+  ASSERT_EQ(::ioctl(file.get(), FS_IOC_SETFLAGS, &flags), 0);
+  EXPECT_EQ(layers().index(borrowed)->entries(), layers().index(earlier)->entries());
+  EXPECT_THAT(layers().verify(borrowed), IsEmpty());
+  EXPECT_NE(inode(borrowed, "d/a"), inode(earlier, "d/a"));
+  EXPECT_EQ(inode(borrowed, "d/b"), inode(earlier, "d/b"));
+}
+
+TEST_F(BorrowTest, WhatIsCopiedOverABorrowedFileReplacesIt) {
+  const std::string path = context({{.path = "a", .content = "1", .mtime = kTime},
+                                    {.path = "b", .content = "2", .mtime = kTime}});
+  const FileOp op{{action("/", "/"), action("/b", "/a")}};
+  const LayerId earlier = run_file_op(layers(), {}, op, {scan(path)});
+  const LayerId again = run_file_op(layers(), {}, op, {scan(path)}, earlier);
+  EXPECT_EQ(layers().index(again)->entries(), layers().index(earlier)->entries());
+  EXPECT_THAT(layers().verify(again), IsEmpty());
+  EXPECT_THAT(layers().verify(earlier), IsEmpty());
 }
 
 TEST_F(BorrowTest, HardLinksStayAmongThemselves) {
