@@ -111,6 +111,19 @@ Platform parse_platform(const LowerState& state, const parser::Stage& stage,
   }
 }
 
+/// The earlier stage that `stage` is FROM, or nullptr if that is an image. Unlike in COPY --from
+/// and
+/// --target, case counts here: in BuildKit, any other spelling than the lower one is an image's.
+StageState* base_stage(const LowerState& state, const StageState& stage) {
+  StageState* found = state.find(stage.base_name);
+  if (!found || found->name == stage.base_name) return found;
+  throw error_at(stage.range,
+                 fmt::format("failed to parse stage name {}: invalid reference format: repository "
+                             "name (library/{}) must be lowercase",
+                             lade::quoted(stage.base_name), stage.base_name),
+                 fmt::format("FROM knows that stage as {}", lade::quoted(found->name)));
+}
+
 void make_stage(LowerState& state, const parser::Stage& stage, size_t index) {
   auto made = std::make_unique<StageState>();
   made->stage = &stage;
@@ -136,7 +149,7 @@ void make_stage(LowerState& state, const parser::Stage& stage, size_t index) {
   for (const auto& command : stage.commands) made->commands.push_back({command, {}, false});
   if (!made->name.empty()) made->context = named_context(state, made->name);
   // A stage before this one of that name is what it is FROM; names of earlier stages beat images'.
-  if (made->context.value.empty()) made->base = state.find(made->base_name);
+  if (made->context.value.empty()) made->base = base_stage(state, *made);
   if (state.options.outline && made->context.value.empty()) {
     made->outline.known_args = made->base ? made->base->outline.known_args : state.known_args;
     made->outline.used_args = std::move(base_name.used);

@@ -61,14 +61,16 @@ TEST(LowerStages, AnImageWithoutLayersIsScratch) {
   EXPECT_THAT(graph(lowering.run()), ElementsAre("0 source scratch", "1 exec 0"));
 }
 
-TEST(LowerStages, NamesAreCaseInsensitive) {
+TEST(LowerStages, NamesAreCaseInsensitiveButInFrom) {
   Lowering lowering(
-      "FROM debian AS Base\nRUN base\nFROM BASE AS next\nRUN next\nFROM scratch\nCOPY --from=NeXt "
+      "FROM debian AS Base\nRUN base\nFROM base AS next\nRUN next\nFROM scratch\nCOPY --from=NeXt "
       "/ /\n");
   lowering.options.target = "NEXT";
   EXPECT_EQ(run_text(lowering.run()), "next");
   lowering.options.target.clear();
   EXPECT_EQ(graph(lowering.run()).back(), "4 file 1 3");
+  EXPECT_THAT(Lowering("FROM debian AS Base\nFROM BASE\n").error(),
+              HasSubstr(":2: failed to parse stage name 'BASE'"));
 }
 
 TEST(LowerStages, CopyFromANumberIsAStagesIndex) {

@@ -1,0 +1,4 @@
+FROM busybox AS Base
+RUN touch /a
+FROM base
+RUN touch /b
