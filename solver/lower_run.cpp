@@ -288,6 +288,7 @@ Edge context_copy(LowerState& state, const std::string& source, const std::strin
   // The copied path keeps its place, so that `source` is the mount's subpath as with any other
   // input.
   CopyAction action{.source = source, .destination = source, .wildcard = false};
+  action.contents = source == "/";  // a directory below that has the mode that it has there
   copy.op = FileOp{{std::move(action)}};
   copy.inputs = {state.scratch_edge(), context};
   copy.platform = platform;
