@@ -382,6 +382,16 @@ std::optional<LayerInfo> LayerStore::info(LayerId layer) const {
   return out;
 }
 
+/// Of a layer whose directory somebody removed behind lade's back. One of an image is known without
+/// it, and can be unpacked again; false for others, which only their steps can make again.
+bool LayerStore::State::forget_directory(LayerId layer) {
+  database.prepare("UPDATE layers SET has_directory = 0 WHERE id = ? AND of_image = 1")
+      .bind(layer)
+      .run();
+  auto row = database.prepare("SELECT 1 FROM layers WHERE id = ? AND of_image = 1");
+  return row.bind(layer).step();
+}
+
 /// Whether a layer that is pinned is there.
 bool LayerStore::State::look_for(LayerId layer) {
   auto row = database.prepare(
@@ -389,12 +399,12 @@ bool LayerStore::State::look_for(LayerId layer) {
       "ON layer = id WHERE id = ?");
   if (!row.bind(layer).step()) return false;
   const bool has_directory = row.integer(0) != 0;
-  if (has_directory && ::faccessat(layers_dir.get(), name(layer).c_str(), F_OK, 0) != 0) {
-    return false;
-  }
+  const bool is_lost =
+      has_directory && ::faccessat(layers_dir.get(), name(layer).c_str(), F_OK, 0) != 0;
+  if (is_lost && !forget_directory(layer)) return false;
   const std::lock_guard lock(mutex);
   used_before[layer] = row.integer(1);
-  if (has_directory) with_directory.insert(layer);
+  if (has_directory && !is_lost) with_directory.insert(layer);
   held.insert(layer);
   return true;
 }

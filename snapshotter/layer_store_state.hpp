@@ -41,6 +41,7 @@ struct LayerStore::State {
   void remember(LayerId layer, std::shared_ptr<const LayerIndex> index);
 
   bool look_for(LayerId layer);
+  bool forget_directory(LayerId layer);
 
   /// Removes tmp/ directories whose owners are gone; once per process.
   void sweep_tmp();

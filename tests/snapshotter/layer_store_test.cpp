@@ -59,6 +59,20 @@ TEST_F(LayerStoreTest, ADirectoryThatIsGoneMakesAStackUnusable) {
   EXPECT_FALSE(store_->exists({id}));
 }
 
+TEST_F(LayerStoreTest, AnImagesLayerWhoseDirectoryIsGoneIsUnpackedAgain) {
+  DiffId diff_id;
+  const Descriptor blob = remote({file("f", 5)}, &diff_id);
+  const LayerId id = store_->add_known(diff_id, blob);
+  store_->ensure_directory(id, provider_);
+  reopen();
+  sys::remove_tree(AT_FDCWD, store_->directory(id));
+  EXPECT_EQ(store_->add_known(diff_id, blob), id);
+  EXPECT_FALSE(store_->has_directory(id));
+  store_->ensure_directory(id, provider_);
+  EXPECT_EQ(provider_.opened, 1);  // its blob is here
+  EXPECT_EQ(read({id}, "f"), content_of(file("f", 5)));
+}
+
 TEST_F(LayerStoreTest, ContentDigestsAreOfContent) {
   const LayerId one = commit({file("f", 9)});
   Entry later = file("f", 9);
