@@ -7,6 +7,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -27,8 +28,7 @@ EntryType type_of(mode_t mode) {
   if (S_ISCHR(mode)) return EntryType::char_device;
   if (S_ISBLK(mode)) return EntryType::block_device;
   if (S_ISFIFO(mode)) return EntryType::fifo;
-  if (S_ISSOCK(mode)) return EntryType::socket;
-  return EntryType::regular;
+  return EntryType::regular;  // a socket is an empty file to a copy, as in BuildKit
 }
 
 std::string read_link(int dirfd, const std::string& name) {
@@ -42,6 +42,12 @@ std::string read_link(int dirfd, const std::string& name) {
     }
     target.resize(target.size() * 4);
   }
+}
+
+UniqueFd empty_file() {
+  UniqueFd fd(::memfd_create("empty", MFD_CLOEXEC));
+  if (!fd) throw_errno("could not make a memory file");
+  return fd;
 }
 
 /// What a scan found of one path.
@@ -84,7 +90,6 @@ class Scanner {
       const bool directory = S_ISDIR(info.st_mode);
       if (match.matched && !(directory && ignore_.exception_may_match_below(path))) continue;
       const size_t position = found.size();
-      if (S_ISSOCK(info.st_mode)) continue;  // nothing that a copy could bring over
       add(dir, name, path, info);
       if (!directory) continue;
       const UniqueFd child = with_context("could not read the build context", [&] {
@@ -195,10 +200,13 @@ class LocalTree : public Tree {
   }
 
   UniqueFd open(const Found& file) const override {
-    auto fd = sys::open_in_root(root_.get(), file.path, O_RDONLY | O_NOFOLLOW);
+    const bool is_socket = S_ISSOCK(scanned(file).mode);
+    const int flags = (is_socket ? O_PATH : O_RDONLY) | O_NOFOLLOW;
+    auto fd = sys::open_in_root(root_.get(), file.path, flags);
     if (!fd || FileStamp::of(sys::fstat(fd->get())) != scanned(file).file.stamp) {
       throw_changed(file);
     }
+    if (is_socket) return empty_file();
     return std::move(*fd);
   }
 

@@ -2,7 +2,10 @@
 
 import os
 import pathlib
+import shutil
+import socket
 import stat
+import subprocess
 import tarfile
 import zlib
 
@@ -54,6 +57,15 @@ class Tree:
 
     def device(self, name, mode, major, minor):
         os.mknod(self._path(name), mode, os.makedev(major, minor))
+
+    def socket(self, name, mode):
+        # Bound by its name alone: a socket's whole path may have 107 bytes only.
+        path = self._path(name)
+        here = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(f"/proc/self/fd/{here}/{path.name}")
+        os.close(here)
+        path.chmod(mode)
 
     def finish(self):
         """Gives every file one time, last the directories that the others were made in."""
@@ -127,6 +139,7 @@ def special(tree):
     tree.file("xattrs/user", "x\n", xattrs={"user.note": b"hello"})
     tree.file("xattrs/capability", "x\n", 0o755, xattrs={
         "security.capability": bytes.fromhex("0100000200040000000000000000000000000000")})
+    tree.socket("sockets/socket", 0o750)
     tree.file("empty", "")
     tree.file("big", bytes(range(256)) * 8192)
     tree.file("sparse", b"\0" * 1000000 + b"end")
@@ -206,6 +219,44 @@ def archives(tree):
     for name, entries in _odd_archives().items():
         tree.file(name, make_tar(entries))
     tree.file("gzip.zip", b"PK\3\4" + bytes(100))
+
+
+def formats(tree):
+    """What GNU tar writes in its formats, sparse files among it; archives in several parts, with too much at their end
+    or without one."""
+    source = tree.root / "source"
+    tree.file("source/sparse", "")
+    with open(source / "sparse", "r+b") as file:
+        for at in (4096 * 3, 1 << 20, (1 << 21) - 5):
+            file.seek(at)
+            file.write(b"data")
+        file.truncate(3 << 20)
+    long = "n" * 60 + "/" + "m" * 60
+    tree.file(f"source/{long}", "long\n", 0o640, owner=(3000000, 4000000))
+    tree.symlink("source/link", "t" * 150)
+    tree.hardlink("source/hard", f"source/{long}")
+
+    def archive(name, *options, files=(long, "link", "hard")):
+        subprocess.run(["tar", "-C", source, "--mtime=@1577934245", *options, "-cf", tree.root / name, *files], check=True)
+
+    for name in ("gnu", "oldgnu", "pax"):
+        archive(f"{name}.tar", f"--format={name}")
+    archive("sparse-gnu.tar", "--format=gnu", "--sparse", files=("sparse",))
+    for version in ("0.0", "0.1", "1.0"):
+        archive(f"sparse-{version}.tar", "--format=pax", "--sparse", f"--sparse-version={version}", files=("sparse",))
+    archive("v7.tar", "--format=v7", "--owner=5", "--group=6", files=("sparse",))
+    archive("ustar.tar", "--format=ustar", "--owner=7", "--group=8", files=("sparse",))
+    archive("pax-times.tar", "--format=pax", "--pax-option=globexthdr.name=g,comment=hello,delete=atime,gname:=x")
+    shutil.rmtree(source)
+
+    tar = make_tar([("one", b"1\n" * 3000), ("two", b"2\n")])
+    for kind in ("gz", "bz2", "xz", "zst"):
+        tree.file(f"parts.{kind}", compress(tar[:1000], kind) + compress(tar[1000:], kind))
+    tree.file("garbage.tar", tar + b"garbage" * 1000)
+    tree.file("zeros.gz", compress(tar, "gz") + bytes(2000))
+    tree.file("garbage.gz", compress(tar, "gz") + b"garbage")
+    tree.file("endless.tar", tar.rstrip(b"\0") + bytes(-len(tar.rstrip(b"\0")) % 512))
+    tree.file("two.tar", tar + make_tar([("three", b"3\n")]))
 
 
 def ignored(tree):

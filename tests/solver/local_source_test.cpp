@@ -73,14 +73,20 @@ TEST_F(LocalSourceTest, HardLinksAreOneGroup) {
   EXPECT_EQ(group("c"), 0u);
 }
 
-TEST_F(LocalSourceTest, SocketsAreLeftOut) {
+TEST_F(LocalSourceTest, SocketsAreEmptyFiles) {
   const std::string path = context({{.path = "f"}});
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
   const std::string name = path + "/s";
   std::copy(name.begin(), name.end(), address.sun_path);
   ASSERT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  EXPECT_THAT(paths(*scan(path)), ElementsAre("f"));
+  const auto tree = scan(path);
+  EXPECT_THAT(paths(*tree), ElementsAre("f", "s"));
+  const Found socket = *tree->index().find("s");
+  EXPECT_EQ(socket.entry->type, EntryType::regular);
+  EXPECT_EQ(socket.entry->size, 0u);
+  EXPECT_EQ(tree->content(socket), Digest::of(""));
+  EXPECT_EQ(sys::fstat(tree->open(socket).get()).st_size, 0);
 }
 
 TEST_F(LocalSourceTest, DockerignoreLeavesOutAndTakesBack) {

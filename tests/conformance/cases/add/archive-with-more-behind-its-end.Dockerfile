@@ -1,0 +1,4 @@
+#: context formats
+FROM busybox
+ADD garbage.tar /garbage/
+ADD two.tar /two/

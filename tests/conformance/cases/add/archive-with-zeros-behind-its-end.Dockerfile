@@ -1,0 +1,4 @@
+#: context formats
+FROM busybox
+ADD zeros.gz /zeros/
+ADD endless.tar /endless/
