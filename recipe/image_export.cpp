@@ -48,16 +48,10 @@ bool has_attestations(const std::vector<ImageSource>& sources, const Output& out
   });
 }
 
-/// A docker tarball has Docker's media types only where those can say all there is.
-bool oci_types(const Output& output) {
-  return output.image.oci_media_types ||
-         (output.type == OutputType::docker && !output.media_types_asked);
-}
-
 void attest(StateDir& state, const ImageSource& source, const WrittenImage& image,
             const Output& output, WrittenSet& out) {
   if (source.attestations.empty()) return;
-  if (!oci_types(output)) {
+  if (!output.image.oci_media_types) {
     throw Error("cannot export attestations with \"oci-mediatypes=false\"");
   }
   std::vector<Attestation> made;
@@ -130,7 +124,6 @@ WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources
   for (const auto& source : sources) {
     const std::string platform = source.config.platform.str();
     ImageOptions options = output.image;
-    if (attested) options.oci_media_types = oci_types(output);
     options.leave_remote = output.push && !output.keeps_names();
     for (const auto& [key, value] : output.annotations.of(AnnotationPlace::manifest, platform)) {
       options.annotations[key] = value;
@@ -142,9 +135,9 @@ WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources
     images.push_back(std::move(image));
   }
   if (!as_index && !attested) return std::move(images.front());
-  WrittenSet set = write_index(
-      state, std::move(images), attested ? oci_types(output) : output.image.oci_media_types,
-      output.annotations.of(AnnotationPlace::index, ""), std::move(attestations.attestations));
+  WrittenSet set = write_index(state, std::move(images), output.image.oci_media_types,
+                               output.annotations.of(AnnotationPlace::index, ""),
+                               std::move(attestations.attestations));
   set.attestation_blobs = std::move(attestations.attestation_blobs);
   set.target.annotations = output.annotations.of(AnnotationPlace::index_descriptor, "");
   return set;

@@ -27,7 +27,7 @@ OutputType parse_type(const std::string& text) {
   if (text == "local") return OutputType::local;
   if (text == "tar") return OutputType::tar;
   throw_usage(fmt::format("--output type={} is not supported", text),
-              "use one of: image, registry, oci, docker, local, tar");
+              "use one of: image, registry, oci, docker, local, tar, cacheonly");
 }
 
 LayerCompression parse_compression(const std::string& text) {
@@ -44,6 +44,9 @@ int parse_level(const std::string& text) {
   }
   return level;
 }
+
+/// A string, as g++ 12 warns of assigning a literal of one character.
+const std::string kStandardOutput = "-";
 
 using Text = const std::string&;
 
@@ -128,10 +131,7 @@ void check_push(const Output& output) {
   }
 }
 
-/// As BuildKit: a docker tarball has Docker's media types unless asked otherwise.
-void finish_output(Output& output, bool docker_types, bool registry) {
-  output.media_types_asked = !docker_types;
-  if (output.type == OutputType::docker && docker_types) output.image.oci_media_types = false;
+void finish_output(Output& output, bool registry) {
   if (registry && !output.store) output.store = false;
   check_push(output);
 }
@@ -158,7 +158,6 @@ bool has_tag(const std::string& name) {
 
 Output parse_output(const std::string& text) {
   Output output;
-  bool docker_types = true;
   const auto fields = parse_csv(text);
   if (fields.size() == 1 && fields[0].find('=') == std::string::npos) {
     output.type = fields[0] == "-" ? OutputType::tar : OutputType::local;
@@ -173,13 +172,15 @@ Output parse_output(const std::string& text) {
       throw_usage(fmt::format("--output: {} is not of the form key=value", lade::quoted(field)));
     }
     const std::string key = to_lower(trim(field.substr(0, equals)));
-    if (key == "oci-mediatypes") docker_types = false;
     set_option(output, key, field.substr(equals + 1));
   }
-  finish_output(output, docker_types, registry);
+  finish_output(output, registry);
   output.load = output.type == OutputType::docker && output.dest.empty();
+  const bool is_file =
+      output.type == OutputType::tar || (output.type == OutputType::oci && output.as_tar);
+  if (is_file && output.dest.empty()) output.dest = kStandardOutput;
   if (output.type != OutputType::image && output.dest.empty() && !output.load) {
-    throw_usage("--output needs dest=PATH for this type", "dest=- writes to standard output");
+    throw_usage("--output needs dest=PATH for this type");
   }
   if (output.type == OutputType::local && output.dest == "-") {
     throw_usage("--output type=local cannot go to standard output", "use type=tar");
@@ -212,7 +213,7 @@ Output output_of(const std::string& type, const std::map<std::string, std::strin
       set_option(output, key, value);
     }
   }
-  finish_output(output, !attributes.contains("oci-mediatypes"), type == "registry");
+  finish_output(output, type == "registry");
   // Whoever pushes through a daemon does not look for the image on the daemon's machine, where its
   // name would keep it from being pruned.
   if (output.push && !output.store) output.store = false;

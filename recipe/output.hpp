@@ -29,7 +29,6 @@ struct Output {
   /// local, tar: a directory per platform; by default if there is more than one.
   std::optional<bool> platform_split;
   ImageOptions image;
-  bool media_types_asked = false;  ///< by oci-mediatypes=
   Annotations annotations;
   // Attestations:
   bool oci_artifact = true;  ///< their manifests are artifacts about the image
@@ -42,7 +41,8 @@ struct Output {
 std::optional<LayerCompression> compression_named(const std::string& text);
 
 /// Parses "type=oci,dest=x.tar,compression=zstd,...", or a bare path (type=local; "-" is type=tar).
-/// CSV with quotes, as docker's. Throws Error(usage) naming the unknown key or bad value.
+/// Without dest, an archive (oci, tar) goes to standard output. CSV with quotes, as docker's.
+/// Throws Error(usage) naming the unknown key or bad value.
 Output parse_output(const std::string& text);
 
 /// The same of a type and attributes, as clients of the daemon send them; where files go is the

@@ -86,10 +86,16 @@ TEST(ParseOutput, OptionsAreRead) {
   EXPECT_THAT(output.image.annotations, ElementsAre(Pair("k", "v=w")));
 }
 
-TEST(ParseOutput, DockerTarballsHaveDockersTypesUnlessAskedOtherwise) {
-  EXPECT_FALSE(parse_output("type=docker,dest=x").image.oci_media_types);
-  EXPECT_TRUE(parse_output("type=docker,dest=x,oci-mediatypes=true").image.oci_media_types);
+TEST(ParseOutput, MediaTypesAreOcisUnlessAskedOtherwise) {
+  EXPECT_TRUE(parse_output("type=docker,dest=x").image.oci_media_types);
+  EXPECT_FALSE(parse_output("type=docker,dest=x,oci-mediatypes=false").image.oci_media_types);
   EXPECT_TRUE(parse_output("type=oci,dest=x").image.oci_media_types);
+}
+
+TEST(ParseOutput, ArchivesWithoutADestinationGoToStandardOutput) {
+  EXPECT_EQ(parse_output("type=oci").dest, "-");
+  EXPECT_EQ(parse_output("type=tar").dest, "-");
+  EXPECT_TRUE(parse_output("type=docker").load);
 }
 
 TEST(ParseOutput, KeysMayBeInAnyCase) {
@@ -100,9 +106,9 @@ TEST(ParseOutput, MistakesAreNamed) {
   const std::pair<const char*, const char*> cases[] = {
       {"type=oic,dest=x",
        "--output type=oic is not supported\nhint: use one of: image, registry, oci, docker, local, "
-       "tar"},
-      {"type=oci",
-       "--output needs dest=PATH for this type\nhint: dest=- writes to standard output"},
+       "tar, cacheonly"},
+      {"type=local", "--output needs dest=PATH for this type"},
+      {"type=oci,tar=false", "--output needs dest=PATH for this type"},
       {"type=local,dest=-", "--output type=local cannot go to standard output\nhint: use type=tar"},
       {"type=oci,dst=x", "--output has no option 'dst'\nhint: did you mean dest?"},
       {"type=oci,utterly-unknown=x", "--output has no option 'utterly-unknown'"},

@@ -169,7 +169,7 @@ class BadSteps(BadInput):
 
 class BadCommandLines(BadInput):
     def test_outputs(self):
-        for output, said in (("type=floppy,dest=x", "floppy"), ("type=oci", "dest"), ("type=oci,dset=x", "dest"),
+        for output, said in (("type=floppy,dest=x", "floppy"), ("type=oci,dset=x", "dest"),
                              ("type=oci,dest=x,compression=rar", "rar"), ("type=oci,dest=x,compression-level=high", "high"),
                              ("type=oci,dest=x,tar=maybe", "maybe"), ('"type=oci', "--output"), ("type=local,dest=-", "tar"),
                              ("type=image,dest", "dest")):
