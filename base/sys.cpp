@@ -273,7 +273,15 @@ std::optional<std::string> read_file_at(int dirfd, const std::string& path, uint
   if (!fd) return std::nullopt;
   std::string out;
   char buffer[16384];
-  while (const size_t count = read_some(fd->get(), buffer, sizeof buffer)) {
+  const auto read = [&] {
+    try {
+      return read_some(fd->get(), buffer, sizeof buffer);
+    } catch (Error& error) {
+      error.add_context(quoted(path));
+      throw;
+    }
+  };
+  while (const size_t count = read()) {
     if (out.size() + count > limit) {
       throw Error(fmt::format("{} is larger than {} bytes", quoted(path), limit));
     }

@@ -192,6 +192,9 @@ class BadCommandLines(BadInput):
         self.usage("build", "--platform", "a/b/c/d", self.good, says=("a/b/c/d",))
         self.usage("build", "--max-parallelism", "-1", self.good, says=("--max-parallelism",))
 
+    def test_a_dockerfile_that_is_a_directory_is_named(self):
+        self.assert_fails(self.ws.lade("build", "-f", self.good, self.good, code=None), str(self.good), "directory")
+
     def test_contexts(self):
         (self.ws.dir / "file").write_text("x")
         self.assert_fails(self.ws.lade("build", "/no/such/context", code=None), "/no/such/context")
