@@ -63,14 +63,16 @@ class Build {
     request_.ssh_sockets = agents_->sockets();
     interrupts_.emplace();
     check_destinations(request_.outputs);
-    progress_ = make_progress(request_.quiet);
+    progress_ = make_progress(request_.progress);
+    for (const auto& warning : request_.warnings) progress_->warning(warning);
 
     // Parse.
     const BuildInput input = read_input();
     check_frontend(input.dockerfile, request_.lower.build_args);
     parser::Linter linter(read_lint_config(request_, input));
     std::optional<WarningsAtEnd> warnings;
-    if (!request_.quiet) warnings.emplace(linter, request_.debug);
+    if (!request_.quiet && request_.progress != ProgressMode::none)
+      warnings.emplace(linter, request_.debug);
     const parser::Dockerfile dockerfile = parser::parse(input.dockerfile, &linter);
 
     // Meanwhile a thread looks at what the Dockerfile may copy.
@@ -213,7 +215,7 @@ class Build {
     BuildInput input;
     if (has_remote_input(request_)) {
       open_state();
-      if (!progress_) progress_ = make_progress(request_.quiet);
+      if (!progress_) progress_ = make_progress(request_.progress);
       input = load_remote_input(request_, {.state = *state_,
                                            .images = *images_,
                                            .remotes = remotes_,
@@ -275,7 +277,7 @@ class Build {
       }
       if (output.names.empty()) output.names = request_.names;
     }
-    if (request_.outputs.empty()) {
+    if (request_.outputs.empty() && !request_.cache_only) {
       progress_->warning(
           "no output was asked for: the result stays in the build cache only (use -t or "
           "--output)");

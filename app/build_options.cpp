@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/flags.hpp"
 #include "base/error.hpp"
@@ -38,7 +39,10 @@ std::map<std::string, std::string> read_build_args(const std::vector<std::string
   return args;
 }
 
-std::pair<std::string, std::string> read_secret(const std::string& text) {
+/// As docker: an ID alone is a variable's name, or else a file's; a variable that is not set is an
+/// empty secret, of which `warnings` say so.
+std::pair<std::string, std::string> read_secret(const std::string& text,
+                                                std::vector<std::string>& warnings) {
   std::string id;
   std::string source;
   std::string variable;
@@ -61,17 +65,22 @@ std::pair<std::string, std::string> read_secret(const std::string& text) {
   if (!type.empty() && type != "file" && type != "env") {
     throw_usage(fmt::format("--secret type={} is not one of: file, env", type));
   }
-  if (variable.empty() && (type == "env" || source.empty()))
-    variable = source.empty() ? id : source;
-  if (type == "file" || (!source.empty() && type != "env")) {
-    auto bytes = sys::read_file(source.empty() ? id : source, kMaxSecret);
+  if (type == "env" && variable.empty()) variable = source.empty() ? id : source;
+  if (source.empty() && variable.empty()) {
+    (type.empty() && std::getenv(id.c_str()) ? variable : source) = id;
+  }
+  if (!source.empty() && type != "env") {
+    auto bytes = sys::read_file(source, kMaxSecret);
     if (!bytes)
       throw_usage(fmt::format("--secret id={}: no such file {}", id, lade::quoted(source)));
     return {id, std::move(*bytes)};
   }
   const char* value = std::getenv(variable.c_str());
-  if (!value) throw_usage(fmt::format("--secret id={}: {} is not set", id, variable));
-  return {id, value};
+  if (!value) {
+    warnings.push_back(
+        fmt::format("--secret id={}: {} is not set, the secret is empty", id, variable));
+  }
+  return {id, value ? value : ""};
 }
 
 /// BUILDKIT_INLINE_CACHE=1 is docker's older way to say --cache-to type=inline.
@@ -153,15 +162,29 @@ void set_push(const BuildFlags& flags, BuildRequest& request) {
   }
 }
 
+/// Archives are nothing for a terminal, and two of them not to be told apart.
+void check_standard_output(const std::vector<Output>& outputs) {
+  const auto count = std::count_if(outputs.begin(), outputs.end(),
+                                   [](const Output& output) { return output.dest == "-"; });
+  if (count > 1) throw_usage("--output: only one can go to standard output");
+  if (count == 1 && ::isatty(STDOUT_FILENO) != 0) {
+    throw_usage("--output: standard output is a terminal",
+                "redirect it, or name a file: dest=PATH");
+  }
+}
+
 void set_outputs(const BuildFlags& flags, BuildRequest& request) {
   set_push(flags, request);
   if (flags.load) request.outputs.push_back(parse_output("type=docker"));
-  if (request.outputs.empty() && !request.names.empty()) request.outputs.emplace_back();
+  if (request.outputs.empty() && !request.names.empty() && !request.cache_only) {
+    request.outputs.emplace_back();
+  }
   Annotations annotations;
   for (const auto& text : flags.annotations) {
     of_option("--annotation", [&] { annotations.add(text); });
   }
   const bool index = request.platforms.size() > 1 || request.force_index;
+  check_standard_output(request.outputs);
   for (auto& output : request.outputs) {
     output.annotations.add_all(annotations);
     if (index && output.type == OutputType::docker) {
@@ -216,6 +239,17 @@ void check_offline(const BuildRequest& request) {
   }
 }
 
+/// --progress, --quiet, and what docker's variable has for builds that do not say.
+void set_progress(const BuildFlags& flags, BuildRequest& request) {
+  const std::string preset = sys::getenv("BUILDKIT_PROGRESS");
+  const bool is_preset = flags.progress == "auto" && !flags.quiet && !preset.empty();
+  const std::string& mode = is_preset ? preset : flags.progress;
+  request.progress = of_option(is_preset ? "BUILDKIT_PROGRESS" : "--progress",
+                               [&] { return parse_progress(mode); });
+  if (flags.quiet) request.progress = ProgressMode::quiet;
+  request.quiet = request.progress == ProgressMode::quiet;
+}
+
 /// What the Dockerfile is lowered with.
 void set_lower_options(const BuildFlags& flags, BuildRequest& request) {
   LowerOptions& lower = request.lower;
@@ -229,10 +263,16 @@ void set_lower_options(const BuildFlags& flags, BuildRequest& request) {
     lower.labels[label.substr(0, equals)] =
         equals == std::string::npos ? "" : label.substr(equals + 1);
   }
-  for (const auto& host : flags.add_hosts) lower.extra_hosts.push_back(parse_host(host));
+  for (const auto& text : flags.add_hosts) {
+    for (auto& host : parse_hosts(text)) lower.extra_hosts.push_back(std::move(host));
+  }
   read_allow(flags.allow, lower);
   lower.network = parse_network(flags.network);
   of_option("--platform", [&] { read_platforms(flags.platforms, request); });
+  if (const auto preset = sys::getenv("DOCKER_DEFAULT_PLATFORM");
+      flags.platforms.empty() && !preset.empty()) {
+    of_option("DOCKER_DEFAULT_PLATFORM", [&] { read_platforms({preset}, request); });
+  }
   lower.no_cache = flags.no_cache;
   for (const auto& filter : flags.no_cache_filters) {
     for (auto& name : split(filter, ',')) lower.no_cache_filter.push_back(std::move(name));
@@ -268,8 +308,8 @@ void add_input_flags(CLI::App& command, BuildFlags& flags) {
            "another context, NAME=DIR|URL|oci-layout://DIR[:TAG]|docker-image://NAME");
   add_list(command, "--label", flags.labels, "label of the image, K=V");
   add_list(command, "-o,--output", flags.outputs,
-           "where the result goes: type=image|registry|oci|docker|local|tar,dest=PATH[,...], or a "
-           "directory");
+           "where the result goes: type=image|registry|oci|docker|local|tar|cacheonly,"
+           "dest=PATH[,...], or a directory; oci and tar without dest: standard output");
 }
 
 /// What steps get and may do.
@@ -295,7 +335,9 @@ void add_run_flags(CLI::App& command, BuildFlags& flags) {
   command.add_option("--iidfile", flags.iidfile, "file that the image's ID is written to");
   command.add_option("--metadata-file", flags.metadata_file,
                      "file that what was made is described in, as JSON");
-  command.add_option("--progress", flags.progress, "how progress is shown: auto, plain, quiet");
+  command.add_option("--progress", flags.progress,
+                     "how progress is shown: auto (default: $BUILDKIT_PROGRESS), plain, tty (the "
+                     "same lines), quiet, none, rawjson");
   command.add_flag("--pull{always}", flags.pull,
                    "ask registries: missing (default), always (--pull alone), newer, never");
   command.add_flag("--push", flags.push, "push the image to the registries of its names");
@@ -351,6 +393,11 @@ void add_mode_flags(CLI::App& command, BuildFlags& flags) {
                    "hand the image to a running Docker, or to podman (-o type=docker)");
   command.add_flag("-D,--debug", flags.debug, "show warnings in full");
   command.add_flag("-q,--quiet", flags.quiet, "print the image's digest only");
+  // What docker's first builder had to be told is always so: nothing of a step is left running, and
+  // no daemon is sent the context.
+  for (const char* name : {"--rm", "--force-rm", "--compress"}) {
+    command.add_flag(name, flags.always_so)->group("");
+  }
 }
 
 }  // namespace
@@ -374,6 +421,8 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
         of_option("--tag " + lade::quoted(tag), [&] { return Reference::parse(tag).str(); }));
   }
   for (const auto& output : flags.outputs) {
+    request.cache_only = request.cache_only || output == "type=cacheonly";
+    if (output == "type=cacheonly") continue;
     request.outputs.push_back(of_option("--output", [&] { return parse_output(output); }));
   }
   set_attestations(flags, request.attest);
@@ -384,7 +433,8 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
     request.cache_to.push_back(of_option("--cache-to", [&] { return parse_cache_to(to); }));
   }
   for (const auto& secret : flags.secrets) {
-    request.secrets.insert(of_option("--secret", [&] { return read_secret(secret); }));
+    request.secrets.insert(
+        of_option("--secret", [&] { return read_secret(secret, request.warnings); }));
   }
   for (const auto& ssh : flags.ssh) {
     request.ssh.push_back(of_option("--ssh", [&] { return parse_ssh(ssh); }));
@@ -400,13 +450,10 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
   set_storage_cap(flags, request);
-  if (flags.progress != "auto" && flags.progress != "plain" && flags.progress != "quiet") {
-    throw_usage(fmt::format("--progress {} is not one of: auto, plain, quiet", flags.progress));
-  }
+  set_progress(flags, request);
   request.debug = flags.debug;
   request.call =
       of_option("--call", [&] { return parse_call(flags.check ? "check" : flags.call); });
-  request.quiet = flags.quiet || flags.progress == "quiet";
   return request;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/call.hpp"
+#include "app/progress.hpp"
 #include "app/ssh_agents.hpp"
 #include "recipe/cache_options.hpp"
 #include "recipe/output.hpp"
@@ -62,6 +63,7 @@ struct BuildFlags {
   bool check = false;
   bool push = false;
   bool offline = false;
+  bool always_so = false;  ///< not looked at
   std::string call = "build";
 };
 
@@ -85,8 +87,11 @@ struct BuildRequest {
   bool offline = false;  ///< nothing is asked of any registry or server
   int max_parallelism = 0;
   std::optional<uint64_t> max_storage;  ///< bytes of the state directory, kept after the build
-  bool quiet = false;
-  bool debug = false;  ///< warnings are shown in full
+  bool cache_only = false;              ///< that no output is asked for is meant
+  ProgressMode progress = ProgressMode::plain;
+  bool quiet = false;                 ///< the image's ID is printed, and warnings are not
+  std::vector<std::string> warnings;  ///< about the options
+  bool debug = false;                 ///< warnings are shown in full
   Call call;
   AttestOptions attest;
 };

@@ -1,8 +1,11 @@
 #include "app/progress.hpp"
 
+#include <stdexcept>
+
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/json_progress.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 
@@ -140,9 +143,27 @@ void QuietProgress::warning(std::string_view message) {
   write_line(fd_, fmt::format("WARNING: {}\n", message));
 }
 
-std::unique_ptr<ProgressSink> make_progress(bool quiet) {
-  if (quiet) return std::make_unique<QuietProgress>(STDERR_FILENO);
-  return std::make_unique<PlainProgress>(STDERR_FILENO);
+ProgressMode parse_progress(const std::string& text) {
+  if (text == "auto" || text == "plain" || text == "tty") return ProgressMode::plain;
+  if (text == "quiet") return ProgressMode::quiet;
+  if (text == "none") return ProgressMode::none;
+  if (text == "rawjson") return ProgressMode::rawjson;
+  throw Error(fmt::format("{} is not one of: auto, plain, tty, quiet, none, rawjson", quoted(text)),
+              ErrorKind::usage);
+}
+
+std::unique_ptr<ProgressSink> make_progress(ProgressMode mode) {
+  switch (mode) {
+    case ProgressMode::plain:
+      return std::make_unique<PlainProgress>(STDERR_FILENO);
+    case ProgressMode::quiet:
+      return std::make_unique<QuietProgress>(STDERR_FILENO);
+    case ProgressMode::none:
+      return std::make_unique<NullProgress>();
+    case ProgressMode::rawjson:
+      return std::make_unique<JsonProgress>(STDERR_FILENO);
+  }
+  throw std::logic_error("no such mode of progress");
 }
 
 }  // namespace lade

@@ -1,4 +1,4 @@
-// How progress looks: plain lines as `docker build --progress=plain` prints them, or nothing.
+// How progress looks: plain lines as `docker build --progress=plain` prints them, JSON, or nothing.
 #pragma once
 
 #include <chrono>
@@ -64,7 +64,17 @@ class QuietProgress : public NullProgress {
   int fd_;
 };
 
-/// What commands show on standard error: everything line by line, or with --quiet warnings alone.
-std::unique_ptr<ProgressSink> make_progress(bool quiet);
+enum class ProgressMode {
+  plain,
+  quiet,  ///< warnings alone
+  none,
+  rawjson,  ///< BuildKit's SolveStatus, a line of JSON for each event
+};
+
+/// The modes that docker has names for; "auto" and "tty" are plain lines, too. Throws Error(usage).
+ProgressMode parse_progress(const std::string& text);
+
+/// What commands show on standard error.
+std::unique_ptr<ProgressSink> make_progress(ProgressMode mode);
 
 }  // namespace lade

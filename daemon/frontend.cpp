@@ -211,7 +211,9 @@ class DockerfileFrontend {
     std::vector<std::pair<std::string, std::string>> out;
     const std::string text = option("add-hosts");
     if (text.empty()) return out;
-    for (const auto& field : parse_csv(text)) out.push_back(parse_host(to_lower(field)));
+    for (const auto& field : parse_csv(text)) {
+      for (auto& host : parse_hosts(to_lower(field))) out.push_back(std::move(host));
+    }
     return out;
   }
 

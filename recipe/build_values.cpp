@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -14,6 +15,12 @@ namespace lade {
 namespace {
 
 constexpr int64_t kMost = 9'000'000'000'000'000'000;
+
+bool is_address(const std::string& text) {
+  in6_addr bytes{};
+  return ::inet_pton(AF_INET, text.c_str(), &bytes) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &bytes) == 1;
+}
 
 /// All of `text` as a number, or nothing.
 template <class Number>
@@ -79,17 +86,29 @@ int64_t parse_until(const std::string& text) {
   return Timestamp::now().seconds - age.count();
 }
 
-std::pair<std::string, std::string> parse_host(const std::string& text) {
-  const auto separator = text.find_first_of("=:");
+std::vector<std::pair<std::string, std::string>> parse_hosts(const std::string& text) {
+  // The equals sign first: what follows it may be an IPv6 address.
+  const auto equals = text.find('=');
+  const auto separator = equals != std::string::npos ? equals : text.find(':');
   if (separator == std::string::npos || separator == 0 || separator + 1 == text.size()) {
     throw Error(fmt::format("--add-host: {} is not of the form NAME:ADDRESS", lade::quoted(text)),
                 ErrorKind::usage);
   }
-  std::string address = text.substr(separator + 1);
-  if (address.starts_with('[') && address.ends_with(']')) {
-    address = address.substr(1, address.size() - 2);
+  std::vector<std::pair<std::string, std::string>> out;
+  for (auto& address : split(text.substr(separator + 1), ',')) {
+    if (address.size() > 2 && address.starts_with('[') && address.ends_with(']')) {
+      address = address.substr(1, address.size() - 2);
+    }
+    if (!is_address(address)) {
+      Error error(
+          fmt::format("--add-host: {} is no IP address in {}", quoted(address), quoted(text)),
+          ErrorKind::usage);
+      if (address == "host-gateway") error.set_hint("steps reach this host with --network host");
+      throw error;
+    }
+    out.emplace_back(text.substr(0, separator), address);
   }
-  return {text.substr(0, separator), address};
+  return out;
 }
 
 PullPolicy parse_pull(const std::string& text) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "solver/definition.hpp"
 #include "solver/source/image.hpp"
@@ -27,9 +28,9 @@ std::chrono::nanoseconds parse_duration(const std::string& text);
 /// seconds since 1970). Seconds since 1970. Throws Error.
 int64_t parse_until(const std::string& text);
 
-/// --add-host: "NAME:ADDRESS" or "NAME=ADDRESS", an IPv6 address maybe in brackets: name, address.
-/// Throws Error(usage).
-std::pair<std::string, std::string> parse_host(const std::string& text);
+/// --add-host: "NAME:ADDRESS[,ADDRESS...]" or with "=", IPv6 addresses maybe in brackets: name and
+/// address of each. Throws Error(usage).
+std::vector<std::pair<std::string, std::string>> parse_hosts(const std::string& text);
 
 /// --pull. Throws Error(usage).
 PullPolicy parse_pull(const std::string& text);

@@ -38,7 +38,7 @@ class Pull {
         name_(parse_image_argument(flags.name)),
         state_(StateDir::open(StateDir::default_root(globals.root))),
         images_(*state_, {.pull = PullPolicy::always, .client_directory = {}}) {
-    progress_ = make_progress(flags.quiet);
+    progress_ = make_progress(flags.quiet ? ProgressMode::quiet : ProgressMode::plain);
   }
 
   int run() {

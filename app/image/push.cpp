@@ -48,7 +48,7 @@ class PushCommand {
                                                : parse_new_name(flags.destination, kNoDigest)),
         state_(StateDir::open(StateDir::default_root(globals.root))),
         client_(RegistryClient::create()) {
-    progress_ = make_progress(quiet_);
+    progress_ = make_progress(quiet_ ? ProgressMode::quiet : ProgressMode::plain);
   }
 
   int run() {

@@ -257,7 +257,9 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   for (const auto& file : flags.env_files) read_env_file(file, request.env);
   for (const auto& variable : flags.env) add_variable(variable, request.env);
   read_volumes(flags, request);
-  for (const auto& host : flags.add_hosts) request.extra_hosts.push_back(parse_host(host));
+  for (const auto& text : flags.add_hosts) {
+    for (auto& host : parse_hosts(text)) request.extra_hosts.push_back(std::move(host));
+  }
   for (const auto& limit : flags.ulimits) {
     request.ulimits.push_back(of_option("--ulimit", [&] { return parse_ulimit(limit); }));
   }

@@ -156,14 +156,27 @@ TEST_F(SecretTest, ComeFromAFileOrAVariable) {
 }
 
 TEST_F(SecretTest, MistakesAreNamed) {
-  const Variable unset("LADE_TEST_UNSET", nullptr);
   EXPECT_EQ(error("env=X"), "--secret needs id=NAME");
   EXPECT_EQ(error("id=x,foo=y"), "--secret has no option 'foo'");
   EXPECT_EQ(error("id=x,type=tape"), "--secret type=tape is not one of: file, env");
-  EXPECT_EQ(error("id=x,env=LADE_TEST_UNSET"), "--secret id=x: LADE_TEST_UNSET is not set");
   EXPECT_EQ(error("id=x,src=/no/such"), "--secret id=x: no such file '/no/such'");
   EXPECT_EQ(error("id"), "--secret: 'id' is not of the form KEY=VALUE");
   EXPECT_THAT(error("id=x,\"src=y"), HasSubstr("a quote does not end"));
+}
+
+TEST_F(SecretTest, AnIdAloneIsAFileIfNoVariableIsCalledSo) {
+  sys::write_file_atomically(dir_.path() + "/plain", "from file\n");
+  const std::string id = dir_.path() + "/plain";
+  EXPECT_THAT(secrets("id=" + id), ElementsAre(Pair(id, "from file\n")));
+  EXPECT_EQ(error("id=/no/such"), "--secret id=/no/such: no such file '/no/such'");
+}
+
+TEST_F(SecretTest, AVariableThatIsNotSetIsAnEmptySecretWithAWarning) {
+  const Variable unset("LADE_TEST_UNSET", nullptr);
+  const auto request = check_build_flags(with(&BuildFlags::secrets, {"id=x,env=LADE_TEST_UNSET"}));
+  EXPECT_THAT(request.secrets, ElementsAre(Pair("x", "")));
+  EXPECT_THAT(request.warnings,
+              ElementsAre("--secret id=x: LADE_TEST_UNSET is not set, the secret is empty"));
 }
 
 TEST_F(SecretTest, ATooLargeFileIsAnError) {
@@ -176,7 +189,11 @@ TEST(BuildOptions, HostsAreANameAndAnAddress) {
       with(&BuildFlags::add_hosts, {"db:10.0.0.1", "db=10.0.0.2", "six:::1", "six=[fe80::1]"}));
   EXPECT_THAT(request.lower.extra_hosts, ElementsAre(Pair("db", "10.0.0.1"), Pair("db", "10.0.0.2"),
                                                      Pair("six", "::1"), Pair("six", "fe80::1")));
-  for (const char* text : {"db", ":1.2.3.4", "db:", ""}) {
+  EXPECT_THAT(
+      check_build_flags(with(&BuildFlags::add_hosts, {"db:10.0.0.1,::2"})).lower.extra_hosts,
+      ElementsAre(Pair("db", "10.0.0.1"), Pair("db", "::2")));
+  for (const char* text : {"db", ":1.2.3.4", "db:", "", "db:name", "db:1.2.3", "db=[]",
+                           "db:10.0.0.1,", "db:host-gateway"}) {
     EXPECT_THAT(usage_error(with(&BuildFlags::add_hosts, {text})), HasSubstr("--add-host: "))
         << text;
   }
@@ -199,11 +216,40 @@ TEST(BuildOptions, WordsOfAFixedSetAreChecked) {
   EXPECT_EQ(check_build_flags(with(&BuildFlags::pull, "newer")).pull, PullPolicy::newer);
   EXPECT_THAT(usage_error(with(&BuildFlags::pull, "x")), HasSubstr("--pull=x is not one of"));
   EXPECT_THAT(usage_error(with(&BuildFlags::progress, "x")),
-              HasSubstr("--progress x is not one of"));
+              HasSubstr("--progress: 'x' is not one of"));
   EXPECT_TRUE(check_build_flags(with(&BuildFlags::progress, "quiet")).quiet);
+  EXPECT_EQ(check_build_flags(with(&BuildFlags::progress, "rawjson")).progress,
+            ProgressMode::rawjson);
   BuildFlags negative;
   negative.max_parallelism = -1;
   EXPECT_EQ(usage_error(negative), "--max-parallelism cannot be negative");
+}
+
+TEST(BuildOptions, DockersVariablesAreDefaults) {
+  const Variable progress("BUILDKIT_PROGRESS", "none");
+  const Variable platform("DOCKER_DEFAULT_PLATFORM", "linux/arm64");
+  BuildFlags flags;
+  EXPECT_EQ(check_build_flags(flags).progress, ProgressMode::none);
+  EXPECT_THAT(check_build_flags(flags).platforms, ElementsAre(Platform::parse("linux/arm64")));
+  flags.progress = "plain";
+  flags.platforms = {"linux/amd64"};
+  EXPECT_EQ(check_build_flags(flags).progress, ProgressMode::plain);
+  EXPECT_THAT(check_build_flags(flags).platforms, ElementsAre(Platform::parse("linux/amd64")));
+  flags.progress = "auto";
+  flags.quiet = true;
+  EXPECT_EQ(check_build_flags(flags).progress, ProgressMode::quiet);
+}
+
+TEST(BuildOptions, OneOutputAtMostGoesToStandardOutput) {
+  EXPECT_EQ(usage_error(with(&BuildFlags::outputs, {"-", "type=oci"})),
+            "--output: only one can go to standard output");
+}
+
+TEST(BuildOptions, ACacheOnlyBuildHasNoOutput) {
+  BuildFlags flags = with(&BuildFlags::outputs, {"type=cacheonly"});
+  flags.tags = {"app"};
+  EXPECT_THAT(check_build_flags(flags).outputs, IsEmpty());
+  EXPECT_TRUE(check_build_flags(flags).cache_only);
 }
 
 TEST(BuildOptions, LabelsAndContextsAreKeysAndValues) {

@@ -1,8 +1,11 @@
 """Options of `lade build` that shape steps and what is written about the result."""
 
+import base64
 import json
 import os
+import subprocess
 
+import support
 from support import LadeTest
 
 
@@ -119,6 +122,35 @@ class Reports(LadeTest):
         self.assertEqual(iid.read_text(), result.stdout.strip())
         image = self.image(self.STEPS)
         self.assertEqual(iid.read_text(), image.manifest["config"]["digest"])
+
+    def test_progress_can_be_lines_of_json_or_nothing(self):
+        result = self.build(self.STEPS + "RUN printf 'a\\nb'; echo c >&2\n", "--progress=rawjson", "-o", "type=cacheonly")
+        lines = [json.loads(line) for line in result.stderr.splitlines()]
+        vertexes = [vertex for line in lines for vertex in line.get("vertexes", [])]
+        names = {vertex["digest"]: vertex["name"] for vertex in vertexes}
+        finished = {vertex["name"] for vertex in vertexes if vertex.get("completed", "") >= vertex.get("started", "x")}
+        self.assertIn("[2/3] RUN echo hi > /hi", finished)
+        said = {1: b"", 2: b""}
+        for log in [log for line in lines for log in line.get("logs", [])]:
+            self.assertIn("printf", names[log["vertex"]])
+            said[log["stream"]] += base64.b64decode(log["data"])
+        self.assertEqual(said, {1: b"a\nb", 2: b"c\n"})
+        self.assertEqual(self.build(self.STEPS, "--progress=none").stderr, "")
+
+    def test_archives_go_to_standard_output_unless_it_is_a_terminal(self):
+        for output in ("type=oci", "type=tar"):
+            with self.subTest(output=output):
+                result = self.build(self.STEPS, "-o", output)
+                self.assertIn("ustar", result.stdout)
+                main, side = os.openpty()
+                try:
+                    failed = subprocess.run(self.ws.command("build", "-o", output, self.ws.context), stdout=side,
+                                            stderr=subprocess.PIPE, env=support.environment(), check=False)
+                finally:
+                    os.close(side)
+                    os.close(main)
+                self.assertEqual(failed.returncode, 2)
+                self.assertIn(b"standard output is a terminal", failed.stderr)
 
     def test_the_metadata_file_describes_the_image(self):
         path = self.ws.dir / "metadata.json"
