@@ -14,6 +14,7 @@
 #include "daemon/proto/control.pb.h"
 #include "daemon/proto/gateway.pb.h"
 #include "daemon/source_meta.hpp"
+#include "recipe/frontend.hpp"
 #include "snapshotter/gc.hpp"
 #include "solver/cache_store.hpp"
 
@@ -137,8 +138,15 @@ api::BuildHistoryRecord record_of(const api::SolveRequest& request,
 /// Results of a frontend know what it was asked, for provenance.
 FrontendResult run_known_frontend(Job& job, const FrontendRequest& request) {
   FrontendResult result = run_frontend(job, request);
+  ProvenanceRequest known{request.frontend, request.options};
+  // The gateway passes such a request on as it is.
+  if (const auto source = known.args.find("source");
+      source != known.args.end() && source->second == kDockerfileFrontend) {
+    known.frontend = source->second;
+    known.args.erase(source);
+  }
   for (const auto& [platform, ref] : result.refs) {
-    if (ref) ref->request = ProvenanceRequest{request.frontend, request.options};
+    if (ref) ref->request = known;
   }
   return result;
 }

@@ -63,6 +63,19 @@ ImageConfig empty_config(const Platform& platform) {
   return out;
 }
 
+/// Frontends need not say what exporters fill in.
+ImageConfig config_of_frontend(const std::string& text) {
+  auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return ImageConfig::parse(text);
+  auto& rootfs = json["rootfs"];
+  if (rootfs.is_null()) rootfs = nlohmann::json::object();
+  if (rootfs.is_object()) {
+    if (rootfs["type"].is_null() || rootfs["type"] == "") rootfs["type"] = "layers";
+    if (rootfs["diff_ids"].is_null()) rootfs["diff_ids"] = nlohmann::json::array();
+  }
+  return ImageConfig::parse(json.dump());
+}
+
 class ResultExport {
  public:
   ResultExport(Job& job, const FrontendResult& result, const AttestedBuild& attested)
@@ -223,7 +236,7 @@ class ResultExport {
       } else {
         built.lowered.platform = platform.empty() ? Platform::host() : Platform::parse(platform);
         built.lowered.config =
-            config.empty() ? empty_config(built.lowered.platform) : ImageConfig::parse(config);
+            config.empty() ? empty_config(built.lowered.platform) : config_of_frontend(config);
         built.lowered.source_date_epoch = epoch_of(platform);
       }
       complete_history(built);

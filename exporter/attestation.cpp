@@ -58,7 +58,8 @@ std::string attestation_statement(const Attestation& attestation,
 }
 
 std::string package_url(std::string_view type, const Reference& image, const Platform* platform) {
-  std::string name = image.registry == "docker.io" ? image.repository : image.name();
+  const bool plain = image.registry.empty() || image.registry == "docker.io";
+  std::string name = plain ? image.repository : image.name();
   constexpr std::string_view kOfficial = "library/";
   if (image.registry == "docker.io" && name.starts_with(kOfficial)) name.erase(0, kOfficial.size());
   std::string out = fmt::format("pkg:{}", type);

@@ -139,9 +139,8 @@ class Materials {
     } else if (id.starts_with("docker-image://")) {
       add_image("docker", Reference::parse(after("docker-image://")), vertex.platform);
     } else if (id.starts_with("oci-layout://")) {
-      Reference image;
       const auto at = id.rfind('@');
-      image.repository = base_name(id.substr(0, at));
+      Reference image = layout_image(id.substr(0, at));
       if (at != std::string::npos) image.digest = Digest::parse(id.substr(at + 1));
       add_image("oci", image, vertex.platform);
     } else if (id.starts_with("result://")) {
@@ -149,6 +148,31 @@ class Materials {
     } else if (id != "scratch") {
       add_remote(*source);
     }
+  }
+
+  /// Called as the context is that has the layout's image, since where a layout lies says nothing.
+  Reference layout_image(const std::string& layout) const {
+    constexpr std::string_view kContext = "context:";
+    constexpr std::string_view kScheme = "oci-layout:";
+    const std::string place = layout.substr(kScheme.size() + 2);
+    for (const auto& [key, value] : facts_.request.args) {
+      if (!key.starts_with(kContext) || !value.starts_with(kScheme)) continue;
+      std::string given = value.substr(kScheme.size());
+      if (given.starts_with("//")) given.erase(0, 2);
+      // A context may be for one platform alone, "NAME::PLATFORM".
+      const std::string name = key.substr(kContext.size(), key.find("::") - kContext.size());
+      if (given.substr(0, given.rfind('@')) != place.substr(0, place.rfind('@'))) continue;
+      try {
+        Reference image = Reference::parse(name);
+        image.tag.clear();
+        return image;
+      } catch (const Error&) {
+        break;  // contexts may have names that images cannot have
+      }
+    }
+    Reference image;
+    image.repository = base_name(place);
+    return image;
   }
 
   void add_exec(const ExecOp& exec) {

@@ -115,6 +115,25 @@ TEST(ProvenanceOptionsTest, WhatIsNotThereIsAnError) {
   EXPECT_NE(error("other", "").find("other"), std::string::npos);
 }
 
+TEST(ProvenanceTest, ALayoutsImageIsCalledAsItsContext) {
+  const auto uri = [](const std::string& context, const std::string& value) {
+    Graph graph;
+    graph.facts.request.args[context] = value;
+    graph.definition.vertices[0].op =
+        SourceOp{"oci-layout:///some/store@sha256:" + kHex, {{"chain", "x"}}};
+    const Json out = graph.of("mode=min");
+    const Json& material = out["buildDefinition"]["resolvedDependencies"][0];
+    EXPECT_EQ(material["digest"]["sha256"], kHex);
+    const auto text = material["uri"].get<std::string>();
+    return text.substr(0, text.find('?'));
+  };
+  const std::string path = "oci-layout:///some/store@sha256:" + kHex;
+  EXPECT_EQ(uri("context:base", path), "pkg:oci/base");
+  EXPECT_EQ(uri("context:base::linux/amd64", path), "pkg:oci/base");
+  EXPECT_EQ(uri("context:Not an image", path), "pkg:oci/store");
+  EXPECT_EQ(uri("context:base", "oci-layout:///other"), "pkg:oci/store");
+}
+
 TEST(ProvenanceTest, MinimalTellsMaterialsAndRequestWithoutArguments) {
   const Json out = Graph().of("mode=min,builder-id=b,reproducible=true");
   const Json& materials = out["buildDefinition"]["resolvedDependencies"];
