@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -15,6 +16,11 @@
 
 namespace lade {
 namespace {
+
+bool is_directory(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
 
 std::string absolute_directory(const std::string& path) {
   char resolved[PATH_MAX];
@@ -37,9 +43,9 @@ std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
   path = request.file.empty() ? context + "/Dockerfile" : request.file;
   file->name = request.file.empty() ? "Dockerfile" : request.file;
   auto text = sys::read_file(path, parser::kMaxDockerfileSize);
-  if (!text && request.file.empty()) {
+  if (!text && base_name(path) == "Dockerfile") {
     // As docker: the lower-case name works, too.
-    text = sys::read_file(context + "/dockerfile", parser::kMaxDockerfileSize);
+    text = sys::read_file(dir_name(path) + "/dockerfile", parser::kMaxDockerfileSize);
   }
   if (!text) {
     Error error(fmt::format("there is no Dockerfile at {}", lade::quoted(path)),
@@ -74,6 +80,7 @@ BuildInput read_build_input(const BuildRequest& request,
       dockerfile ? std::move(dockerfile) : read_dockerfile(request, input.context, path);
   for (const auto& name : {path + ".dockerignore", input.context + "/.dockerignore"}) {
     if (path.empty() && name == ".dockerignore") continue;
+    if (is_directory(name)) continue;  // to docker it is no list then
     auto text = sys::read_file(name);
     if (!text) continue;
     input.ignore_file = base_name(name);

@@ -137,6 +137,15 @@ class Reports(LadeTest):
         self.assertEqual(said, {1: b"a\nb", 2: b"c\n"})
         self.assertEqual(self.build(self.STEPS, "--progress=none").stderr, "")
 
+    def test_a_lower_case_dockerfile_is_found_by_its_usual_name(self):
+        self.write({"sub/dockerfile": self.STEPS})
+        self.ws.lade("build", "-f", self.ws.context / "sub/Dockerfile", self.ws.context)
+        self.assertEqual(self.ws.lade("build", "-f", self.ws.context / "sub/Other", self.ws.context, code=None).code, 1)
+
+    def test_a_directory_called_dockerignore_ignores_nothing(self):
+        image = self.image("FROM scratch\nCOPY . /\n", files={".dockerignore/f": "f"})
+        self.assertIn(".dockerignore/f", image.tree())
+
     def test_archives_go_to_standard_output_unless_it_is_a_terminal(self):
         for output in ("type=oci", "type=tar"):
             with self.subTest(output=output):
