@@ -80,7 +80,7 @@ nlohmann::json descriptor_json(const Descriptor& target) {
 std::string export_name(const Output& output) {
   switch (output.type) {
     case OutputType::image:
-      return output.push && !output.keeps_names() ? "exporting to registry" : "exporting to image";
+      return "exporting to image";
     case OutputType::oci:
       return "exporting to oci image format";
     case OutputType::docker:
