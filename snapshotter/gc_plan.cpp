@@ -180,6 +180,8 @@ class Planner {
     if (unit.kind == Unit::Kind::record) {
       take_record(inventory_.records[unit.record], why);
     } else if (unit.kind == Unit::Kind::layer) {
+      // A layer may lie in stacks without this one that were used later.
+      due_.insert(unit.layer);
       if (users_.at(unit.layer) == 0) take_layer(unit.layer, why);
     } else {
       plan_.paths.push_back({unit.type, unit.path, unit.kind == Unit::Kind::directory, unit.bytes,
@@ -195,7 +197,7 @@ class Planner {
     for (const LayerId id : record.layers) {
       const auto layer = inventory_.layers.find(id);
       if (layer == inventory_.layers.end() || --users_.at(id) > 0) continue;
-      if (!layer->second.of_base) take_layer(id, why);
+      if (!layer->second.of_base || due_.contains(id)) take_layer(id, why);
     }
   }
 
@@ -221,6 +223,7 @@ class Planner {
   const PinCheck& pins_;
   const PruneOptions& options_;
   std::map<LayerId, size_t> users_;  ///< records that give a layer and were not chosen
+  std::set<LayerId> due_;            ///< bases that go once no record gives them any more
   std::map<Digest, size_t> blob_users_;
   uint64_t cache_ = 0;  ///< bytes that the cache takes, less what was chosen
   PrunePlan plan_;

@@ -78,6 +78,17 @@ class Collection(LadeTest):
         self.assertEqual(len(self.build_number(1).ran), 3, "the cache is gone")
         self.verify()
 
+    def test_all_takes_a_base_below_what_was_used_later_without_it(self):
+        self.build("FROM busybox\nCOPY --link a /\n", files={"a": "1", "b": "2"})
+        self.build("FROM scratch\nCOPY --link a /\nCOPY --link b /\n")
+        with sqlite3.connect(self.ws.state / "lade.db") as database:
+            database.execute("INSERT OR REPLACE INTO layer_use SELECT id, unixepoch() - 1000 FROM layers")
+            database.execute("UPDATE layer_use SET last_used = unixepoch() WHERE layer = (SELECT max(id) FROM layers)")
+        self.prune("-a")
+        sizes = self.sizes()
+        self.assertNotIn("layer", sizes)
+        self.assertNotIn("blob", sizes)
+
     def test_removed_images_free_their_room(self):
         self.build_number(1, "-t", "app")
         self.ws.lade("rmi", "app")
