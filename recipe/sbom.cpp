@@ -54,7 +54,8 @@ class FileLayers {
     for (auto& file : files) {
       const auto name = file.is_object() ? file.find("fileName") : file.end();
       if (!file.is_object() || name == file.end() || !name->is_string()) continue;
-      if (file.value("comment", Json()).is_string() && file["comment"] != "") continue;
+      const Json comment = file.value("comment", Json());
+      if (comment.is_string() && !comment.get<std::string>().empty()) continue;
       const std::string path = clean_path("/" + name->get<std::string>()).substr(1);
       const auto found = merged_.resolve(path, true);
       if (!found || found->layer >= image_.layers.size()) continue;

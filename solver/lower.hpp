@@ -90,7 +90,7 @@ struct LowerOptions {
   /// they are to be errors, they are one before anything runs.
   parser::Linter* linter = nullptr;
   std::optional<SbomScanner> scanner;  ///< an SBOM is wanted
-  Outline* outline = nullptr;  ///< filled in if it is there (solver/lower_outline.hpp)
+  Outline* outline = nullptr;          ///< filled in if it is there (solver/lower_outline.hpp)
 };
 
 struct LoweredImage {
@@ -100,7 +100,7 @@ struct LoweredImage {
       config;  ///< diff_ids are the exporter's to fill in; this build's history has no `created`
   Platform platform;
   std::optional<int64_t> source_date_epoch;  ///< seconds; from the build-arg of that name
-  std::optional<Edge> scan;  ///< the directory with what LowerOptions::scanner says
+  std::optional<Edge> scan;                  ///< the directory with what LowerOptions::scanner says
 };
 
 /// Throws Error with a range for anything that is wrong in the file.

@@ -53,7 +53,8 @@ TEST_F(HttpSourceTest, AFileIsALayerWithModeOwnerAndTime) {
   const Build build = get(server.url() + "/dir/f.txt?query");
   EXPECT_THAT(view(build.result.layers), ElementsAre("f 600 0:0 f.txt = content")) << build.error;
   EXPECT_EQ(entry(build.result.layers, "f.txt").mtime_sec, kSeconds);
-  EXPECT_EQ(server.requests().at(0).header("user-agent"), "lade/" LADE_VERSION " (compatible; buildkit/v0.32)");
+  EXPECT_EQ(server.requests().at(0).header("user-agent"),
+            "lade/" LADE_VERSION " (compatible; buildkit/v0.32)");
 }
 
 TEST_F(HttpSourceTest, AttributesBeatWhatTheServerSays) {

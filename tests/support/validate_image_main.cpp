@@ -1,5 +1,5 @@
-// The second opinion as a program: validate_image IMAGE... prints what is wrong with OCI layouts, OCI
-// tars and Docker tars, and fails if anything is.
+// The second opinion as a program: validate_image IMAGE... prints what is wrong with OCI layouts,
+// OCI tars and Docker tars, and fails if anything is.
 #include <cstdio>
 
 #include <fmt/format.h>
