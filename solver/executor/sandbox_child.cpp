@@ -91,6 +91,15 @@ void wait_for_joined(const Child& child) {
   if ((started.revents & POLLIN) != 0) throw Error("the container did not start");
 }
 
+UniqueFd root_of_joined(const Child& child) {
+  const std::string path = "/proc/" + std::to_string(child.plan.joined_pid) + "/root";
+  UniqueFd root = sys::open(path, O_PATH | O_DIRECTORY);
+  // As long as it has not ended, the number was its own.
+  pollfd ended{child.plan.joined_pidfd, POLLIN, 0};
+  if (::poll(&ended, 1, 0) != 0) throw Error("the container has ended");
+  return root;
+}
+
 /// Enters the sandbox of a running step. The PID namespace was entered by the clone.
 void join_step(Child& child) {
   // The sandbox's processes see this one already: until the command runs none of them may trace it,
@@ -98,10 +107,15 @@ void join_step(Child& child) {
   if (::prctl(PR_SET_DUMPABLE, 0) != 0) throw_errno("could not close the process off");
   wait_for_joined(child);
   if (child.plan.cgroup != nullptr) child.plan.cgroup->enter();
+  const UniqueFd root = root_of_joined(child);
   constexpr int kNamespaces =
       CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
   if (::setns(child.plan.joined_pidfd, kNamespaces) != 0) {
     throw_errno("could not enter the container");
+  }
+  // Where lade itself is in a chroot, the namespace has another root below the sandbox's.
+  if (::fchdir(root.get()) != 0 || ::chroot(".") != 0) {
+    throw_errno("could not enter the container's root filesystem");
   }
   child.root = sys::open("/", O_PATH | O_DIRECTORY);
   child.null = std::move(sys::open_in_root(child.root.get(), "/dev/null", O_RDONLY).value());

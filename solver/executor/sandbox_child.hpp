@@ -21,8 +21,9 @@ struct ChildPlan {
   int netns_fd = -1;                      ///< network slot to join; -1 for none
   const StepCgroup* cgroup = nullptr;     ///< may be null
   const SeccompFilter* filter = nullptr;  ///< null for insecure steps
-  /// A step that this one joins (already in its PID namespace): a pidfd of its process, and the
-  /// read end of its failure pipe. -1: none.
+  /// A step that this one joins (already in its PID namespace): its process, a pidfd of that, and
+  /// the read end of its failure pipe. -1: none.
+  pid_t joined_pid = -1;
   int joined_pidfd = -1;
   int joined_failure_fd = -1;
 };

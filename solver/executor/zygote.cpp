@@ -221,6 +221,7 @@ void Zygote::join(Pending step) {
   sys::Pipe failure = sys::pipe();
   ChildPlan plan = plan_for(step, failure.write.get());
   if (target->second.cgroup) plan.cgroup = &*target->second.cgroup;
+  plan.joined_pid = target->first;
   plan.joined_pidfd = pidfd.get();
   plan.joined_failure_fd = target->second.failure.get();
   const UniqueFd own_pid_namespace = sys::open("/proc/self/ns/pid", O_RDONLY);
