@@ -71,7 +71,7 @@ class Build {
     check_frontend(input.dockerfile, request_.lower.build_args);
     parser::Linter linter(read_lint_config(request_, input));
     std::optional<WarningsAtEnd> warnings;
-    if (!request_.quiet && request_.progress != ProgressMode::none)
+    if (!request_.quiet() && request_.progress != ProgressMode::none)
       warnings.emplace(linter, request_.debug);
     const parser::Dockerfile dockerfile = parser::parse(input.dockerfile, &linter);
 

@@ -105,7 +105,7 @@ class Export {
     if (!request_.metadata_file.empty()) {
       sys::write_file_atomically(request_.metadata_file, image_metadata(*written_, names_) + "\n");
     }
-    if (request_.quiet && !to_stdout_) fmt::print("{}\n", image_id_of(*written_).str());
+    if (request_.quiet() && !to_stdout_) fmt::print("{}\n", image_id_of(*written_).str());
   }
 
   StateDir& state_;

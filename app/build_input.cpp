@@ -17,11 +17,6 @@
 namespace lade {
 namespace {
 
-bool is_directory(const std::string& path) {
-  struct stat info{};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 std::string absolute_directory(const std::string& path) {
   char resolved[PATH_MAX];
   if (!::realpath(path.c_str(), resolved)) throw_errno("context " + lade::quoted(path));
@@ -58,6 +53,11 @@ std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
 }
 
 }  // namespace
+
+bool is_directory(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
 
 std::shared_ptr<const SourceFile> read_local_dockerfile(const std::string& path) {
   auto text = sys::read_file(path, parser::kMaxDockerfileSize);

@@ -32,6 +32,8 @@ struct BuildInput {
 BuildInput read_build_input(const BuildRequest& request,
                             std::shared_ptr<const SourceFile> dockerfile = nullptr);
 
+bool is_directory(const std::string& path);  ///< or a link to one
+
 /// A Dockerfile of this machine.
 std::shared_ptr<const SourceFile> read_local_dockerfile(const std::string& path);
 

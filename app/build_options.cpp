@@ -247,7 +247,6 @@ void set_progress(const BuildFlags& flags, BuildRequest& request) {
   request.progress = of_option(is_preset ? "BUILDKIT_PROGRESS" : "--progress",
                                [&] { return parse_progress(mode); });
   if (flags.quiet) request.progress = ProgressMode::quiet;
-  request.quiet = request.progress == ProgressMode::quiet;
 }
 
 /// What the Dockerfile is lowered with.

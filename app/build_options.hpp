@@ -89,11 +89,13 @@ struct BuildRequest {
   std::optional<uint64_t> max_storage;  ///< bytes of the state directory, kept after the build
   bool cache_only = false;              ///< that no output is asked for is meant
   ProgressMode progress = ProgressMode::plain;
-  bool quiet = false;                 ///< the image's ID is printed, and warnings are not
   std::vector<std::string> warnings;  ///< about the options
   bool debug = false;                 ///< warnings are shown in full
   Call call;
   AttestOptions attest;
+
+  /// The image's ID is printed, and warnings are not.
+  bool quiet() const { return progress == ProgressMode::quiet; }
 };
 
 void add_build_flags(CLI::App& command, BuildFlags& flags);

@@ -79,7 +79,7 @@ class CallRun {
   int outline() {
     parser::Linter linter(read_lint_config(request_, input_));
     std::optional<WarningsAtEnd> warnings;
-    if (!request_.quiet) warnings.emplace(linter, request_.debug);
+    if (!request_.quiet()) warnings.emplace(linter, request_.debug);
     const auto file = parser::parse(input_.dockerfile, &linter);
     Outline outline;
     LowerOptions lowering = options(linter);

@@ -25,11 +25,6 @@ constexpr std::string_view kContextFile = "context";  // what an archive is call
 constexpr size_t kHeadSize = 1024;
 constexpr VertexNumber kNumbersPerRun = 1000;
 
-bool is_directory(const std::string& path) {
-  struct stat info{};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 bool is_archive(std::string_view head) {
   return detect_compression(head) != Compression::none || is_tar_header(head);
 }

@@ -274,12 +274,8 @@ std::optional<std::string> read_file_at(int dirfd, const std::string& path, uint
   std::string out;
   char buffer[16384];
   const auto read = [&] {
-    try {
-      return read_some(fd->get(), buffer, sizeof buffer);
-    } catch (Error& error) {
-      error.add_context(quoted(path));
-      throw;
-    }
+    return with_context([&] { return quoted(path); },
+                        [&] { return read_some(fd->get(), buffer, sizeof buffer); });
   };
   while (const size_t count = read()) {
     if (out.size() + count > limit) {

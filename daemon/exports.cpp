@@ -176,14 +176,10 @@ class ResultExport {
     ScanTarget target;
     target.core = ref.root;
     target.platform = platform.empty() ? Platform::host().str() : platform;
-    JobRef out;
-    out.definition = ref.definition;
-    out.root =
-        add_scan(out.definition, job_.images(), *attested_.options.sbom, Platform::host(), target);
-    out.locals = ref.locals;
-    out.extra_locals = ref.extra_locals;
-    out.keep = ref.keep;
-    ref.scan = job_.add_ref(std::move(out));
+    Definition graph = ref.definition;
+    const Edge statements =
+        add_scan(graph, job_.images(), *attested_.options.sbom, Platform::host(), target);
+    ref.scan = job_.add_ref(ref.sibling(std::move(graph), statements));
   }
 
   void solve() {

@@ -328,16 +328,6 @@ class DockerfileFrontend {
     locals_.emplace("context", std::move(local));
   }
 
-  std::shared_ptr<JobRef> scan_of(const JobRef& image, Edge statements) {
-    JobRef out;
-    out.definition = image.definition;
-    out.root = statements;
-    out.locals = image.locals;
-    out.extra_locals = image.extra_locals;
-    out.keep = image.keep;
-    return job_.add_ref(std::move(out));
-  }
-
   FrontendResult result(std::vector<LoweredImage> images) {
     if (!input_.source) add_main_context(images);
     for (auto& [name, local] : locals_) {
@@ -365,7 +355,9 @@ class DockerfileFrontend {
       ref.extra_locals = input_.extra_locals;
       ref.keep = input_.keep;
       ref.reads_dockerfile = !input_.source;
-      if (ref.image->scan) ref.scan = scan_of(ref, *ref.image->scan);
+      if (ref.image->scan) {
+        ref.scan = job_.add_ref(ref.sibling(ref.definition, *ref.image->scan));
+      }
       out.refs.emplace_back(multi_ ? id : "", job_.add_ref(std::move(ref)));
     }
     out.metadata["refs.platforms"] = platforms_json(platforms);

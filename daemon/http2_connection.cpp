@@ -7,14 +7,13 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nghttp2/nghttp2.h>
-
-#include "base/error.hpp"
 
 namespace lade {
 namespace {
@@ -83,7 +82,7 @@ CallStatus gone() {
 
 }  // namespace
 
-/// All but `in_use` is guarded by the connection's mutex.
+/// All of it is guarded by the connection's mutex.
 struct GrpcCall::State {
   int32_t stream = -1;
   std::condition_variable changed;

@@ -129,6 +129,16 @@ std::string LocalDirectory::identity() const {
   return out;
 }
 
+JobRef JobRef::sibling(Definition graph, Edge other_root) const {
+  JobRef out;
+  out.definition = std::move(graph);
+  out.root = other_root;
+  out.locals = locals;
+  out.extra_locals = extra_locals;
+  out.keep = keep;
+  return out;
+}
+
 void Job::cancel() {
   if (canceled_.exchange(true)) return;
   if (session_) session_->cancel();

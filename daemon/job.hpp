@@ -77,6 +77,9 @@ struct JobRef {
   std::optional<SolveResult> solved;                       ///< guarded by the job
   std::optional<ProvenanceRequest> request;                ///< to the frontend that made it
   bool reads_dockerfile = false;                           ///< from a directory of the client's
+
+  /// Another result of the same directories, without an ID.
+  JobRef sibling(Definition graph, Edge other_root) const;
   /// What the scanner of its SBOM says, if one is wanted.
   std::shared_ptr<JobRef> scan{};
 };

@@ -176,18 +176,15 @@ class Calls : public SessionCalls {
   }
 
   std::unique_ptr<DirectoryCall> open_directory(const DirectoryRequest& request) override {
-    if (!supports(kReceiveFiles)) throw Error("the client offers no local sources");
-    return std::make_unique<Directory>(session_, group_, request);
+    return list_directory(request);
   }
 
   std::map<std::string, std::string> read_files(const DirectoryRequest& request,
                                                 const std::vector<std::string>& paths,
                                                 uint64_t limit) override {
-    if (!supports(kReceiveFiles)) throw Error("the client offers no local sources");
     std::map<std::string, std::string> out;
-    Directory(session_, group_, request).use([&](PacketStream& packets) {
-      out = receive_files(packets, paths, limit);
-    });
+    list_directory(request)->use(
+        [&](PacketStream& packets) { out = receive_files(packets, paths, limit); });
     return out;
   }
 
@@ -305,6 +302,11 @@ class Calls : public SessionCalls {
   }
 
  private:
+  std::unique_ptr<Directory> list_directory(const DirectoryRequest& request) const {
+    if (!supports(kReceiveFiles)) throw Error("the client offers no local sources");
+    return std::make_unique<Directory>(session_, group_, request);
+  }
+
   void check_exports() const {
     if (!supports(kSendFiles)) {
       throw Error("the client takes no files: method FileSend is not supported by it");

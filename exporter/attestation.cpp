@@ -47,12 +47,11 @@ std::string attestation_statement(const Attestation& attestation,
   Json out;
   out["_type"] = "https://in-toto.io/Statement/v1";
   out["predicateType"] = attestation.predicate_type;
-  out["subject"] = attestation.subjects.empty() ? Json::array() : Json::parse(attestation.subjects);
+  Json about = Json::array();
   for (const auto& subject : subjects) {
-    if (!attestation.subjects.empty()) break;
-    out["subject"].push_back(
-        {{"name", subject.name}, {"digest", {{"sha256", subject.digest.hex()}}}});
+    about.push_back({{"name", subject.name}, {"digest", {{"sha256", subject.digest.hex()}}}});
   }
+  out["subject"] = attestation.subjects.empty() ? about : Json::parse(attestation.subjects);
   out["predicate"] = Json::parse(attestation.predicate);
   return out.dump(indented ? 2 : -1, ' ', false, Json::error_handler_t::replace);
 }

@@ -29,48 +29,10 @@ constexpr const char* kHermetic02 = "https://mobyproject.org/buildkit@v1#hermeti
 constexpr const char* kPredicate1 = "https://slsa.dev/provenance/v1";
 constexpr const char* kPredicate02 = "https://slsa.dev/provenance/v0.2";
 constexpr uint64_t kMaxEnvironment = 1u << 20;
-constexpr const char* kScanner = "docker/buildkit-syft-scanner:stable-1";
 
 /// Of the machine, not of the build.
 constexpr std::string_view kHostArgs[] = {"cgroup-parent", "image-resolve-mode", "platform",
                                           "cache-imports"};
-
-bool parse_flag(const std::string& name, const std::string& value) {
-  const auto flag = parser::boolean(value);
-  if (!flag) throw Error(fmt::format("failed to parse {} flag {}", name, lade::quoted(value)));
-  return *flag;
-}
-
-void set_option(ProvenanceOptions& out, const std::string& key, const std::string& value) {
-  if (key == "mode") {
-    if (value != "min" && value != "max" && value != "full") {
-      throw Error("invalid mode " + lade::quoted(value));
-    }
-    out.max = value != "min";
-  } else if (key == "version") {
-    if (value != "v1" && value != "v0.2") {
-      throw Error("invalid provenance SLSA version: " + value);
-    }
-    out.slsa02 = value == "v0.2";
-  } else if (key == "builder-id") {
-    out.builder_id = value;
-  } else if (key == "reproducible") {
-    out.reproducible = parse_flag(key, value);
-  } else if (key == "inline-only") {
-    out.inline_only = parse_flag(key, value);
-  } else if (key == "complete-materials") {
-    out.complete_materials = parse_flag(key, value);
-  } else if (key == "filename") {
-    if (value.empty() || base_name(value) != value || value == "..") {
-      throw Error("invalid file name of provenance: " + lade::quoted(value));
-    }
-    out.file_name = value;
-  } else if (key == "capture-usage") {
-    if (parse_flag(key, value)) throw Error("provenance with capture-usage is not supported");
-  } else {
-    throw Error("provenance has no option " + lade::quoted(key));
-  }
-}
 
 /// As BuildKit hides them in what was asked for: that there were a user and a password stays known.
 std::string hidden_credentials(const std::string& text) {
@@ -466,50 +428,6 @@ class Predicate {
 };
 
 }  // namespace
-
-void set_attestation(AttestOptions& out, const std::string& kind, const std::string& attributes) {
-  ProvenanceOptions options;
-  SbomScanner scanner{Reference::parse(kScanner).str(), {}};
-  bool enabled = true;
-  const auto fields = attributes.empty() ? std::vector<std::string>() : parse_csv(attributes);
-  for (const auto& field : fields) {
-    const auto equals = field.find('=');
-    const std::string key = field.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : field.substr(equals + 1);
-    if (key == "disabled") {
-      enabled = !parse_flag(key, value.empty() ? "true" : value);
-    } else if (kind == "provenance") {
-      set_option(options, key, value);
-    } else if (key == "generator") {
-      scanner.image = with_context("failed to parse sbom scanner " + value,
-                                   [&] { return Reference::parse(value).str(); });
-    } else {
-      scanner.parameters[key] = value;
-    }
-  }
-  if (kind == "provenance") {
-    out.provenance.reset();
-    if (enabled) out.provenance = std::move(options);
-  } else if (kind == "sbom") {
-    out.sbom.reset();
-    if (enabled) out.sbom = std::move(scanner);
-  } else {
-    throw Error("unknown attestation type " + lade::quoted(kind));
-  }
-}
-
-AttestOptions attest_options(const std::map<std::string, std::string>& frontend_options) {
-  constexpr std::string_view kArgument = "build-arg:BUILDKIT_ATTEST_";
-  constexpr std::string_view kOption = "attest:";
-  std::map<std::string, std::string> wanted;
-  for (const auto& [key, value] : frontend_options) {
-    if (key.starts_with(kOption)) wanted[to_lower(key.substr(kOption.size()))] = value;
-    if (key.starts_with(kArgument)) wanted[to_lower(key.substr(kArgument.size()))] = value;
-  }
-  AttestOptions out;
-  for (const auto& [kind, attributes] : wanted) set_attestation(out, kind, attributes);
-  return out;
-}
 
 std::string provenance_environment(const std::string& directory) {
   const auto opened = sys::try_openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);

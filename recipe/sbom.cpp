@@ -1,7 +1,5 @@
 #include "recipe/sbom.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "snapshotter/file_age.hpp"
 #include "snapshotter/gc_inventory.hpp"
 #include "snapshotter/gc_plan.hpp"
 #include "snapshotter/pins.hpp"
@@ -205,8 +206,8 @@ class Prune {
       // Asked after the blobs were listed: who comes now has made none of them.
       const auto others = state_.layers().oldest_other_start();
       for (const auto& [digest, blob] : now.blobs) {
-        const bool is_young = others && blob.changed_at >= *others - kFileTimeSlackMs;
-        if (is_young || now.needed_blobs.contains(digest) || state_.layers().knows_blob(digest)) {
+        if (is_young(blob.changed_at, others) || now.needed_blobs.contains(digest) ||
+            state_.layers().knows_blob(digest)) {
           continue;
         }
         state_.content().remove(digest);
@@ -308,8 +309,7 @@ bool is_known_within(StateDir& state, uint64_t bytes) {
   for (const char* dir : {"/layers", "/blobs/sha256"}) {
     const auto info = sys::lstatat(AT_FDCWD, state.root() + dir);
     if (!info) return false;
-    const int64_t changed = info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1'000'000;
-    if (changed + kFileTimeSlackMs >= row.integer(0)) return false;
+    if (modified_ms(*info) + kFileTimeSlackMs >= row.integer(0)) return false;
   }
   return true;
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
+#include "snapshotter/file_age.hpp"
 #include "snapshotter/stored_image.hpp"
 
 namespace lade {
@@ -47,7 +48,7 @@ void read_blobs(StateDir& state, Inventory& out) {
     if (!info || name.size() != 64) continue;
     StoredBlob& blob = out.blobs[Digest::parse("sha256:" + name)];
     blob.bytes = static_cast<uint64_t>(info->st_blocks) * kBlock;
-    blob.changed_at = info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1'000'000;
+    blob.changed_at = modified_ms(*info);
   }
 }
 

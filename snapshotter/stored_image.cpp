@@ -12,6 +12,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "snapshotter/file_age.hpp"
 #include "snapshotter/pins.hpp"
 
 namespace lade {
@@ -274,9 +275,7 @@ bool remove_image_names(StateDir& state, const StoredImage& image,
     for (const auto& digest : unneeded) {
       const auto info = sys::lstatat(AT_FDCWD, state.content().path(digest));
       if (!info) continue;
-      const int64_t changed = info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1'000'000;
-      const bool is_young = others && changed >= *others - kFileTimeSlackMs;
-      if (!is_young) state.content().remove(digest);
+      if (!is_young(modified_ms(*info), others)) state.content().remove(digest);
     }
   });
   return gone;

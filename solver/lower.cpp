@@ -112,8 +112,7 @@ Platform parse_platform(const LowerState& state, const parser::Stage& stage,
 }
 
 /// The earlier stage that `stage` is FROM, or nullptr if that is an image. Unlike in COPY --from
-/// and
-/// --target, case counts here: in BuildKit, any other spelling than the lower one is an image's.
+/// and --target, case counts: in BuildKit, any other spelling than the lower one is an image's.
 StageState* base_stage(const LowerState& state, const StageState& stage) {
   StageState* found = state.find(stage.base_name);
   if (!found || found->name == stage.base_name) return found;

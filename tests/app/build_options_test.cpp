@@ -102,7 +102,7 @@ TEST(BuildOptions, DefaultsAreABuildOfOneImageWithItsOwnNetwork) {
   EXPECT_FALSE(request.lower.allow_host_network);
   EXPECT_FALSE(request.lower.no_cache);
   EXPECT_EQ(request.pull, PullPolicy::missing);
-  EXPECT_FALSE(request.quiet);
+  EXPECT_FALSE(request.quiet());
 }
 
 TEST(BuildOptions, BuildArgsHaveAValueOrTakeTheEnvironments) {
@@ -217,7 +217,7 @@ TEST(BuildOptions, WordsOfAFixedSetAreChecked) {
   EXPECT_THAT(usage_error(with(&BuildFlags::pull, "x")), HasSubstr("--pull=x is not one of"));
   EXPECT_THAT(usage_error(with(&BuildFlags::progress, "x")),
               HasSubstr("--progress: 'x' is not one of"));
-  EXPECT_TRUE(check_build_flags(with(&BuildFlags::progress, "quiet")).quiet);
+  EXPECT_TRUE(check_build_flags(with(&BuildFlags::progress, "quiet")).quiet());
   EXPECT_EQ(check_build_flags(with(&BuildFlags::progress, "rawjson")).progress,
             ProgressMode::rawjson);
   BuildFlags negative;

@@ -56,6 +56,16 @@ class DaemonTest : public testing::Test {
     return details.details(0).type_url() + " " + details.details(0).value();
   }
 
+  /// The first event of the history, of which there must be one.
+  void read_history(api::BuildHistoryEvent& event) {
+    grpc::ClientContext context;
+    api::BuildHistoryRequest wanted;
+    wanted.set_earlyexit(true);
+    const auto reader = client_->control().ListenBuildHistory(&context, wanted);
+    ASSERT_TRUE(reader->Read(&event));
+    reader->Finish();
+  }
+
   /// Of a tar of short names and small files: those of its headers.
   static std::set<std::string> names_in(const std::string& tar) {
     std::set<std::string> out;
@@ -227,13 +237,8 @@ TEST_F(DaemonTest, RecordsOfFailedBuildsReferToAllThatWasSaid) {
   offer("FROM scratch\nCOPY absent /\n");
   const auto failed = build(to_tar("build1"));
   ASSERT_FALSE(failed.ok());
-  grpc::ClientContext history_context;
-  api::BuildHistoryRequest wanted;
-  wanted.set_earlyexit(true);
-  const auto reader = client_->control().ListenBuildHistory(&history_context, wanted);
   api::BuildHistoryEvent event;
-  ASSERT_TRUE(reader->Read(&event));
-  reader->Finish();
+  ASSERT_NO_FATAL_FAILURE(read_history(event));
   EXPECT_EQ(event.record().error().message(), failed.error_message());
   const auto stub = content::Content::NewStub(
       grpc::CreateChannel(daemon_->address(), grpc::InsecureChannelCredentials()));
@@ -369,16 +374,11 @@ TEST_F(DaemonTest, HostilePathsEndTheBuildAlone) {
 TEST_F(DaemonTest, HistoryAndDiskUsageKnowWhatWasBuilt) {
   offer("FROM scratch\nCOPY a /\n", {{"a", std::string(100'000, 'x')}});
   ASSERT_TRUE(build(to_tar("build1")).ok());
-  grpc::ClientContext history_context;
-  api::BuildHistoryRequest wanted;
-  wanted.set_earlyexit(true);
-  const auto reader = client_->control().ListenBuildHistory(&history_context, wanted);
   api::BuildHistoryEvent event;
-  ASSERT_TRUE(reader->Read(&event));
+  ASSERT_NO_FATAL_FAILURE(read_history(event));
   EXPECT_EQ(event.record().ref(), "build1");
   EXPECT_EQ(event.type(), api::COMPLETE);
   EXPECT_GT(event.record().numtotalsteps(), 1);
-  reader->Finish();
 
   const auto usage = [&] {
     grpc::ClientContext context;
