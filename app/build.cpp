@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -427,7 +426,7 @@ class Build {
 
 }  // namespace
 
-void add_build_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_build_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<BuildFlags>();
   add_build_flags(command, *flags);
   command.callback([flags, &globals, &action] {

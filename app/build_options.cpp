@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -290,47 +289,48 @@ void set_storage_cap(const BuildFlags& flags, BuildRequest& request) {
 }
 
 /// What is built, and of what.
-void add_input_flags(CLI::App& command, BuildFlags& flags) {
+void add_input_flags(CommandLine& command, BuildFlags& flags) {
   command
       .add_option("CONTEXT", flags.context,
                   "what COPY and ADD read: a directory, the URL of a git repository or a tar, or - "
                   "for a tar or a Dockerfile on standard input")
-      ->required();
+      .required();
   command.add_option("-f,--file", flags.file,
                      "Dockerfile (default: CONTEXT/Dockerfile; -: standard input), in a remote "
                      "CONTEXT if the path is relative; or its URL");
-  add_list(command, "-t,--tag", flags.tags, "name of the image, NAME[:TAG]");
+  command.add_list("-t,--tag", flags.tags, "name of the image, NAME[:TAG]");
   command.add_option("--target", flags.target, "stage to build (default: the last)");
-  add_list(command, "--build-arg", flags.build_args,
-           "value of an ARG, K=V; K takes it from the environment");
-  add_list(command, "--build-context", flags.build_contexts,
-           "another context, NAME=DIR|URL|oci-layout://DIR[:TAG]|docker-image://NAME");
-  add_list(command, "--label", flags.labels, "label of the image, K=V");
-  add_list(command, "-o,--output", flags.outputs,
-           "where the result goes: type=image|registry|oci|docker|local|tar|cacheonly,"
-           "dest=PATH[,...], or a directory; oci and tar without dest: standard output");
+  command.add_list("--build-arg", flags.build_args,
+                   "value of an ARG, K=V; K takes it from the environment");
+  command.add_list("--build-context", flags.build_contexts,
+                   "another context, NAME=DIR|URL|oci-layout://DIR[:TAG]|docker-image://NAME");
+  command.add_list("--label", flags.labels, "label of the image, K=V");
+  command.add_list("-o,--output", flags.outputs,
+                   "where the result goes: type=image|registry|oci|docker|local|tar|cacheonly,"
+                   "dest=PATH[,...], or a directory; oci and tar without dest: standard output");
 }
 
 /// What steps get and may do.
-void add_step_flags(CLI::App& command, BuildFlags& flags) {
-  add_list(command, "--secret", flags.secrets,
-           "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR; for ADD and contexts: "
-           "HTTP_AUTH_TOKEN_HOST, HTTP_AUTH_HEADER_HOST, GIT_AUTH_TOKEN[.HOST], "
-           "GIT_AUTH_HEADER[.HOST]");
-  add_list(command, "--ssh", flags.ssh,
-           "agent for RUN --mount=type=ssh: default|ID[=SOCKET|=KEYFILE[,KEYFILE...]]");
-  add_list(command, "--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS");
-  add_list(command, "--allow", flags.allow,
-           "grant network.host or security.insecure to the Dockerfile");
+void add_step_flags(CommandLine& command, BuildFlags& flags) {
+  command.add_list(
+      "--secret", flags.secrets,
+      "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR; for ADD and contexts: "
+      "HTTP_AUTH_TOKEN_HOST, HTTP_AUTH_HEADER_HOST, GIT_AUTH_TOKEN[.HOST], "
+      "GIT_AUTH_HEADER[.HOST]");
+  command.add_list("--ssh", flags.ssh,
+                   "agent for RUN --mount=type=ssh: default|ID[=SOCKET|=KEYFILE[,KEYFILE...]]");
+  command.add_list("--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS");
+  command.add_list("--allow", flags.allow,
+                   "grant network.host or security.insecure to the Dockerfile");
   command.add_option("--network", flags.network, "network of steps: default, none, host");
 }
 
 /// What comes out beside the image, and how the build goes about it.
-void add_run_flags(CLI::App& command, BuildFlags& flags) {
-  add_list(command, "--platform", flags.platforms,
-           "platforms of the image, os/arch[/variant][,...]; several make an index");
-  add_list(command, "--annotation", flags.annotations,
-           "annotation of the image, [TYPE[PLATFORM][,...]:]K=V");
+void add_run_flags(CommandLine& command, BuildFlags& flags) {
+  command.add_list("--platform", flags.platforms,
+                   "platforms of the image, os/arch[/variant][,...]; several make an index");
+  command.add_list("--annotation", flags.annotations,
+                   "annotation of the image, [TYPE[PLATFORM][,...]:]K=V");
   command.add_option("--iidfile", flags.iidfile, "file that the image's ID is written to");
   command.add_option("--metadata-file", flags.metadata_file,
                      "file that what was made is described in, as JSON");
@@ -350,40 +350,42 @@ void add_run_flags(CLI::App& command, BuildFlags& flags) {
 }
 
 /// Caches, and statements that go with the image.
-void add_cache_flags(CLI::App& command, BuildFlags& flags) {
+void add_cache_flags(CommandLine& command, BuildFlags& flags) {
   command.add_flag("--no-cache", flags.no_cache, "run every step");
-  add_list(command, "--cache-from", flags.cache_from,
-           "caches of other machines to use: type=registry,ref=NAME, type=local,src=DIR or "
-           "type=s3,bucket=NAME; or a bare NAME");
-  add_list(command, "--attest", flags.attest,
-           "statement that goes with the image: type=provenance[,mode=min|max][,version=v1|v0.2], "
-           "or type=sbom[,generator=IMAGE]");
+  command.add_list("--cache-from", flags.cache_from,
+                   "caches of other machines to use: type=registry,ref=NAME, type=local,src=DIR or "
+                   "type=s3,bucket=NAME; or a bare NAME");
+  command.add_list(
+      "--attest", flags.attest,
+      "statement that goes with the image: type=provenance[,mode=min|max][,version=v1|v0.2], "
+      "or type=sbom[,generator=IMAGE]");
   command.add_option(
       "--provenance", flags.provenance,
       "the same as --attest type=provenance: true, false (default), or mode=max,...");
   command.add_option("--sbom", flags.sbom,
                      "the same as --attest type=sbom: true, false (default), or generator=IMAGE");
-  add_list(command, "--cache-to", flags.cache_to,
-           "where to keep this build's cache for others: type=registry,ref=NAME, "
-           "type=local,dest=DIR or type=s3,bucket=NAME [,mode=min|max]; type=inline: in the image");
-  add_list(command, "--no-cache-filter", flags.no_cache_filters,
-           "run these again whatever is cached: STAGE or line of the Dockerfile [,...]");
+  command.add_list(
+      "--cache-to", flags.cache_to,
+      "where to keep this build's cache for others: type=registry,ref=NAME, "
+      "type=local,dest=DIR or type=s3,bucket=NAME [,mode=min|max]; type=inline: in the image");
+  command.add_list("--no-cache-filter", flags.no_cache_filters,
+                   "run these again whatever is cached: STAGE or line of the Dockerfile [,...]");
 }
 
 /// Limits of steps.
-void add_limit_flags(CLI::App& command, BuildFlags& flags) {
+void add_limit_flags(CommandLine& command, BuildFlags& flags) {
   command.add_option("--shm-size", flags.shm_size, "size of /dev/shm in steps (64m, 1g)");
-  add_list(command, "--ulimit", flags.ulimits,
-           "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)");
+  command.add_list("--ulimit", flags.ulimits,
+                   "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)");
   command.add_option("--cgroup-parent", flags.cgroup_parent, "cgroup that steps run below");
-  add_list(command, "--retry", flags.retries,
-           "run a failing RUN again, [STAGE=]N times at the most");
-  add_list(command, "--timeout", flags.timeouts,
-           "end a RUN after this time, [STAGE=]DURATION (10m)");
+  command.add_list("--retry", flags.retries,
+                   "run a failing RUN again, [STAGE=]N times at the most");
+  command.add_list("--timeout", flags.timeouts,
+                   "end a RUN after this time, [STAGE=]DURATION (10m)");
 }
 
 /// Other things to do than building, and what is said.
-void add_mode_flags(CLI::App& command, BuildFlags& flags) {
+void add_mode_flags(CommandLine& command, BuildFlags& flags) {
   command.add_option("--call", flags.call,
                      "what to do with the Dockerfile: build, check, outline, targets"
                      "[,format=json][,ignorestatus=true]");
@@ -395,14 +397,14 @@ void add_mode_flags(CLI::App& command, BuildFlags& flags) {
   // What docker's first builder had to be told is always so: nothing of a step is left running, and
   // no daemon is sent the context.
   for (const char* name : {"--rm", "--force-rm", "--compress"}) {
-    command.add_flag(name, flags.always_so)->group("");
+    command.add_flag(name, flags.always_so).hidden();
   }
 }
 
 }  // namespace
 
 // In the order of --help.
-void add_build_flags(CLI::App& command, BuildFlags& flags) {
+void add_build_flags(CommandLine& command, BuildFlags& flags) {
   add_input_flags(command, flags);
   add_step_flags(command, flags);
   add_run_flags(command, flags);

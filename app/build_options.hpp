@@ -10,15 +10,12 @@
 #include "app/call.hpp"
 #include "app/progress.hpp"
 #include "app/ssh_agents.hpp"
+#include "base/command_line.hpp"
 #include "recipe/cache_options.hpp"
 #include "recipe/output.hpp"
 #include "recipe/provenance.hpp"
 #include "solver/lower.hpp"
 #include "solver/source/image.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace lade {
 
@@ -98,7 +95,7 @@ struct BuildRequest {
   bool quiet() const { return progress == ProgressMode::quiet; }
 };
 
-void add_build_flags(CLI::App& command, BuildFlags& flags);
+void add_build_flags(CommandLine& command, BuildFlags& flags);
 
 /// Throws Error(usage) naming the option.
 BuildRequest check_build_flags(const BuildFlags& flags);

@@ -7,9 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "base/command_line.hpp"
 
 namespace lade {
 
@@ -32,7 +30,7 @@ struct Command {
   CommandGroup group;
   /// Adds the options of `command`; when that is chosen, `action` is set to what it does. Called
   /// for the one command that the command line names.
-  void (*add)(CLI::App& command, const Globals& globals, CommandAction& action);
+  void (*add)(CommandLine& command, const Globals& globals, CommandAction& action);
   /// Exit code of every error; 0: 1, and 2 where the command line is wrong.
   int failure = 0;
 };
@@ -49,25 +47,25 @@ std::string commands_help();
 /// Throws the Error(usage) for a command that there is not.
 [[noreturn]] void throw_unknown_command(const std::string& name);
 
-void add_build_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_daemon_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_explain_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_du_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_history_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_images_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_import_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_inspect_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_login_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_logout_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_pull_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_push_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_load_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_manifest_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_prune_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_rmi_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_run_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_save_command(CLI::App& command, const Globals& globals, CommandAction& action);
-void add_tag_command(CLI::App& command, const Globals& globals, CommandAction& action);
+void add_build_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_daemon_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_explain_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_du_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_history_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_images_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_import_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_inspect_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_login_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_logout_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_pull_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_push_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_load_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_manifest_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_prune_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_rmi_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_run_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_save_command(CommandLine& command, const Globals& globals, CommandAction& action);
+void add_tag_command(CommandLine& command, const Globals& globals, CommandAction& action);
 
 /// The daemon takes this process' place, as `name`. Throws Error if it cannot be executed.
 [[noreturn]] void execute_daemon(const std::string& name, const std::vector<std::string>& args);

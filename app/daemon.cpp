@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <limits.h>
 #include <unistd.h>
@@ -39,10 +38,10 @@ void execute_daemon(const std::string& name, const std::vector<std::string>& arg
   throw error;
 }
 
-void add_daemon_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_daemon_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   // All that follows is the daemon's to understand, --help too.
-  command.set_help_flag();
-  command.prefix_command();
+  command.remove_help_flag();
+  command.stop_at_first_word();
   command.callback([&command, &globals, &action] {
     auto args = command.remaining();
     if (!globals.root.empty()) args.insert(args.begin(), {"--root", globals.root});

@@ -3,7 +3,6 @@
 
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -93,7 +92,7 @@ int run_explain(const Globals& globals, const ExplainFlags& flags) {
 
 }  // namespace
 
-void add_explain_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_explain_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ExplainFlags>();
   command.add_option("STEP", flags->step, "A line of the Dockerfile, or part of a step's name");
   command.add_option("--format", flags->format, "How to print it: text (default) or json");

@@ -2,14 +2,9 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "recipe/usage.hpp"
 #include "snapshotter/content/reference.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace lade {
 
@@ -18,9 +13,5 @@ Reference parse_image_argument(const std::string& text);
 /// The same for a name that is to be given; `no_digest` is what is wrong with one by digest.
 Reference parse_new_name(const std::string& text,
                          const char* no_digest = "an image cannot be named by a digest");
-
-/// An option that may be given several times, with one value each time.
-void add_list(CLI::App& command, const char* name, std::vector<std::string>& values,
-              const char* description);
 
 }  // namespace lade

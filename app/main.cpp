@@ -3,10 +3,10 @@
 #include <cstdio>
 #include <cstring>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
+#include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
+constexpr const char* kDescription = "Builds container images from Dockerfiles, and runs them";
 
 /// The first argument that is no global option (of which --root alone has a value); null if there
 /// is none.
@@ -25,50 +26,37 @@ const char* named_command(int argc, char** argv) {
   return nullptr;
 }
 
-/// Help of lade as a whole; a command's own is CLI11's.
-class OverallHelp : public CLI::Formatter {
- public:
-  std::string make_help(const CLI::App* app, std::string name,
-                        CLI::AppFormatMode mode) const override {
-    if (app->get_parent() != nullptr) return Formatter::make_help(app, name, mode);
-    return "Usage: lade [OPTIONS] COMMAND\n\n" + app->get_description() + "\n" +
-           lade::commands_help() + "\nOptions:\n" + options(*app) +
-           "\nRun 'lade COMMAND --help' for more information on a command.\n";
+/// Help of lade as a whole; a command's own is made of its options.
+std::string overall_help(const lade::CommandLine& line) {
+  std::string out = fmt::format("Usage: lade [OPTIONS] COMMAND\n\n{}\n{}\nOptions:\n", kDescription,
+                                lade::commands_help());
+  for (const auto& option : line.options()) {
+    out += fmt::format("  {:<14}  {}\n", option.names + (option.has_value ? " DIR" : ""),
+                       option.description);
   }
-
- private:
-  static std::string options(const CLI::App& app) {
-    std::string out;
-    for (const auto* option : app.get_options()) {
-      const bool has_value = option->get_items_expected_max() > 0;
-      out +=
-          fmt::format("  {:<14}  {}\n", option->get_name(false, true) + (has_value ? " DIR" : ""),
-                      option->get_description());
-    }
-    return out;
-  }
-};
+  return out + "\nRun 'lade COMMAND --help' for more information on a command.\n";
+}
 
 int run(int argc, char** argv, const lade::Command* command) {
-  CLI::App app("Builds container images from Dockerfiles, and runs them", "lade");
-  app.formatter(std::make_shared<OverallHelp>());
+  lade::CommandLine app(kDescription, "lade");
+  app.set_help([&] { return overall_help(app); });
   app.set_help_flag("-h,--help", "Print this help");
   app.set_version_flag("--version", "lade " LADE_VERSION, "Print the version");
-  app.require_subcommand(1);
+  app.require_subcommand();
   lade::Globals globals;
   app.add_option("--root", globals.root,
                  "State directory (default: $LADE_ROOT, /var/lib/lade, or $XDG_DATA_HOME/lade)");
   lade::CommandAction action;
   if (command) {
-    command->add(*app.add_subcommand(command->name, command->summary), globals, action);
+    command->add(app.add_subcommand(command->name, command->summary), globals, action);
   } else if (argc == 1) {
     fmt::print(stderr, "{}", app.help());
     return kUsage;
   }
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (app.exit(error, std::cout, std::cerr) == 0) return 0;
+    if (!app.parse(argc, argv)) return 0;
+  } catch (const lade::CommandLineError& error) {
+    fmt::print(stderr, "{}", error.report());
     return command && command->failure != 0 ? command->failure : kUsage;
   }
   return action();

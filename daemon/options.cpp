@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -44,7 +44,7 @@ struct Flags {
   std::string containerd_worker = "auto";
 };
 
-void add_flags(CLI::App& app, Flags& flags) {
+void add_flags(CommandLine& app, Flags& flags) {
   app.set_version_flag("--version", "lade daemon " LADE_VERSION " (BuildKit v0.32.2's protocol)",
                        "Print the version");
   app.add_option("--config", flags.config,
@@ -52,27 +52,23 @@ void add_flags(CLI::App& app, Flags& flags) {
                      ", if it is there)");
   app.add_option("--root", flags.root,
                  "State directory, shared with the command line (default: as lade's)");
-  app.add_option("--addr", flags.addresses,
-                 "Where to listen: unix:///PATH or tcp://HOST:PORT; may be given several times "
-                 "(default: " +
-                     std::string(kDefaultAddress) + ")")
-      ->allow_extra_args(false);
+  app.add_list("--addr", flags.addresses,
+               "Where to listen: unix:///PATH or tcp://HOST:PORT; may be given several times "
+               "(default: " +
+                   std::string(kDefaultAddress) + ")");
   app.add_option("--group", flags.group, "Group, by name or number, that may use unix sockets");
   app.add_flag("--debug", flags.debug, "Say more");
   app.add_option("--log-format", flags.log_format, "text, the only one there is");
-  app.add_option("--allow-insecure-entitlement", flags.entitlements,
-                 "What builds may be given: network.host, security.insecure")
-      ->allow_extra_args(false);
+  app.add_list("--allow-insecure-entitlement", flags.entitlements,
+               "What builds may be given: network.host, security.insecure");
   app.add_option("--tlscert", flags.tls_certificate, "Certificate for tcp addresses");
   app.add_option("--tlskey", flags.tls_key, "Its key");
   app.add_option("--tlscacert", flags.tls_ca, "Authority that clients' certificates must be of");
   app.add_option("--oci-worker", flags.oci_worker, "true or auto: it is the only worker");
-  app.add_option("--oci-worker-labels", flags.labels, "Label of the worker, K=V")
-      ->allow_extra_args(false);
+  app.add_list("--oci-worker-labels", flags.labels, "Label of the worker, K=V");
   app.add_option("--oci-worker-snapshotter", flags.snapshotter, "auto or overlayfs");
-  app.add_option("--oci-worker-platform", flags.platforms,
-                 "Platforms that the worker is said to have")
-      ->allow_extra_args(false);
+  app.add_list("--oci-worker-platform", flags.platforms,
+               "Platforms that the worker is said to have");
   app.add_option("--oci-worker-net", flags.network, "auto: steps have a network of their own");
   app.add_option("--oci-max-parallelism", flags.max_parallelism,
                  "Steps of one build running at once (default: no limit)");
@@ -169,20 +165,14 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
 }  // namespace
 
 std::optional<DaemonOptions> read_options(int argc, char** argv) {
-  CLI::App app("Builds images for clients of BuildKit: docker buildx, buildctl and the like",
-               "lade daemon");
+  CommandLine app("Builds images for clients of BuildKit: docker buildx, buildctl and the like",
+                  "lade daemon");
   app.set_help_flag("-h,--help", "Print this help");
   Flags flags;
   add_flags(app, flags);
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    app.exit(help);
-    return std::nullopt;
-  } catch (const CLI::CallForVersion& version) {
-    app.exit(version);
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
+    if (!app.parse(argc, argv)) return std::nullopt;
+  } catch (const CommandLineError& error) {
     Error out(error.what(), ErrorKind::usage);
     out.set_hint("lade daemon --help lists what is supported of buildkitd's flags");
     throw out;

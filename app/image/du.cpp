@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <map>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -175,18 +174,19 @@ int run_du(const Globals& globals, const DuFlags& flags) {
 
 }  // namespace
 
-void add_du_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_du_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<DuFlags>();
   command.add_option("--format", flags->format,
                      "Format of the output: table, table TEMPLATE, json, or a Go template");
-  auto* verbose = command.add_flag("-v,--verbose", flags->verbose, "Show each thing by itself");
-  auto* check = command.add_flag(
+  const auto verbose =
+      command.add_flag("-v,--verbose", flags->verbose, "Show each thing by itself");
+  auto check = command.add_flag(
       "--verify", flags->verify,
       "Read everything and compare it with its digests, indexes and rows; 1 if there is damage");
   command.add_flag("--why", flags->why, "Show what the last collection removed, and why")
-      ->excludes(verbose)
-      ->excludes(check);
-  check->excludes(verbose);
+      .excludes(verbose)
+      .excludes(check);
+  check.excludes(verbose);
   command.callback([flags, &globals, &action] {
     action = [flags, &globals] { return run_du(globals, *flags); };
   });

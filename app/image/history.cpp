@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
@@ -90,9 +89,9 @@ int run_history(const Globals& globals, const HistoryFlags& flags) {
 
 }  // namespace
 
-void add_history_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_history_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<HistoryFlags>();
-  command.add_option("IMAGE", flags->image, "Image: name, NAME@DIGEST or ID")->required();
+  command.add_option("IMAGE", flags->image, "Image: name, NAME@DIGEST or ID").required();
   command.add_option("--format", flags->format,
                      "Format of the output: table, table TEMPLATE, json, or a Go template");
   command.add_flag("-H,--human,!--no-human", flags->human,

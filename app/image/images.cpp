@@ -1,7 +1,6 @@
 // `lade images`: the images of this machine, as `docker images` lists them.
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -92,15 +91,15 @@ int run_images(const Globals& globals, const ImagesFlags& flags) {
 
 }  // namespace
 
-void add_images_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_images_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ImagesFlags>();
   command.add_option("REPOSITORY", flags->reference, "Only images of this REPOSITORY[:TAG]");
   command.add_flag("-a,--all", flags->all,
                    "Show base images of builds, too, which have no name here");
   command.add_flag("--digests", flags->digests, "Show digests");
-  add_list(command, "-f,--filter", flags->filters,
-           "Only images for which holds: reference=PATTERN, dangling=BOOL, label=K[=V], "
-           "before=IMAGE, since=IMAGE, until=DURATION");
+  command.add_list("-f,--filter", flags->filters,
+                   "Only images for which holds: reference=PATTERN, dangling=BOOL, label=K[=V], "
+                   "before=IMAGE, since=IMAGE, until=DURATION");
   command.add_option("--format", flags->format,
                      "Format of the output: table, table TEMPLATE, json, or a Go template");
   command.add_flag("--no-trunc", flags->no_trunc, "Show IDs in full");

@@ -1,7 +1,6 @@
 // `lade import`: a root filesystem tar becomes a base image.
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -102,13 +101,13 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
 
 }  // namespace
 
-void add_import_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_import_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ImportFlags>();
   command.add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
-      ->required();
-  command.add_option("NAME", flags->name, "name of the image, NAME[:TAG]")->required();
-  add_list(command, "-c,--change", flags->changes,
-           "Instruction of a Dockerfile that sets the config (CMD, ENV, USER ...)");
+      .required();
+  command.add_option("NAME", flags->name, "name of the image, NAME[:TAG]").required();
+  command.add_list("-c,--change", flags->changes,
+                   "Instruction of a Dockerfile that sets the config (CMD, ENV, USER ...)");
   command.add_option("-m,--message", flags->message, "Comment in the image's history");
   command.add_option("--platform", flags->platform,
                      "platform of the image (default: this machine's)");

@@ -1,7 +1,6 @@
 // `lade inspect`: all that is known of images, in the shape of `docker image inspect`.
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -144,9 +143,9 @@ int run_inspect(const Globals& globals, const InspectFlags& flags) {
 
 }  // namespace
 
-void add_inspect_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_inspect_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<InspectFlags>();
-  command.add_option("IMAGE", flags->images, "Images: names, NAME@DIGEST or IDs")->required();
+  command.add_option("IMAGE", flags->images, "Images: names, NAME@DIGEST or IDs").required();
   command.add_option("-f,--format", flags->format, "Format of the output: json, or a Go template");
   command.add_option("--platform", flags->platform,
                      "Which image of an index (default: this machine's)");

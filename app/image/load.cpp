@@ -1,7 +1,6 @@
 // `lade load`: images from an archive.
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,7 +49,7 @@ int run_load(const Globals& globals, const std::string& input, bool quiet) {
 
 }  // namespace
 
-void add_load_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_load_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   struct Flags {
     std::string input;
     bool quiet = false;

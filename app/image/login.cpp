@@ -1,7 +1,6 @@
 // `lade login` and `lade logout`: credentials in Docker's config.json.
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <termios.h>
 #include <unistd.h>
@@ -123,7 +122,7 @@ int run_logout(const std::string& text) {
 
 }  // namespace
 
-void add_login_command(CLI::App& command, const Globals&, CommandAction& action) {
+void add_login_command(CommandLine& command, const Globals&, CommandAction& action) {
   auto flags = std::make_shared<LoginFlags>();
   command.add_option("REGISTRY", flags->registry, "Host[:port] (default: docker.io)");
   command.add_option("-u,--username", flags->user, "User name");
@@ -133,7 +132,7 @@ void add_login_command(CLI::App& command, const Globals&, CommandAction& action)
   command.callback([flags, &action] { action = [flags] { return run_login(*flags); }; });
 }
 
-void add_logout_command(CLI::App& command, const Globals&, CommandAction& action) {
+void add_logout_command(CommandLine& command, const Globals&, CommandAction& action) {
   auto registry = std::make_shared<std::string>(kDockerHub);
   command.add_option("REGISTRY", *registry, "Host[:port] (default: docker.io)");
   command.callback([registry, &action] { action = [registry] { return run_logout(*registry); }; });

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
@@ -121,45 +120,47 @@ int remove(const Globals& globals, const ManifestFlags& flags) {
   return 0;
 }
 
-void add_push(CLI::App& command, const std::shared_ptr<ManifestFlags>& flags,
+void add_push(CommandLine& command, const std::shared_ptr<ManifestFlags>& flags,
               const Globals& globals, CommandAction& action) {
-  auto* pushing = command.add_subcommand("push", "Bring an index and its images to a registry");
-  pushing->add_option("NAME", flags->name, "Name of the index, NAME[:TAG]")->required();
-  pushing->add_option("DEST", flags->destination, "Name to push it to (default: NAME)");
-  pushing->add_flag("--all", flags->all, "The images, too, which is what always happens");
-  pushing->add_flag("-p,--purge,--rm", flags->purge, "Take the index's name away afterwards");
-  pushing->add_flag("-q,--quiet", flags->quiet, "Print the name only");
-  pushing->callback([flags, &globals, &action] {
+  CommandLine& pushing =
+      command.add_subcommand("push", "Bring an index and its images to a registry");
+  pushing.add_option("NAME", flags->name, "Name of the index, NAME[:TAG]").required();
+  pushing.add_option("DEST", flags->destination, "Name to push it to (default: NAME)");
+  pushing.add_flag("--all", flags->all, "The images, too, which is what always happens");
+  pushing.add_flag("-p,--purge,--rm", flags->purge, "Take the index's name away afterwards");
+  pushing.add_flag("-q,--quiet", flags->quiet, "Print the name only");
+  pushing.callback([flags, &globals, &action] {
     action = [flags, &globals] { return push_index(globals, *flags); };
   });
 }
 
 }  // namespace
 
-void add_manifest_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_manifest_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ManifestFlags>();
-  command.require_subcommand(1);
-  auto* creating =
+  command.require_subcommand();
+  CommandLine& creating =
       command.add_subcommand("create", "Make an index of images of this machine, and name it");
-  creating->add_option("NAME", flags->name, "Name of the index, NAME[:TAG]")->required();
-  creating->add_option("IMAGE", flags->images, "Images, one per platform, or indexes")->required();
-  add_list(*creating, "--annotation", flags->annotations, "Annotation of the index, K=V");
-  creating->add_flag("-a,--amend", flags->amend,
-                     "Keep what the index of that name has, but for the same platforms");
-  creating->add_flag("--docker-types", flags->docker_types,
-                     "Docker's media type instead of the OCI's");
-  creating->callback([flags, &globals, &action] {
+  creating.add_option("NAME", flags->name, "Name of the index, NAME[:TAG]").required();
+  creating.add_option("IMAGE", flags->images, "Images, one per platform, or indexes").required();
+  creating.add_list("--annotation", flags->annotations, "Annotation of the index, K=V");
+  creating.add_flag("-a,--amend", flags->amend,
+                    "Keep what the index of that name has, but for the same platforms");
+  creating.add_flag("--docker-types", flags->docker_types,
+                    "Docker's media type instead of the OCI's");
+  creating.callback([flags, &globals, &action] {
     action = [flags, &globals] { return create(globals, *flags); };
   });
-  auto* showing = command.add_subcommand("inspect", "Print an image's manifest or index as it is");
-  showing->add_option("IMAGE", flags->name, "Name, NAME@DIGEST or ID")->required();
-  showing->callback([flags, &globals, &action] {
+  CommandLine& showing =
+      command.add_subcommand("inspect", "Print an image's manifest or index as it is");
+  showing.add_option("IMAGE", flags->name, "Name, NAME@DIGEST or ID").required();
+  showing.callback([flags, &globals, &action] {
     action = [flags, &globals] { return show(globals, flags->name); };
   });
   add_push(command, flags, globals, action);
-  auto* removing = command.add_subcommand("rm", "Take names of indexes away");
-  removing->add_option("NAME", flags->images, "Names of indexes")->required();
-  removing->callback([flags, &globals, &action] {
+  CommandLine& removing = command.add_subcommand("rm", "Take names of indexes away");
+  removing.add_option("NAME", flags->images, "Names of indexes").required();
+  removing.callback([flags, &globals, &action] {
     action = [flags, &globals] { return remove(globals, *flags); };
   });
 }

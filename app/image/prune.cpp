@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <iostream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -116,13 +115,14 @@ int run_prune(const Globals& globals, const PruneFlags& flags) {
 
 }  // namespace
 
-void add_prune_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_prune_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<PruneFlags>();
   command.add_flag("-a,--all", flags->all,
                    "The whole build cache, not only what nothing refers to");
-  add_list(command, "--filter", flags->filters,
-           "until=DURATION|TIME (cache that was not used for so long, or since), type=TYPE, id=ID, "
-           "description=TEXT (of cache), label=K[=V], label!=K[=V] (of images without a name)");
+  command.add_list(
+      "--filter", flags->filters,
+      "until=DURATION|TIME (cache that was not used for so long, or since), type=TYPE, id=ID, "
+      "description=TEXT (of cache), label=K[=V], label!=K[=V] (of images without a name)");
   command.add_flag("-f,--force", flags->force, "Do not ask");
   command.add_option("--keep-storage", flags->keep_storage,
                      "Remove cache, least recently used first, until it takes no more than this");

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <set>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -133,13 +132,13 @@ class Pull {
 
 }  // namespace
 
-void add_pull_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_pull_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<PullFlags>();
-  command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG|@DIGEST]")->required();
-  command.add_option("--platform", flags->platform,
-                     "Platform of the image (default: this machine's)");
+  command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG|@DIGEST]").required();
+  const auto platform = command.add_option("--platform", flags->platform,
+                                           "Platform of the image (default: this machine's)");
   command.add_flag("--all-platforms", flags->all_platforms, "Every platform that the image has")
-      ->excludes("--platform");
+      .excludes(platform);
   command.add_flag("-q,--quiet", flags->quiet, "Print the image's name only");
   command.callback([flags, &globals, &action] {
     action = [flags, &globals] { return Pull(globals, *flags).run(); };

@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -197,9 +196,9 @@ int push_all_tags(const Globals& globals, const PushFlags& flags) {
 
 }  // namespace
 
-void add_push_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_push_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<PushFlags>();
-  command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG]")->required();
+  command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG]").required();
   command.add_option("DEST", flags->destination, "Name to push it to (default: NAME)");
   command.add_flag("-a,--all-tags", flags->all_tags, "Every tag that NAME has here");
   command.add_flag("-q,--quiet", flags->quiet, "Print the name only");

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
@@ -54,13 +53,13 @@ int run_rmi(const Globals& globals, const std::vector<std::string>& images, bool
 
 }  // namespace
 
-void add_rmi_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_rmi_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   struct Flags {
     std::vector<std::string> images;
     bool force = false;
   };
   auto flags = std::make_shared<Flags>();
-  command.add_option("IMAGE", flags->images, "Images: names, NAME@DIGEST or IDs")->required();
+  command.add_option("IMAGE", flags->images, "Images: names, NAME@DIGEST or IDs").required();
   command.add_flag("-f,--force", flags->force,
                    "Remove all names of an ID; images that are not there are no error");
   command.callback([flags, &globals, &action] {

@@ -1,5 +1,4 @@
 // `lade save`: images as a tar that docker, podman, skopeo and lade load.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -67,9 +66,9 @@ int run_save(const Globals& globals, const SaveFlags& flags) {
 
 }  // namespace
 
-void add_save_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_save_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<SaveFlags>();
-  command.add_option("IMAGE", flags->images, "Images: names, NAME@DIGEST or IDs")->required();
+  command.add_option("IMAGE", flags->images, "Images: names, NAME@DIGEST or IDs").required();
   command.add_option("-o,--output", flags->output, "File (default: standard output)");
   command.add_option("--format", flags->format,
                      "docker-archive (default), oci-archive, or oci-dir");

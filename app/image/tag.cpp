@@ -1,5 +1,4 @@
 // `lade tag`: another name for an image.
-#include <CLI/CLI.hpp>
 
 #include "app/commands.hpp"
 #include "app/flags.hpp"
@@ -22,10 +21,10 @@ int run_tag(const Globals& globals, const std::string& source, const std::string
 
 }  // namespace
 
-void add_tag_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_tag_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto names = std::make_shared<std::pair<std::string, std::string>>();
-  command.add_option("SOURCE", names->first, "Image: name, NAME@DIGEST or ID")->required();
-  command.add_option("TARGET", names->second, "Its new name, NAME[:TAG]")->required();
+  command.add_option("SOURCE", names->first, "Image: name, NAME@DIGEST or ID").required();
+  command.add_option("TARGET", names->second, "Its new name, NAME[:TAG]").required();
   command.callback([names, &globals, &action] {
     action = [names, &globals] { return run_tag(globals, names->first, names->second); };
   });

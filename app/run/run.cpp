@@ -1,5 +1,4 @@
 // `lade run`: an image's command in the sandbox that RUN has, in the foreground.
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include "app/commands.hpp"
@@ -31,7 +30,7 @@ int run_container(const Globals& globals, const RunFlags& flags,
 
 }  // namespace
 
-void add_run_command(CLI::App& command, const Globals& globals, CommandAction& action) {
+void add_run_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<RunFlags>();
   add_run_flags(command, *flags);
   command.callback([flags, &command, &globals, &action] {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/flags.hpp"
@@ -205,43 +204,44 @@ void read_volumes(const RunFlags& flags, RunRequest& request) {
 
 }  // namespace
 
-void add_run_flags(CLI::App& command, RunFlags& flags) {
+void add_run_flags(CommandLine& command, RunFlags& flags) {
   // -h is docker's --hostname.
   command.set_help_flag("--help", "Print this help");
-  add_list(command, "--add-host", flags.add_hosts, "Line of /etc/hosts, NAME:ADDRESS");
+  command.add_list("--add-host", flags.add_hosts, "Line of /etc/hosts, NAME:ADDRESS");
   command.add_flag("-d,--detach", flags.detach, "Not possible: there is no daemon");
   command.add_option("--entrypoint", flags.entrypoint, "Program to run instead of the image's");
-  add_list(command, "-e,--env", flags.env,
-           "Environment variable, K=V; K takes it from lade's environment");
-  add_list(command, "--env-file", flags.env_files, "File of environment variables");
+  command.add_list("-e,--env", flags.env,
+                   "Environment variable, K=V; K takes it from lade's environment");
+  command.add_list("--env-file", flags.env_files, "File of environment variables");
   command.add_option("-h,--hostname", flags.hostname, "Host name of the container");
   command.add_flag("--init", flags.init, "Run an init that reaps processes and passes signals on");
   command.add_flag("-i,--interactive", flags.interactive, "Pass standard input on");
-  add_list(command, "--mount", flags.mounts,
-           "Mount: type=bind|tmpfs|volume,source=PATH,target=PATH[,readonly][,tmpfs-size=SIZE]");
+  command.add_list(
+      "--mount", flags.mounts,
+      "Mount: type=bind|tmpfs|volume,source=PATH,target=PATH[,readonly][,tmpfs-size=SIZE]");
   command.add_option("--name", flags.name, "Not possible: no containers are kept");
   command.add_option("--network,--net", flags.network,
                      "Network: default (outbound only), none, host");
   command.add_option("--platform", flags.platform, "Platform of the image, os/arch[/variant]");
   command.add_flag("--privileged", flags.privileged,
                    "All capabilities, no system call filter, the host's devices");
-  add_list(command, "-p,--publish", flags.publish, "Not possible: see --network host");
+  command.add_list("-p,--publish", flags.publish, "Not possible: see --network host");
   command.add_option("--pull", flags.pull,
                      "Ask the registry: missing (default), always, newer, never");
   command.add_flag("--read-only", flags.read_only, "The root filesystem cannot be written to");
   command.add_flag("--rm", flags.remove,
                    "Remove the container when it ends, which is what always happens");
   command.add_option("--shm-size", flags.shm_size, "Size of /dev/shm (64m, 1g)");
-  add_list(command, "--tmpfs", flags.tmpfs, "Directory in memory, PATH[:size=SIZE,mode=MODE]");
+  command.add_list("--tmpfs", flags.tmpfs, "Directory in memory, PATH[:size=SIZE,mode=MODE]");
   command.add_flag("-t,--tty", flags.terminal, "Give the container a terminal");
-  add_list(command, "--ulimit", flags.ulimits, "Limit, NAME=SOFT[:HARD]");
+  command.add_list("--ulimit", flags.ulimits, "Limit, NAME=SOFT[:HARD]");
   command.add_option("-u,--user", flags.user, "User, NAME|UID[:GROUP|GID]");
-  add_list(command, "-v,--volume", flags.volumes,
-           "Directory or file of the host, SOURCE:TARGET[:ro]");
+  command.add_list("-v,--volume", flags.volumes,
+                   "Directory or file of the host, SOURCE:TARGET[:ro]");
   command.add_option("-w,--workdir", flags.workdir, "Working directory");
-  command.footer("Usage: lade run [OPTIONS] IMAGE [COMMAND] [ARG...]");
+  command.set_footer("Usage: lade run [OPTIONS] IMAGE [COMMAND] [ARG...]");
   // What follows the image belongs to the command.
-  command.prefix_command();
+  command.stop_at_first_word();
 }
 
 RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>& words) {

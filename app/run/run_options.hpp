@@ -6,13 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/command_line.hpp"
 #include "base/mount.hpp"
 #include "solver/definition.hpp"
 #include "solver/source/image.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace lade {
 
@@ -78,7 +75,7 @@ struct RunRequest {
   bool init = false;
 };
 
-void add_run_flags(CLI::App& command, RunFlags& flags);
+void add_run_flags(CommandLine& command, RunFlags& flags);
 
 /// `words`: the image, then its command. Throws Error(usage) naming the option.
 RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>& words);
