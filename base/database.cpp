@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <unordered_map>
 
@@ -27,10 +28,18 @@ constexpr off_t kLargeWal = 1 << 20;
   // The connection's message is the better one, but it belongs to the connection's last error only.
   const bool has_message = db && sqlite3_extended_errcode(db) == result;
   const int primary = result & 0xff;
-  throw Error(
-      fmt::format("{}: {}", doing, has_message ? sqlite3_errmsg(db) : sqlite3_errstr(result)),
-      primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ? ErrorKind::corrupt
-                                                            : ErrorKind::general);
+  const bool is_full = db && primary == SQLITE_IOERR && sqlite3_system_errno(db) == ENOSPC;
+  if (primary == SQLITE_FULL || is_full) throw Error::from_errno(ENOSPC, doing);
+  Error error(
+      fmt::format("{}: {}", doing, has_message ? sqlite3_errmsg(db) : sqlite3_errstr(result)));
+  if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
+    error.set_kind(ErrorKind::corrupt);
+    error.set_hint(
+        "the database of the state directory is damaged, which lade cannot mend: move that "
+        "directory away (images that were only there are lost, the cache is built again), or "
+        "choose another one with --root");
+  }
+  throw error;
 }
 
 /// The lock file, held shared by whoever writes. Counted: a transaction's statements hold it again.

@@ -15,6 +15,7 @@ Error Error::from_errno(int err, std::string_view message) {
   Error error(fmt::format("{}: {}", message, strerror_r(err, buffer, sizeof buffer)),
               err == ENOENT ? ErrorKind::not_found : ErrorKind::general);
   error.errno_ = err;
+  if (err == ENOSPC || err == EDQUOT) error.hint_ = kRoomHint;
   return error;
 }
 

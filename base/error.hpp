@@ -25,11 +25,14 @@ enum class ErrorKind {
   unavailable,  ///< a remote side that did not answer; trying again may help
 };
 
+inline constexpr const char* kRoomHint =
+    "make room on that disk; lade prune removes what can be built again";
+
 class Error : public std::exception {
  public:
   explicit Error(std::string message, ErrorKind kind = ErrorKind::general);
 
-  /// `message: strerror(err)`, remembering `err`.
+  /// `message: strerror(err)`, remembering `err`. Of a disk that is full the hint is kRoomHint.
   static Error from_errno(int err, std::string_view message);
 
   const char* what() const noexcept override { return message_.c_str(); }

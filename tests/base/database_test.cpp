@@ -163,6 +163,7 @@ TEST_F(DatabaseTest, AForeignFileIsCorrupt) {
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+    EXPECT_THAT(error.hint(), testing::HasSubstr("move that directory away"));
   }
 }
 

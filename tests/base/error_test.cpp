@@ -32,6 +32,13 @@ TEST(ErrorTest, GathersContextWhileUnwinding) {
   EXPECT_EQ(computed, 1);
 }
 
+TEST(ErrorTest, AFullDiskComesWithAHint) {
+  for (const int full : {ENOSPC, EDQUOT}) {
+    EXPECT_EQ(Error::from_errno(full, "could not write 'x'").hint(), kRoomHint);
+  }
+  EXPECT_EQ(Error::from_errno(EIO, "could not write 'x'").hint(), "");
+}
+
 TEST(ErrorTest, OtherExceptionsPassUnchanged) {
   EXPECT_THROW(with_context("x", [] { throw std::runtime_error("y"); }), std::runtime_error);
 }

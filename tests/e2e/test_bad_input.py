@@ -274,9 +274,9 @@ class BadState(LadeTest):
         try:
             subprocess.run(["cp", "-a", f"{self.ws.state}/.", state], check=True)
             dockerfile = BASE + "RUN dd if=/dev/urandom of=/big bs=1M count=20\n"
-            self.assert_fails(self.build(dockerfile, state=state, code=None), "No space left")
+            self.assert_fails(self.build(dockerfile, state=state, code=None), "No space left", "lade prune")
             self.assert_fails(self.build(BASE + "COPY big /\n", files={"big": os.urandom(20 << 20)}, state=state, code=None),
-                              "No space left")
+                              "No space left", "lade prune")
             subprocess.run(["mount", "-o", "remount,size=200m", state], check=True)
             self.assertEqual(len(self.build(dockerfile, state=state).ran), 1)
         finally:
