@@ -115,7 +115,26 @@ void read_platforms(const std::vector<std::string>& texts, BuildRequest& request
       multi != request.lower.build_args.end() && parser::boolean(multi->second).value_or(false);
 }
 
-/// What the steps are limited to: --shm-size, --ulimit, --cgroup-parent, --retry, --timeout.
+/// --resource, and docker's older flags, which it beats.
+void read_resources(const BuildFlags& flags, CgroupLimits& out) {
+  for (const auto& [name, value] : flags.own_resources) {
+    if (!value.empty()) of_option("--" + name, [&] { set_resource(out, name, value); });
+  }
+  of_option("--resource", [&] {
+    for (const auto& text : flags.resources) {
+      const auto equals = text.find('=');
+      if (equals == std::string::npos) {
+        throw Error(lade::quoted(text) + " is not of the form NAME=VALUE");
+      }
+      set_resource(out, std::string(trim(text.substr(0, equals))),
+                   std::string(trim(text.substr(equals + 1))));
+    }
+    check_resources(out);
+  });
+}
+
+/// What the steps are limited to: --shm-size, --ulimit, --cgroup-parent, --resource, --retry,
+/// --timeout.
 void read_step_limits(const BuildFlags& flags, LowerOptions& lower) {
   if (!flags.shm_size.empty()) {
     lower.shm_bytes = of_option("--shm-size", [&] { return parse_bytes(flags.shm_size); });
@@ -124,6 +143,7 @@ void read_step_limits(const BuildFlags& flags, LowerOptions& lower) {
     lower.ulimits.push_back(of_option("--ulimit", [&] { return parse_ulimit(limit); }));
   }
   lower.cgroup_parent = flags.cgroup_parent;
+  read_resources(flags, lower.resources);
   const auto for_stages = [](const std::vector<std::string>& texts, auto parse, auto& out) {
     for (const auto& text : texts) {
       const auto equals = text.find('=');
@@ -378,6 +398,13 @@ void add_limit_flags(CommandLine& command, BuildFlags& flags) {
   command.add_list("--ulimit", flags.ulimits,
                    "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)");
   command.add_option("--cgroup-parent", flags.cgroup_parent, "cgroup that steps run below");
+  command.add_list("--resource", flags.resources,
+                   "what a step may take, NAME=VALUE: memory=2g, memory-swap=3g, cpu-quota=50000, "
+                   "cpu-period, cpu-shares, cpuset-cpus=0-3, cpuset-mems");
+  for (const auto& name : resource_names()) {
+    const char* letter = name == "memory" ? "-m," : name == "cpu-shares" ? "-c," : "";
+    command.add_option(letter + ("--" + name), flags.own_resources[name], "").hidden();
+  }
   command.add_list("--retry", flags.retries,
                    "run a failing RUN again, [STAGE=]N times at the most");
   command.add_list("--timeout", flags.timeouts,

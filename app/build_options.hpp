@@ -40,6 +40,8 @@ struct BuildFlags {
   std::vector<std::string> cache_to;
   std::vector<std::string> no_cache_filters;
   std::vector<std::string> platforms;
+  std::vector<std::string> resources;
+  std::map<std::string, std::string> own_resources;  ///< those of docker's that have a flag each
   std::vector<std::string> retries;
   std::vector<std::string> ssh;
   std::vector<std::string> timeouts;

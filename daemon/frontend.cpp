@@ -31,8 +31,13 @@ constexpr const char* kImageConfig = "containerimage.config";
 
 /// Options that are not supported, where ignoring them would give something else than was asked
 /// for.
-constexpr const char* kUnsupported[] = {"memory",   "memswap",    "cpushares",  "cpuperiod",
-                                        "cpuquota", "cpusetcpus", "cpusetmems", "devices"};
+constexpr const char* kUnsupported[] = {"devices"};
+
+/// dockerui's names of what docker calls otherwise.
+constexpr std::pair<const char*, const char*> kResources[] = {
+    {"memory", "memory"},         {"memswap", "memory-swap"}, {"cpushares", "cpu-shares"},
+    {"cpuperiod", "cpu-period"},  {"cpuquota", "cpu-quota"},  {"cpusetcpus", "cpuset-cpus"},
+    {"cpusetmems", "cpuset-mems"}};
 
 class DockerfileFrontend {
  public:
@@ -202,6 +207,12 @@ class DockerfileFrontend {
       }
     }
     out.cgroup_parent = option("cgroup-parent");
+    for (const auto& [key, name] : kResources) {
+      if (const std::string value = option(key); !value.empty()) {
+        set_resource(out.resources, name, value);
+      }
+    }
+    check_resources(out.resources);
     out.hostname = option("hostname");
     add_contexts(platform.value_or(out.build_platform), out);
     return out;

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "daemon/llb_loader.hpp"
 #include "daemon/llb_mount.hpp"
+#include "recipe/build_values.hpp"
 
 namespace lade {
 namespace {
@@ -62,6 +63,19 @@ void set_meta(const pb::ExecOp& exec, ExecOp& out) {
   if (exec.cdidevices_size() > 0) throw Error("CDI devices are not supported");
 }
 
+void set_resources(const pb::LinuxResources& from, ExecOp& out) {
+  CgroupLimits& limits = out.resources;
+  if (from.memory() < 0 || from.cpuquota() < 0) throw Error("a limit of the step is below 0");
+  limits.memory = from.memory();
+  limits.memory_swap = from.memoryswap();
+  limits.cpu_shares = from.cpushares();
+  limits.cpu_period = from.cpuperiod();
+  limits.cpu_quota = from.cpuquota();
+  if (!from.cpusetcpus().empty()) set_resource(limits, "cpuset-cpus", from.cpusetcpus());
+  if (!from.cpusetmems().empty()) set_resource(limits, "cpuset-mems", from.cpusetmems());
+  check_resources(limits);
+}
+
 }  // namespace
 
 void LlbLoader::add_exec(const std::string& digest, const pb::Op& op) {
@@ -69,7 +83,7 @@ void LlbLoader::add_exec(const std::string& digest, const pb::Op& op) {
   ExecOp out;
   set_meta(exec, out);
   const auto* meta = metadata(digest);
-  if (meta && meta->has_linux_resources()) throw Error("resource limits are not supported");
+  if (meta && meta->has_linux_resources()) set_resources(meta->linux_resources(), out);
   const pb::Mount& root = root_mount(exec);
   out.read_only_root = root.readonly();
   std::vector<Edge> inputs = {edge_of_input(op, root.input())};

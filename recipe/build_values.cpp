@@ -32,6 +32,28 @@ std::optional<Number> whole_number(std::string_view text) {
   return value;
 }
 
+template <class Number>
+Number positive(const std::string& name, const std::string& text, std::optional<Number> value) {
+  if (!value || *value <= Number{0}) {
+    throw Error(fmt::format("invalid {} value {}: it must be above 0", name, lade::quoted(text)));
+  }
+  return *value;
+}
+
+/// "0-3,5", as the kernel lists CPUs and memory nodes.
+const std::string& cpu_list(const std::string& name, const std::string& text) {
+  for (const auto& range : split(text, ',')) {
+    const auto dash = range.find('-');
+    const auto first = whole_number<uint32_t>(range.substr(0, dash));
+    const auto last =
+        dash == std::string::npos ? first : whole_number<uint32_t>(range.substr(dash + 1));
+    if (first && last && *first <= *last) continue;
+    throw Error(
+        fmt::format("invalid {} value {}: it must be a list like 0-3,5", name, lade::quoted(text)));
+  }
+  return text;
+}
+
 }  // namespace
 
 uint64_t parse_bytes(const std::string& text) {
@@ -67,6 +89,48 @@ Ulimit parse_ulimit(const std::string& text) {
   limit.soft = *soft;
   limit.hard = *hard;
   return limit;
+}
+
+const std::vector<std::string>& resource_names() {
+  static const std::vector<std::string> names = {"memory",     "memory-swap", "cpu-shares",
+                                                 "cpu-period", "cpu-quota",   "cpuset-cpus",
+                                                 "cpuset-mems"};
+  return names;
+}
+
+void set_resource(CgroupLimits& limits, const std::string& name, const std::string& value) {
+  if (name == "memory") {
+    limits.memory = static_cast<int64_t>(positive(name, value, std::optional(parse_bytes(value))));
+  } else if (name == "memory-swap") {
+    limits.memory_swap =
+        value == "-1"
+            ? -1
+            : static_cast<int64_t>(positive(name, value, std::optional(parse_bytes(value))));
+  } else if (name == "cpu-shares") {
+    limits.cpu_shares = positive(name, value, whole_number<uint64_t>(value));
+  } else if (name == "cpu-period") {
+    limits.cpu_period = positive(name, value, whole_number<uint64_t>(value));
+  } else if (name == "cpu-quota") {
+    limits.cpu_quota = positive(name, value, whole_number<int64_t>(value));
+  } else if (name == "cpuset-cpus") {
+    limits.cpuset_cpus = cpu_list(name, value);
+  } else if (name == "cpuset-mems") {
+    limits.cpuset_mems = cpu_list(name, value);
+  } else {
+    Error error("unknown resource " + lade::quoted(name));
+    if (const auto meant = nearest(name, resource_names()); !meant.empty()) {
+      error.set_hint("did you mean " + meant + "?");
+    }
+    throw error;
+  }
+}
+
+void check_resources(const CgroupLimits& limits) {
+  if (limits.memory_swap <= 0) return;
+  if (limits.memory == 0) throw Error("memory-swap is a limit of memory and swap: it needs memory");
+  if (limits.memory_swap < limits.memory) {
+    throw Error("memory-swap is a limit of memory and swap: it cannot be below memory");
+  }
 }
 
 int parse_count(const std::string& text) {

@@ -18,6 +18,15 @@ uint64_t parse_bytes(const std::string& text);
 /// "nofile=1024:4096", "core=0", "nproc=-1" (no limit). Throws Error.
 Ulimit parse_ulimit(const std::string& text);
 
+/// The resources that a step may be limited in, by docker's names: "memory", "cpu-quota", ...
+const std::vector<std::string>& resource_names();
+
+/// Sets one of them. Memory may have a unit. Throws Error.
+void set_resource(CgroupLimits& limits, const std::string& name, const std::string& value);
+
+/// Throws Error for limits that do not go together.
+void check_resources(const CgroupLimits& limits);
+
 /// "3". Throws Error.
 int parse_count(const std::string& text);
 

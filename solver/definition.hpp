@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/cgroup_limits.hpp"
 #include "base/digest.hpp"
 #include "base/source_range.hpp"
 
@@ -87,9 +88,10 @@ struct ExecOp {
   std::vector<Ulimit> ulimits;
   bool read_only_root = false;       ///< output 0 is the input, then
   std::vector<int> good_exit_codes;  ///< of a step that has succeeded; empty: 0
-  // Not part of the key: where it is accounted and how often and how long it is tried do not change
-  // what a step makes.
+  // Not part of the key: where it is accounted, what it may take and how often and how long it is
+  // tried do not change what a step makes.
   std::string cgroup_parent;
+  CgroupLimits resources;
   int retries = 0;                      ///< further attempts after a failure
   std::chrono::nanoseconds timeout{0};  ///< of each attempt; 0: none
   /// A file put before the process starts and gone after it: the script of a heredoc with "#!".

@@ -135,6 +135,7 @@ class Preparation {
                    : op_.network == OpNetwork::host ? NetworkMode::host
                                                     : NetworkMode::sandbox;
     if (op_.shm_bytes > 0) spec.shm_bytes = op_.shm_bytes;
+    spec.cgroup_limits = op_.resources;
     if (!op_.cgroup_parent.empty()) spec.cgroup_parent = join_path("/", op_.cgroup_parent);
   }
 

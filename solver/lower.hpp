@@ -76,6 +76,7 @@ struct LowerOptions {
   uint64_t shm_bytes = 0;       ///< size of /dev/shm in steps; 0: the default
   std::vector<Ulimit> ulimits;
   std::string cgroup_parent;
+  CgroupLimits resources;  ///< of each step
   /// --retry and --timeout: the value for a stage by its name, under "" for all others.
   std::map<std::string, int> retries;
   std::map<std::string, std::chrono::nanoseconds> timeouts;

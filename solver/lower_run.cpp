@@ -60,6 +60,7 @@ void set_limits(const LowerState& state, const StageState& stage, ExecOp& op) {
   op.shm_bytes = options.shm_bytes;
   op.ulimits = options.ulimits;
   op.cgroup_parent = options.cgroup_parent;
+  op.resources = options.resources;
   op.retries = for_stage(options.retries, stage);
   op.timeout = for_stage(options.timeouts, stage);
   if (!options.hostname.empty()) op.hostname = options.hostname;

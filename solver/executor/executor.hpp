@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/cgroup_limits.hpp"
 #include "base/mount.hpp"
 #include "base/progress.hpp"
 
@@ -87,6 +88,9 @@ struct ExecSpec {
   /// /proc/PID/cgroup), in every hierarchy the host has mounted. Without it the step stays in
   /// lade's own cgroups.
   std::optional<std::string> cgroup_parent;
+  /// Of the step's cgroup, which is then made without a cgroup_parent, too, below "/lade". What no
+  /// hierarchy can limit is an error.
+  CgroupLimits cgroup_limits;
   /// A small init is PID 1 and the command its child: it reaps what the command leaves behind and
   /// passes signals on, which the kernel keeps from a PID 1 that has no handlers for them.
   bool init = false;
@@ -116,7 +120,8 @@ struct ExecResult {
   /// Docker has it, 127 (command not found), 126 (it cannot be executed) or 125 (no sandbox could
   /// be made).
   std::string setup_error;
-  /// The kernel killed one of its processes for lack of memory; known with cgroup_parent only.
+  /// The kernel killed one of its processes for lack of memory; known only of
+  /// those that have a cgroup of their own.
   bool out_of_memory = false;
   uint64_t user_us = 0;  ///< rusage of the step's process tree
   uint64_t system_us = 0;

@@ -79,6 +79,24 @@ std::vector<Element> read_list(WireReader& in, Read read) {
   return out;
 }
 
+void write_limits(WireWriter& out, const CgroupLimits& limits) {
+  out.number(limits.memory).number(limits.memory_swap).number(limits.cpu_shares);
+  out.number(limits.cpu_period).number(limits.cpu_quota);
+  out.text(limits.cpuset_cpus).text(limits.cpuset_mems);
+}
+
+CgroupLimits read_limits(WireReader& in) {
+  CgroupLimits limits;
+  limits.memory = in.number<int64_t>();
+  limits.memory_swap = in.number<int64_t>();
+  limits.cpu_shares = in.number();
+  limits.cpu_period = in.number();
+  limits.cpu_quota = in.number<int64_t>();
+  limits.cpuset_cpus = in.text();
+  limits.cpuset_mems = in.text();
+  return limits;
+}
+
 void write_spec(WireWriter& out, const ExecSpec& spec) {
   out.texts(spec.args).texts(spec.env).text(spec.cwd).number(spec.uid).number(spec.gid);
   out.list(spec.groups, [](WireWriter& to, uint32_t group) { to.number(group); });
@@ -90,7 +108,9 @@ void write_spec(WireWriter& out, const ExecSpec& spec) {
     to.number(limit.resource).number(limit.soft).number(limit.hard);
   });
   out.number(spec.shm_bytes).number(spec.cgroup_parent.has_value());
-  out.text(spec.cgroup_parent.value_or("")).number(spec.init);
+  out.text(spec.cgroup_parent.value_or(""));
+  write_limits(out, spec.cgroup_limits);
+  out.number(spec.init);
   out.number(spec.join.has_value()).number(spec.join.value_or(0));
 }
 
@@ -119,6 +139,7 @@ ExecSpec read_spec(WireReader& in) {
   const bool has_cgroup = in.number<bool>();
   const auto cgroup = in.text();
   if (has_cgroup) spec.cgroup_parent = cgroup;
+  spec.cgroup_limits = read_limits(in);
   spec.init = in.number<bool>();
   const bool joins = in.number<bool>();
   const auto joined = in.number();

@@ -172,9 +172,10 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
   running.slot = slot;
   running.slot_reusable = !insecure;
   try {
-    if (spec.cgroup_parent) {
+    if (spec.cgroup_parent || spec.cgroup_limits.any()) {
       running.cgroup =
-          StepCgroup::create(*spec.cgroup_parent, fmt::format("lade-{}-{}", ::getpid(), step.id));
+          StepCgroup::create(spec.cgroup_parent.value_or(kDefaultParent),
+                             fmt::format("lade-{}-{}", ::getpid(), step.id), spec.cgroup_limits);
     }
     sys::Pipe failure = sys::pipe();
     ChildPlan plan = plan_for(step, failure.write.get());

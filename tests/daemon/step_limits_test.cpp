@@ -1,8 +1,11 @@
-// How many steps of a daemon's builds run at once.
+// What the steps of a daemon's builds may take: how many run at once, how much of the machine each
+// has.
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -20,19 +23,27 @@ std::string busybox() {
   return out.str();
 }
 
-/// A build with a step that fails if one of another build runs at the same time.
-grpc::Status build_alone(const std::string& address, const std::string& name) {
+/// A build of one step, which is busybox's shell, with options of the frontend.
+grpc::Status build_step(const std::string& address, const std::string& name,
+                        const std::string& flags, const std::string& script,
+                        const std::map<std::string, std::string>& options = {}) {
   BuildkitClient client(address);
   client.directories["dockerfile"] = {
-      {"Dockerfile",
-       "FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\n"
-       "RUN --mount=type=cache,id=one,target=/one [\"/bin/busybox\", \"sh\", \"-c\", "
-       "\"busybox mkdir /one/busy && busybox sleep 0.3 && busybox rmdir /one/busy # " +
-           name + "\"]\n"}};
+      {"Dockerfile", "FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\nRUN " + flags +
+                         " [\"/bin/busybox\", \"sh\", \"-c\", \"" + script + "\"]\n"}};
   client.directories["context"] = {{"busybox", busybox()}};
   client.open_session();
+  auto request = client.dockerfile_build(name);
+  for (const auto& [key, value] : options) (*request.mutable_frontendattrs())[key] = value;
   moby::buildkit::v1::SolveResponse response;
-  return client.solve(client.dockerfile_build(name), response);
+  return client.solve(request, response);
+}
+
+/// A build with a step that fails if one of another build runs at the same time.
+grpc::Status build_alone(const std::string& address, const std::string& name) {
+  return build_step(
+      address, name, "--mount=type=cache,id=one,target=/one",
+      "busybox mkdir /one/busy && busybox sleep 0.3 && busybox rmdir /one/busy # " + name);
 }
 
 TEST(MaxParallelism, CountsTheStepsOfAllBuilds) {
@@ -48,6 +59,20 @@ TEST(MaxParallelism, CountsTheStepsOfAllBuilds) {
   }
   for (auto& build : builds) build.join();
   for (const auto& status : ended) EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST(StepResources, AreThoseThatTheFrontendIsAskedFor) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
+  const TempDir dir = TempDir::create(testing::TempDir());
+  const DaemonProcess daemon(LADE_DAEMON, dir.path());
+  const auto limited = build_step(daemon.address(), "limited", "", "test $(busybox nproc) = 1",
+                                  {{"cpusetcpus", "0"}, {"memory", "67108864"}});
+  if (limited.error_message().find("cgroup") != std::string::npos) {
+    GTEST_SKIP() << limited.error_message();
+  }
+  EXPECT_TRUE(limited.ok()) << limited.error_message();
+  const auto wrong = build_step(daemon.address(), "wrong", "", "true", {{"memswap", "1000000"}});
+  EXPECT_THAT(wrong.error_message(), testing::HasSubstr("it needs memory"));
 }
 
 }  // namespace

@@ -53,11 +53,24 @@ class StepLimits(LadeTest):
         self.assertEqual(len(self.build(steps, "--ulimit", "nofile=100").cached), 1)
         self.assertEqual(self.build(steps, "--ulimit", "nofile=101").log(), ["101"])
 
+    def test_resources_limit_the_step_and_are_not_part_of_the_key(self):
+        steps = "FROM busybox\nRUN nproc\n"
+        self.assertEqual(self.build(steps, "--resource", "cpuset-cpus=0", "--resource", "memory=64m").log(), ["1"])
+        self.assertEqual(self.build(steps, "--memory", "65m", "--cpuset-cpus", "0-1").ran, [])
+        hungry = "FROM busybox\nRUN set -o pipefail; head -c 200m /dev/zero | tail -c 200m | wc -c\n"
+        self.assert_fails(hungry, "out of memory", args=("-m", "32m", "--memory-swap", "32m"))
+        self.assertEqual(self.build(hungry).log(), [str(200 << 20)])
+
     def test_bad_limits_are_usage_errors(self):
         self.write({"Dockerfile": "FROM busybox\n"})
         for options, message in ((("--ulimit", "nofil=1"), "did you mean nofile"),
                                  (("--ulimit", "nofile=2:1"), "the soft limit is above the hard one"),
                                  (("--shm-size", "lots"), "'lots' is not a size"),
+                                 (("--resource", "memory"), "'memory' is not of the form NAME=VALUE"),
+                                 (("--resource", "memroy=1g"), "did you mean memory"),
+                                 (("--memory", "0"), "--memory: invalid memory value '0'"),
+                                 (("--memory-swap", "1g"), "it needs memory"),
+                                 (("--cpuset-cpus", "3-1"), "it must be a list like 0-3,5"),
                                  (("--timeout", "soon"), "'soon' is not a duration"),
                                  (("--retry", "-1"), "'-1' is not a number of attempts")):
             self.assertIn(message, self.build(None, *options, code=2).stderr)

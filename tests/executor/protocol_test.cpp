@@ -42,6 +42,7 @@ StartRequest full_request() {
   spec.limits = {{-1, 5, ~0ull}};
   spec.shm_bytes = 99;
   spec.cgroup_parent = "parent";
+  spec.cgroup_limits = {1, -1, 3, 4, 5, "0-1", "0"};
   request.network_helper = "/usr/bin/helper";
   return request;
 }
@@ -62,6 +63,7 @@ TEST(ProtocolTest, StartRequestsSurviveTheJourney) {
   EXPECT_EQ(got.spec.limits.at(0).resource, -1);
   EXPECT_EQ(got.spec.limits.at(0).hard, ~0ull);
   EXPECT_EQ(got.spec.cgroup_parent, "parent");
+  EXPECT_EQ(got.spec.cgroup_limits, sent.spec.cgroup_limits);
   EXPECT_EQ(got.network_helper, "/usr/bin/helper");
 }
 
