@@ -53,13 +53,8 @@ class Export {
   }
 
   void export_directories(const Output& output) {
-    const bool split = output.platform_split.value_or(is_index());
-    for (const auto& source : sources_) {
-      const std::string dest =
-          split ? output.dest + "/" + directory_of(source.config.platform) : output.dest;
-      export_local(state_, tree_source(source, output, is_index(), split), dest,
-                   output.image.source_date_epoch);
-    }
+    const TreeSources trees(sources_, output, is_index());
+    export_local(state_, trees.named(), output.dest, output.image.source_date_epoch);
   }
 
   void export_images(const Output& output) {

@@ -13,7 +13,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "daemon/caches.hpp"
-#include "exporter/flat_tree.hpp"
+#include "exporter/joined_trees.hpp"
 #include "recipe/build_cache.hpp"
 #include "recipe/sbom.hpp"
 #include "snapshotter/content/reference.hpp"
@@ -131,6 +131,7 @@ class ResultExport {
   /// With `own_epoch` the output says itself which time it wants, or that it wants none.
   void prepare(Output& output, bool own_epoch) {
     for (auto& name : output.names) name = Reference::parse(name).str();
+    add_annotations(output);
     std::optional<int64_t> epoch;
     for (const auto& [platform, ref] : result_.refs) {
       if (const auto given = epoch_of(platform)) epoch = given;
@@ -147,6 +148,21 @@ class ResultExport {
       throw Error("docker exporter does not currently support exporting manifest lists");
     }
     if (output.push && output.names.empty()) throw Error("what is pushed needs a name");
+  }
+
+  /// Those that the frontend has for its result; the output's own beat them.
+  void add_annotations(Output& output) const {
+    constexpr std::string_view kOfPlace = "annotation-";
+    constexpr std::string_view kOfManifests = "annotation.";
+    Annotations all;
+    for (const auto& [key, value] : result_.metadata) {
+      if (key.starts_with(kOfPlace)) all.add_attribute(key, value);
+      if (key.starts_with(kOfManifests)) {
+        output.image.annotations.try_emplace(key.substr(kOfManifests.size()), value);
+      }
+    }
+    all.add_all(output.annotations);
+    output.annotations = std::move(all);
   }
 
   void open_caches(const std::vector<CacheEntry>& entries) {
@@ -307,48 +323,14 @@ class ResultExport {
 
   void export_directories(int number, const Output& output, ProgressSink& progress,
                           VertexNumber at) {
-    const bool split = output.platform_split.value_or(is_index());
-    if (!split && sources_.size() > 1) {
-      throw Error("platform-split=false: a directory has room for one platform's root only");
-    }
-    std::vector<std::unique_ptr<FlatTree>> trees;
-    std::vector<ImageSource> named;
-    named.reserve(sources_.size());
-    std::vector<Entry> entries;
-    std::vector<std::pair<const FlatTree*, const Entry*>> origins;
-    std::map<std::string, const ImageSource*> by_directory;
-    for (const auto& source : sources_) {
-      named.push_back(tree_source(source, output, is_index(), split));
-      by_directory[split ? directory_of(source.config.platform) : ""] = &named.back();
-    }
-    for (const auto& [directory, source] : by_directory) {
-      trees.push_back(
-          std::make_unique<FlatTree>(job_.state(), *source, output.image.source_date_epoch));
-      if (split) {
-        Entry top;
-        top.path = directory;
-        top.type = EntryType::directory;
-        top.mode = 0755;
-        const Timestamp time = output.image.source_date_epoch.value_or(Timestamp::now());
-        top.mtime_sec = time.seconds;
-        entries.push_back(std::move(top));
-        origins.emplace_back(nullptr, nullptr);
-      }
-      for (const Entry& entry : trees.back()->entries()) {
-        if (entry.type == EntryType::socket) continue;
-        entries.push_back(entry);
-        if (split) entries.back().path = directory + "/" + entry.path;
-        origins.emplace_back(trees.back().get(), &entry);
-      }
-    }
-    const auto open = [&](const Entry& entry) {
-      const auto& [tree, original] = origins[static_cast<size_t>(&entry - entries.data())];
-      return tree->open(*original);
-    };
+    const TreeSources sources(sources_, output, is_index());
+    const JoinedTrees tree(job_.state(), sources.named(), output.image.source_date_epoch,
+                           Timestamp::now());
+    const auto open = [&](const Entry& entry) { return tree.open(entry); };
     const std::string item = "copying files";
     uint64_t told = 0;
     uint64_t sent = 0;
-    job_.session().send_tree(number, {entries, open}, [&](uint64_t bytes) {
+    job_.session().send_tree(number, {tree.entries(), open}, [&](uint64_t bytes) {
       constexpr uint64_t kStep = 1u << 20;
       sent = bytes;
       if (bytes < told + kStep) return;

@@ -18,7 +18,12 @@ constexpr size_t kPieceSize = 32u << 10;
 class Sender {
  public:
   Sender(PacketStream& stream, const TreeToSend& tree, const SyncProgress& progress)
-      : stream_(stream), tree_(tree), progress_(progress) {}
+      : stream_(stream), tree_(tree), progress_(progress) {
+    for (const Entry& entry : tree.entries) {
+      // fsutil has no word for sockets.
+      if (entry.type != EntryType::socket) entries_.push_back(&entry);
+    }
+  }
 
   void run() {
     std::exception_ptr failure;
@@ -43,7 +48,8 @@ class Sender {
  private:
   void list() {
     std::map<uint32_t, const std::string*> links;  // first path of each hard link
-    for (const Entry& entry : tree_.entries) {
+    for (const Entry* listed : entries_) {
+      const Entry& entry = *listed;
       Packet packet;
       packet.set_type(Packet::PACKET_STAT);
       auto& stat = *packet.mutable_stat();
@@ -85,10 +91,10 @@ class Sender {
   }
 
   void send_file(uint32_t id) {
-    if (id >= tree_.entries.size() || tree_.entries[id].type != EntryType::regular) {
+    if (id >= entries_.size() || entries_[id]->type != EntryType::regular) {
       throw Error("the client asked for a file that there is not", ErrorKind::corrupt);
     }
-    const UniqueFd file = tree_.open(tree_.entries[id]);
+    const UniqueFd file = tree_.open(*entries_[id]);
     std::string buffer(kPieceSize, '\0');
     Packet packet;
     packet.set_type(Packet::PACKET_DATA);
@@ -111,7 +117,8 @@ class Sender {
   PacketStream& stream_;
   const TreeToSend& tree_;
   SyncProgress progress_;
-  std::mutex mutex_;  // of writing
+  std::vector<const Entry*> entries_;  // by their numbers
+  std::mutex mutex_;                   // of writing
   uint64_t sent_ = 0;
 };
 

@@ -168,21 +168,27 @@ void export_docker_archive(StateDir& state, const std::vector<ArchivedImage>& im
 void export_oci_archive(StateDir& state, const std::vector<ArchivedImage>& images,
                         const std::string& dest, bool tar);
 
+/// What is exported of several images into one tree.
+struct NamedSource {
+  std::string directory;  ///< where its files go, one path component; empty: to the top
+  const ImageSource* source;
+};
+
 /// The flattened file tree into a directory, as BuildKit's `type=local`: everything belongs to the
 /// user who runs lade, nothing else that is there is deleted, files are replaced one by one, and
 /// with an epoch every time is set to it. No symlink in `dest` is followed.
 void export_local(StateDir& state, const ImageSource& source, const std::string& dest,
+                  std::optional<Timestamp> epoch = {});
+/// The same of several trees (BuildKit: below directories like "linux_amd64"). Of those that go to
+/// the top, a path that two have and that is no directory is an Error.
+void export_local(StateDir& state, const std::vector<NamedSource>& sources, const std::string& dest,
                   std::optional<Timestamp> epoch = {});
 
 /// The flattened file tree as one tar (BuildKit's `type=tar`): owners as in the image. "-" is
 /// standard output. With an epoch every time is set to it.
 void export_rootfs_tar(StateDir& state, const ImageSource& source, const std::string& dest,
                        std::optional<Timestamp> epoch = {});
-/// The same of several trees, each below a directory of its own (BuildKit: "linux_amd64").
-struct NamedSource {
-  std::string directory;  ///< one path component
-  const ImageSource* source;
-};
+/// The same of several trees, as above.
 void export_rootfs_tar(StateDir& state, const std::vector<NamedSource>& sources,
                        const std::string& dest, std::optional<Timestamp> epoch = {});
 

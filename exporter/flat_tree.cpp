@@ -12,8 +12,6 @@
 #include "exporter/attestation.hpp"
 #include "exporter/fetchers.hpp"
 #include "exporter/layer_blob.hpp"
-#include "exporter/output_file.hpp"
-#include "snapshotter/tar.hpp"
 
 namespace lade {
 namespace {
@@ -134,52 +132,6 @@ UniqueFd FlatTree::open(const Entry& entry) const {
   if (text != texts_.end()) return memory_file(text->second);
   const auto layer = layers_.at(position(entry.path));
   return state_.layers().open_entry(stack_.at(layer), entry);
-}
-
-void export_rootfs_tar(StateDir& state, const ImageSource& source, const std::string& dest,
-                       std::optional<Timestamp> epoch) {
-  OutputFile out = OutputFile::create(dest);
-  const FlatTree tree(state, source, epoch);
-  write_rootfs_tar(tree.entries(), [&](const Entry& entry) { return tree.open(entry); }, out);
-  out.commit();
-}
-
-void export_rootfs_tar(StateDir& state, const std::vector<NamedSource>& sources,
-                       const std::string& dest, std::optional<Timestamp> epoch) {
-  std::vector<FlatTree> trees;
-  std::vector<Entry> entries;
-  uint32_t groups = 0;  // of hard links: a tree's own must not meet another's
-  for (const NamedSource& named : sources) {
-    const FlatTree& tree = trees.emplace_back(state, *named.source, epoch);
-    Entry top;
-    top.path = named.directory;
-    top.type = EntryType::directory;
-    top.mode = 0755;
-    if (epoch) top.mtime_sec = epoch->seconds;
-    entries.push_back(std::move(top));
-    uint32_t last_group = groups;
-    for (Entry entry : tree.entries()) {
-      entry.path = named.directory + "/" + entry.path;
-      if (entry.hardlink_group != 0) entry.hardlink_group += groups;
-      last_group = std::max(last_group, entry.hardlink_group);
-      entries.push_back(std::move(entry));
-    }
-    groups = last_group;
-  }
-  OutputFile out = OutputFile::create(dest);
-  const auto open = [&](const Entry& entry) {
-    const auto slash = entry.path.find('/');
-    const std::string directory = entry.path.substr(0, slash);
-    for (size_t i = 0; i < sources.size(); ++i) {
-      if (sources[i].directory != directory) continue;
-      Entry own = entry;
-      own.path = entry.path.substr(slash + 1);
-      return trees[i].open(own);
-    }
-    throw Error("there is no tree " + quoted(directory));
-  };
-  write_rootfs_tar(entries, open, out);
-  out.commit();
 }
 
 }  // namespace lade

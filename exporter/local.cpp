@@ -23,7 +23,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "exporter/exporter.hpp"
-#include "exporter/flat_tree.hpp"
+#include "exporter/joined_trees.hpp"
 
 namespace lade {
 namespace {
@@ -40,7 +40,7 @@ UniqueFd open_directory(int root, std::string_view path) {
 
 class LocalWriter {
  public:
-  LocalWriter(const FlatTree& tree, UniqueFd root) : tree_(tree), root_(std::move(root)) {}
+  LocalWriter(const JoinedTrees& tree, UniqueFd root) : tree_(tree), root_(std::move(root)) {}
 
   void run() {
     make_directories();
@@ -237,7 +237,7 @@ class LocalWriter {
     return {time, time};
   }
 
-  const FlatTree& tree_;
+  const JoinedTrees& tree_;
   const UniqueFd root_;
   std::vector<const Entry*> directories_;
   std::vector<Group> groups_;
@@ -249,8 +249,13 @@ class LocalWriter {
 
 void export_local(StateDir& state, const ImageSource& source, const std::string& dest,
                   std::optional<Timestamp> epoch) {
+  export_local(state, std::vector<NamedSource>{{"", &source}}, dest, epoch);
+}
+
+void export_local(StateDir& state, const std::vector<NamedSource>& sources, const std::string& dest,
+                  std::optional<Timestamp> epoch) {
   check_output_directory(dest);
-  const FlatTree tree(state, source, epoch);
+  const JoinedTrees tree(state, sources, epoch, Timestamp::now());
   sys::make_dirs(dest);
   with_context([&] { return "could not export to " + quoted(dest); },
                [&] { LocalWriter(tree, sys::open(dest, O_RDONLY | O_DIRECTORY)).run(); });

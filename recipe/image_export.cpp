@@ -143,39 +143,28 @@ WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources
   return set;
 }
 
-ImageSource tree_source(ImageSource source, const Output& output, bool as_index, bool split) {
-  for (auto& attestation : source.attestations) {
-    std::string& name = attestation.file_name;
-    if (as_index && !split) {
-      const size_t dot = name.rfind('.');
-      name.insert(dot == std::string::npos ? name.size() : dot,
-                  "." + directory_of(source.config.platform));
+TreeSources::TreeSources(const std::vector<ImageSource>& sources, const Output& output,
+                         bool as_index)
+    : sources_(sources) {
+  const bool split = output.platform_split.value_or(as_index);
+  for (auto& source : sources_) {
+    const std::string directory = directory_of(source.config.platform);
+    for (auto& attestation : source.attestations) {
+      std::string& name = attestation.file_name;
+      if (as_index && !split) {
+        const size_t dot = name.rfind('.');
+        name.insert(dot == std::string::npos ? name.size() : dot, "." + directory);
+      }
+      name = output.attestation_prefix + name;
     }
-    name = output.attestation_prefix + name;
+    named_.push_back({split ? directory : "", &source});
   }
-  return source;
 }
 
 void export_tars(StateDir& state, const std::vector<ImageSource>& sources, const Output& output,
                  bool as_index) {
-  const bool split = output.platform_split.value_or(as_index);
-  std::vector<ImageSource> trees;
-  for (const auto& source : sources) {
-    trees.push_back(tree_source(source, output, as_index, split));
-  }
-  if (!split) {
-    if (sources.size() > 1) {
-      throw Error("platform-split=false: a tar has room for one platform's root only",
-                  ErrorKind::usage);
-    }
-    export_rootfs_tar(state, trees.front(), output.dest, output.image.source_date_epoch);
-    return;
-  }
-  std::vector<NamedSource> named;
-  for (const auto& source : trees) {
-    named.push_back({directory_of(source.config.platform), &source});
-  }
-  export_rootfs_tar(state, named, output.dest, output.image.source_date_epoch);
+  const TreeSources trees(sources, output, as_index);
+  export_rootfs_tar(state, trees.named(), output.dest, output.image.source_date_epoch);
 }
 
 PushSummary push_images(StateDir& state, RegistryClient& client, const Output& output,

@@ -41,12 +41,22 @@ std::string directory_of(const Platform& platform);
 WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources,
                         const Output& output, bool as_index);
 
-/// The source as an output that is a tree shows it: with its attestations' files named as asked.
-/// `split`: it has a directory of its own.
-ImageSource tree_source(ImageSource source, const Output& output, bool as_index, bool split);
+/// What an output that is a tree shows of each source: below a directory for its platform if they
+/// are to be split, with its attestations' files named as asked.
+class TreeSources {
+ public:
+  TreeSources(const std::vector<ImageSource>& sources, const Output& output, bool as_index);
+  TreeSources(const TreeSources&) = delete;
+  TreeSources& operator=(const TreeSources&) = delete;
 
-/// The root filesystems as a tar at `output.dest`, each below a directory of its own if they are to
-/// be split. Throws Error(usage) for several that are not.
+  const std::vector<NamedSource>& named() const { return named_; }
+
+ private:
+  std::vector<ImageSource> sources_;
+  std::vector<NamedSource> named_;  // into sources_
+};
+
+/// The root filesystems as a tar at `output.dest`.
 void export_tars(StateDir& state, const std::vector<ImageSource>& sources, const Output& output,
                  bool as_index);
 

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import struct
+import subprocess
 import unittest
 
 from support import LadeTest
@@ -92,6 +93,20 @@ class Platforms(LadeTest):
         self.write({"Dockerfile": CROSS})
         result = self.build(None, "--platform", BOTH, "-o", f"type=docker,dest={self.ws.out}/x.tar", code=2)
         self.assertIn("use type=oci", result.stderr)
+
+    def test_platforms_can_share_one_directory(self):
+        local, tar = self.ws.out / "local", self.ws.out / "root.tar"
+        steps = "FROM scratch\nARG TARGETARCH\nCOPY app /app-$TARGETARCH\n"
+        self.build(steps, "--platform", BOTH, "-o", f"type=local,dest={local},platform-split=false", "-o",
+                   f"type=tar,dest={tar},platform-split=false", files={"app": "x"})
+        self.assertEqual(sorted(path.name for path in local.iterdir()), ["app-amd64", "app-arm64"])
+        self.assertEqual(subprocess.run(["tar", "-tf", tar], check=True, capture_output=True, text=True).stdout.split(),
+                         ["app-amd64", "app-arm64"])
+        for kind in ("local", "tar"):
+            self.assert_fails("FROM scratch\nCOPY app /app\n", "cannot overwrite app from linux/",
+                              args=("--platform", BOTH, "-o", f"type={kind},dest={self.ws.out}/x,platform-split=false"),
+                              files={"app": "x"})
+            self.assertFalse((self.ws.out / "x").exists() and any((self.ws.out / "x").iterdir()))
 
     def test_one_platform_can_be_an_index_too(self):
         path = self.ws.out / "image.tar"

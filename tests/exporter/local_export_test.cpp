@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -9,6 +10,14 @@ namespace {
 class LocalExportTest : public ExporterTest {
  protected:
   struct stat stat_of(const std::string& path) { return *sys::lstatat(AT_FDCWD, out(path)); }
+
+  /// Of one layer with a file in /bin or at the top.
+  ImageSource image_with(const std::string& path, const std::string& text) {
+    return source_of({layer([&](const std::string& root) {
+      sys::make_dirs(root + "/bin");
+      write_text(root + "/" + path, text);
+    })});
+  }
 };
 
 TEST_F(LocalExportTest, WritesTheMergedTree) {
@@ -148,6 +157,29 @@ TEST_F(LocalExportTest, HardLinksOfDifferentLayersStayApart) {
   EXPECT_EQ(sys::read_file(out("tree/b2")), "b");
   export_rootfs_tar(*state_, source_of(stack), out("root.tar"));
   EXPECT_EQ(output_of("tar xOf " + out("root.tar") + " b"), "b");
+}
+
+TEST_F(LocalExportTest, TreesOfSeveralImagesAreJoined) {
+  const ImageSource first = image_with("bin/amd64", "a");
+  const ImageSource second = image_with("bin/arm64", "b");
+  export_local(*state_, std::vector<NamedSource>{{"", &first}, {"", &second}}, out("over"));
+  EXPECT_EQ(sys::read_file(out("over/bin/amd64")), "a");
+  EXPECT_EQ(sys::read_file(out("over/bin/arm64")), "b");
+  export_local(*state_, std::vector<NamedSource>{{"one", &first}, {"two", &first}}, out("beside"));
+  EXPECT_EQ(sys::read_file(out("beside/one/bin/amd64")), "a");
+  EXPECT_EQ(sys::read_file(out("beside/two/bin/amd64")), "a");
+}
+
+TEST_F(LocalExportTest, TwoTreesCannotHaveTheSameFile) {
+  const ImageSource first = image_with("app", "a");
+  const ImageSource second = image_with("app", "b");
+  try {
+    export_local(*state_, std::vector<NamedSource>{{"", &first}, {"", &second}}, out("over"));
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), testing::HasSubstr("cannot overwrite app from "));
+  }
+  EXPECT_EQ(sys::read_file(out("over/app")), std::nullopt);
 }
 
 }  // namespace
