@@ -238,55 +238,43 @@ FrontendResult Builds::run(Build& build, const api::SolveRequest& request) {
   return build.wait();
 }
 
-api::SolveResponse Builds::solve(const api::SolveRequest& request,
-                                 const std::function<bool()>& gone) {
-  const auto exporters = exporters_of(request);
-  const auto caches = cache_exports_of(request);
-  std::shared_ptr<SessionCalls> session;
-  api::BuildHistoryRecord record = record_of(request, exporters);
-  const auto journal = history_.start(record, request.internal());
-  std::shared_ptr<Build> build;
-  std::exception_ptr failure;
-  std::map<std::string, std::string> answer;
-  try {
-    check_supported(request);
-    const AttestedBuild attested = attested_build(request);
-    if (!request.session().empty()) {
-      session = shared_.sessions.find(request.session(), gone);
-      if (!session) throw Error("no active session for " + request.session());
-    }
-    build =
-        std::make_shared<Build>(std::make_shared<Job>(shared_, request.ref(), session, journal));
-    Job& job = build->job();
-    job.entitlements = granted(request, shared_.entitlements);
-    set_policies(job, request, gone);
-    if (!caches.empty()) job.want_records();
-    for (const auto& entry : caches_of(request.cache().imports())) job.add_cache_import(entry);
-    for (const auto& name : request.cache().importrefsdeprecated()) {
-      job.add_cache_import({"registry", {{"ref", name}}});
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      if (shutting_down_) throw Error("the daemon is shutting down", ErrorKind::unavailable);
-      running_[request.ref()] = build;
-    }
-    const Watcher watcher(job, session.get(), gone);
-    const FrontendResult result = run(*build, request);
-    for (const auto& [key, value] : export_result(job, result, exporters, caches, attested)) {
-      answer[key] = value;
-    }
-    for (const auto& [key, value] : result.metadata) {
-      if (key.starts_with("frontend.")) answer[key] = value;
-    }
-    job.state().layers().write_use();
-    job.state().database().checkpoint_if_large();
-  } catch (...) {
-    failure = std::current_exception();
+std::shared_ptr<Build> Builds::start(const api::SolveRequest& request,
+                                     std::shared_ptr<SessionCalls> session,
+                                     std::shared_ptr<Journal> journal,
+                                     const std::function<bool()>& gone) {
+  auto build = std::make_shared<Build>(
+      std::make_shared<Job>(shared_, request.ref(), std::move(session), std::move(journal)));
+  Job& job = build->job();
+  job.entitlements = granted(request, shared_.entitlements);
+  set_policies(job, request, gone);
+  for (const auto& entry : caches_of(request.cache().imports())) job.add_cache_import(entry);
+  for (const auto& name : request.cache().importrefsdeprecated()) {
+    job.add_cache_import({"registry", {{"ref", name}}});
   }
-  if (build) build->containers.close();
-  journal->finish();
+  const std::lock_guard lock(mutex_);
+  if (shutting_down_) throw Error("the daemon is shutting down", ErrorKind::unavailable);
+  running_[request.ref()] = build;
+  return build;
+}
+
+std::map<std::string, std::string> Builds::run_and_export(Build& build,
+                                                          const api::SolveRequest& request) {
+  const auto caches = cache_exports_of(request);
+  Job& job = build.job();
+  if (!caches.empty()) job.want_records();
+  const AttestedBuild attested = attested_build(request);
+  const FrontendResult result = run(build, request);
+  auto answer = export_result(job, result, exporters_of(request), caches, attested);
+  for (const auto& [key, value] : result.metadata) {
+    if (key.starts_with("frontend.")) answer[key] = value;
+  }
+  job.state().layers().write_use();
+  job.state().database().checkpoint_if_large();
+  return answer;
+}
+
+void Builds::complete(api::BuildHistoryRecord& record, const std::exception_ptr& failure) {
   set_now(*record.mutable_completedat());
-  for (const auto& [key, value] : answer) (*record.mutable_exporterresponse())[key] = value;
   std::string error_status;
   if (failure) {
     const grpc::Status status = guarded([&] { std::rethrow_exception(failure); });
@@ -295,6 +283,34 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
     error_status = status_details(status);
   }
   history_.complete(record, error_status);
+}
+
+api::SolveResponse Builds::solve(const api::SolveRequest& request,
+                                 const std::function<bool()>& gone) {
+  api::BuildHistoryRecord record = record_of(request, exporters_of(request));
+  const auto journal = history_.start(record, request.internal());
+  std::shared_ptr<SessionCalls> session;
+  std::shared_ptr<Build> build;
+  std::exception_ptr failure;
+  api::SolveResponse response;
+  try {
+    check_supported(request);
+    if (!request.session().empty()) {
+      session = shared_.sessions.find(request.session(), gone);
+      if (!session) throw Error("no active session for " + request.session());
+    }
+    build = start(request, session, journal, gone);
+    const Watcher watcher(build->job(), session.get(), gone);
+    for (const auto& [key, value] : run_and_export(*build, request)) {
+      (*response.mutable_exporterresponse())[key] = value;
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (build) build->containers.close();
+  journal->finish();
+  *record.mutable_exporterresponse() = response.exporterresponse();
+  complete(record, failure);
   {
     const std::lock_guard lock(mutex_);
     running_.erase(request.ref());
@@ -302,8 +318,6 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
   ended_.notify_all();
   forget_old_results();
   if (failure) std::rethrow_exception(failure);
-  api::SolveResponse response;
-  for (const auto& [key, value] : answer) (*response.mutable_exporterresponse())[key] = value;
   return response;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -100,6 +101,14 @@ class Builds {
   void shut_down();
 
  private:
+  /// A build that can be found; nothing of it has run.
+  std::shared_ptr<Build> start(const moby::buildkit::v1::SolveRequest& request,
+                               std::shared_ptr<SessionCalls> session,
+                               std::shared_ptr<Journal> journal, const std::function<bool()>& gone);
+  /// What the exporters answer.
+  std::map<std::string, std::string> run_and_export(
+      Build& build, const moby::buildkit::v1::SolveRequest& request);
+  void complete(moby::buildkit::v1::BuildHistoryRecord& record, const std::exception_ptr& failure);
   FrontendResult run(Build& build, const moby::buildkit::v1::SolveRequest& request);
   void put_result(Build& build, const FrontendResult& from,
                   moby::buildkit::v1::frontend::Result& to);

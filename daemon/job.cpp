@@ -299,34 +299,31 @@ bool Job::distrust(const LostLayer& lost) {
   return true;
 }
 
-void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLayer& on_layer) {
-  std::vector<std::shared_ptr<JobRef>> wanted;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& ref : refs) {
-      if (ref && !ref->solved) wanted.push_back(ref);
-    }
+std::vector<std::shared_ptr<JobRef>> Job::unsolved(
+    const std::vector<std::shared_ptr<JobRef>>& refs) {
+  std::vector<std::shared_ptr<JobRef>> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& ref : refs) {
+    if (ref && !ref->solved) out.push_back(ref);
   }
-  if (wanted.empty()) return;
-  check_canceled();
-  Definition graph;
-  std::vector<Edge> roots;
-  for (const auto& ref : wanted) roots.push_back(append(graph, ref->definition, ref->root));
-  SolveOptions options = solve_options(graph);
-  options.on_layer = on_layer;
-  JournalProgress progress(*journal_, graph);
+  return out;
+}
+
+void Job::bring_locals(const Definition& graph, const std::vector<std::shared_ptr<JobRef>>& refs,
+                       JournalProgress& progress,
+                       std::map<std::string, LocalSourceOptions>& locals) {
   for (uint32_t i = 0; i < graph.vertices.size(); ++i) {
     const auto* source = std::get_if<SourceOp>(&graph.vertices[i].op);
     if (!source || !source->identifier.starts_with(kLocalScheme)) continue;
     const std::string name = source->identifier.substr(kLocalScheme.size());
-    for (const auto& ref : wanted) {
+    for (const auto& ref : refs) {
       if (const auto own = ref->extra_locals.find(name); own != ref->extra_locals.end()) {
-        options.locals[name] = own->second;
+        locals[name] = own->second;
       } else if (const auto local = ref->locals.find(name); local != ref->locals.end()) {
-        if (options.locals.contains(name)) continue;
+        if (locals.contains(name)) continue;
         progress.declared(i + 1, graph.vertices[i].name);
         try {
-          sync(name, local->second, progress.digest(i + 1), options.locals[name]);
+          sync(name, local->second, progress.digest(i + 1), locals[name]);
         } catch (const Error& error) {
           progress.failed(i + 1, error.message());
           throw;
@@ -335,30 +332,46 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
     }
   }
   early_.drop();
+}
+
+std::vector<SolveResult> Job::run(Solver& solver, EventLoop& loop, const Definition& graph,
+                                  const std::vector<Edge>& roots) {
+  Running running{&loop, &solver};
+  const RunningScope scope(
+      [&] {
+        const std::lock_guard lock(mutex_);
+        running_.insert(&running);
+      },
+      [&] {
+        const std::lock_guard lock(mutex_);
+        running_.erase(&running);
+      });
+  if (canceled_) solver.cancel();
+  try {
+    return solver.solve(graph, roots);
+  } catch (const Error& error) {
+    if (const auto* step = solver.failed_step()) throw step_error(*this, graph, *step, error);
+    throw;
+  }
+}
+
+void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLayer& on_layer) {
+  const auto wanted = unsolved(refs);
+  if (wanted.empty()) return;
+  check_canceled();
+  Definition graph;
+  std::vector<Edge> roots;
+  for (const auto& ref : wanted) roots.push_back(append(graph, ref->definition, ref->root));
+  SolveOptions options = solve_options(graph);
+  options.on_layer = on_layer;
+  JournalProgress progress(*journal_, graph);
+  bring_locals(graph, wanted, progress, options.locals);
   const auto remotes = options.remotes;
   EventLoop loop;
   const auto executor = shared_.executor.stand_in(ExecutorHost::Counted::yes);
   Solver solver(*state_, loop, executor.get(), *images_, progress, std::move(options));
-  Running running{&loop, &solver};
-  std::vector<SolveResult> solved;
-  {
-    const RunningScope scope(
-        [&] {
-          const std::lock_guard lock(mutex_);
-          running_.insert(&running);
-        },
-        [&] {
-          const std::lock_guard lock(mutex_);
-          running_.erase(&running);
-        });
-    if (canceled_) solver.cancel();
-    try {
-      solved = solver.solve(graph, roots);
-    } catch (const Error& error) {
-      if (const auto* step = solver.failed_step()) throw step_error(*this, graph, *step, error);
-      throw;
-    }
-  }
+  std::vector<SolveResult> solved = run(solver, loop, graph, roots);
+
   std::vector<SharedRecord> records;
   std::vector<SharedMount> mounts;
   if (want_records_) {

@@ -169,6 +169,12 @@ class Job {
     Solver* solver;
   };
   void evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLayer& on_layer);
+  std::vector<std::shared_ptr<JobRef>> unsolved(const std::vector<std::shared_ptr<JobRef>>& refs);
+  /// The clients' directories that the graph reads.
+  void bring_locals(const Definition& graph, const std::vector<std::shared_ptr<JobRef>>& refs,
+                    JournalProgress& progress, std::map<std::string, LocalSourceOptions>& locals);
+  std::vector<SolveResult> run(Solver& solver, EventLoop& loop, const Definition& graph,
+                               const std::vector<Edge>& roots);
   void sync(const std::string& name, const LocalDirectory& local, const std::string& vertex,
             LocalSourceOptions& out);
   std::string contexts() const;
