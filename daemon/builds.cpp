@@ -165,6 +165,17 @@ void check_supported(const api::SolveRequest& request) {
   if (request.proxynetwork()) throw Error("proxy networks are not supported");
 }
 
+/// What the record says was made.
+void put_images(const std::vector<Descriptor>& images, api::BuildHistoryRecord& record) {
+  for (size_t i = 0; i < images.size(); ++i) {
+    auto& made = (*record.mutable_result()->mutable_results())[static_cast<int64_t>(i)];
+    made.set_media_type(images[i].media_type);
+    made.set_digest(images[i].digest.str());
+    made.set_size(static_cast<int64_t>(images[i].size));
+    if (i == 0) *record.mutable_result()->mutable_resultdeprecated() = made;
+  }
+}
+
 }  // namespace
 
 void Build::give(FrontendResult result) {
@@ -257,8 +268,7 @@ std::shared_ptr<Build> Builds::start(const api::SolveRequest& request,
   return build;
 }
 
-std::map<std::string, std::string> Builds::run_and_export(Build& build,
-                                                          const api::SolveRequest& request) {
+ExportAnswer Builds::run_and_export(Build& build, const api::SolveRequest& request) {
   const auto caches = cache_exports_of(request);
   Job& job = build.job();
   if (!caches.empty()) job.want_records();
@@ -266,7 +276,7 @@ std::map<std::string, std::string> Builds::run_and_export(Build& build,
   const FrontendResult result = run(build, request);
   auto answer = export_result(job, result, exporters_of(request), caches, attested);
   for (const auto& [key, value] : result.metadata) {
-    if (key.starts_with("frontend.")) answer[key] = value;
+    if (key.starts_with("frontend.")) answer.response[key] = value;
   }
   job.state().layers().write_use();
   job.state().database().checkpoint_if_large();
@@ -301,9 +311,9 @@ api::SolveResponse Builds::solve(const api::SolveRequest& request,
     }
     build = start(request, session, journal, gone);
     const Watcher watcher(build->job(), session.get(), gone);
-    for (const auto& [key, value] : run_and_export(*build, request)) {
-      (*response.mutable_exporterresponse())[key] = value;
-    }
+    const ExportAnswer answer = run_and_export(*build, request);
+    *response.mutable_exporterresponse() = {answer.response.begin(), answer.response.end()};
+    put_images(answer.images, record);
   } catch (...) {
     failure = std::current_exception();
   }

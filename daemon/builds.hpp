@@ -106,8 +106,7 @@ class Builds {
                                std::shared_ptr<SessionCalls> session,
                                std::shared_ptr<Journal> journal, const std::function<bool()>& gone);
   /// What the exporters answer.
-  std::map<std::string, std::string> run_and_export(
-      Build& build, const moby::buildkit::v1::SolveRequest& request);
+  ExportAnswer run_and_export(Build& build, const moby::buildkit::v1::SolveRequest& request);
   void complete(moby::buildkit::v1::BuildHistoryRecord& record, const std::exception_ptr& failure);
   FrontendResult run(Build& build, const moby::buildkit::v1::SolveRequest& request);
   void put_result(Build& build, const FrontendResult& from,

@@ -81,8 +81,8 @@ class ResultExport {
   ResultExport(Job& job, const FrontendResult& result, const AttestedBuild& attested)
       : job_(job), result_(result), attested_(attested) {}
 
-  std::map<std::string, std::string> run(const std::vector<ExporterEntry>& exporters,
-                                         const std::vector<CacheEntry>& caches) {
+  ExportAnswer run(const std::vector<ExporterEntry>& exporters,
+                   const std::vector<CacheEntry>& caches) {
     for (const auto& entry : exporters) {
       outputs_.push_back(output_of(entry.type, entry.attrs));
       prepare(outputs_.back(), entry.attrs.contains("source-date-epoch"));
@@ -96,6 +96,7 @@ class ResultExport {
         if (!job_.distrust(lost)) throw;
         sources_.clear();
         cache_manifests_.clear();
+        answer_ = {};
       }
     }
     return std::move(answer_);
@@ -397,9 +398,10 @@ class ResultExport {
   }
 
   void answer(const Output& output, const WrittenSet& set) {
+    answer_.images.push_back(set.target);
     const auto fields = nlohmann::json::parse(image_metadata(set, output.names));
     for (const auto& [key, value] : fields.items()) {
-      answer_[key] = value.is_string() ? value.get<std::string>() : base64(value.dump());
+      answer_.response[key] = value.is_string() ? value.get<std::string>() : base64(value.dump());
     }
   }
 
@@ -409,7 +411,7 @@ class ResultExport {
       const nlohmann::json json = {{"mediaType", (*manifest)->media_type},
                                    {"digest", (*manifest)->digest.str()},
                                    {"size", (*manifest)->size}};
-      answer_["cache.manifest"] = json.dump();
+      answer_.response["cache.manifest"] = json.dump();
     }
   }
 
@@ -420,15 +422,14 @@ class ResultExport {
   std::vector<ImageSource> sources_;
   std::optional<BuildCache> caches_;
   std::vector<std::shared_ptr<std::optional<Descriptor>>> cache_manifests_;
-  std::map<std::string, std::string> answer_;
+  ExportAnswer answer_;
 };
 
 }  // namespace
 
-std::map<std::string, std::string> export_result(Job& job, const FrontendResult& result,
-                                                 const std::vector<ExporterEntry>& exporters,
-                                                 const std::vector<CacheEntry>& caches,
-                                                 const AttestedBuild& attested) {
+ExportAnswer export_result(Job& job, const FrontendResult& result,
+                           const std::vector<ExporterEntry>& exporters,
+                           const std::vector<CacheEntry>& caches, const AttestedBuild& attested) {
   return ResultExport(job, result, attested).run(exporters, caches);
 }
 

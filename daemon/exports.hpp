@@ -24,12 +24,16 @@ struct AttestedBuild {
   Timestamp started;
 };
 
+/// What came of it.
+struct ExportAnswer {
+  std::map<std::string, std::string> response;  ///< for the client ("containerimage.digest", ...)
+  std::vector<Descriptor> images;               ///< what was written, in the exporters' order
+};
+
 /// Solves what of the result is not made yet and writes it to all exporters and caches, layers
-/// being compressed and sent while steps run. Returns what the client is answered
-/// ("containerimage.digest", ...). Throws Error.
-std::map<std::string, std::string> export_result(Job& job, const FrontendResult& result,
-                                                 const std::vector<ExporterEntry>& exporters,
-                                                 const std::vector<CacheEntry>& caches,
-                                                 const AttestedBuild& attested);
+/// being compressed and sent while steps run. Throws Error.
+ExportAnswer export_result(Job& job, const FrontendResult& result,
+                           const std::vector<ExporterEntry>& exporters,
+                           const std::vector<CacheEntry>& caches, const AttestedBuild& attested);
 
 }  // namespace lade

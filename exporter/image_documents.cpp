@@ -39,7 +39,7 @@ std::vector<Descriptor> index_entries(const WrittenSet& image,
     created = std::max(created.value_or(INT64_MIN), one.parsed_config.created->seconds);
   }
   if (created) {
-    entry.annotations[std::string(kCreatedAnnotation)] = Timestamp{*created, 0}.str();
+    entry.annotations.try_emplace(std::string(kCreatedAnnotation), Timestamp{*created, 0}.str());
   }
   if (full_names.empty()) {
     if (!tag.empty()) entry.annotations[std::string(kRefNameAnnotation)] = tag;

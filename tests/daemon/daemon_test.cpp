@@ -194,6 +194,10 @@ TEST_F(DaemonTest, BlobsCanBeListedAndRead) {
   (*exporter.mutable_attrs())["name"] = "example/app:1";
   ASSERT_TRUE(build(request).ok());
   const std::string digest = response_.exporterresponse().at("containerimage.digest");
+  api::BuildHistoryEvent event;
+  ASSERT_NO_FATAL_FAILURE(read_history(event));
+  ASSERT_TRUE(event.record().result().results().contains(0));
+  EXPECT_EQ(event.record().result().results().at(0).digest(), digest);
   const auto stub = content::Content::NewStub(
       grpc::CreateChannel(daemon_->address(), grpc::InsecureChannelCredentials()));
   grpc::ClientContext list_context;

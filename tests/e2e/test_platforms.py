@@ -117,8 +117,10 @@ class Platforms(LadeTest):
     def test_index_annotations(self):
         path = self.ws.out / "image.tar"
         self.build(CROSS, "--platform", BOTH, "-o", f"type=oci,dest={path}", "--annotation",
-                   "index,manifest[linux/arm64]:k=v")
-        _, index = self.index_of(path)
+                   "index,manifest[linux/arm64]:k=v", "--annotation",
+                   "index-descriptor:org.opencontainers.image.created=2022-01-23T12:34:56Z")
+        top, index = self.index_of(path)
+        self.assertEqual(top["annotations"]["org.opencontainers.image.created"], "2022-01-23T12:34:56Z")
         self.assertEqual(index["annotations"], {"k": "v"})
 
     def test_what_cannot_run_here_says_what_would_help(self):
