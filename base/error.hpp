@@ -82,5 +82,15 @@ decltype(auto) with_context(Context&& context, Body&& body) {
 
 /// 'text' with control characters, quotes and backslashes escaped, for messages and terminals.
 std::string quoted(std::string_view text);
+// Of exactly these types, since where <iomanip> is included std::quoted is found, too.
+inline std::string quoted(const std::string& text) {
+  return quoted(std::string_view(text));
+}
+inline std::string quoted(std::string& text) {
+  return quoted(std::string_view(text));
+}
+inline std::string quoted(const char* text) {
+  return quoted(std::string_view(text));
+}
 
 }  // namespace lade

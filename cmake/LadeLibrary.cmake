@@ -6,6 +6,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # libstdc++ 12's own std::stable_sort uses what it calls deprecated, and clang tells our code.
   target_compile_options(lade_flags INTERFACE -Wno-deprecated-declarations)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # That a type of a .cpp file has members of the file's own types is said of included files only.
+  target_compile_options(lade_flags INTERFACE -Wno-subobject-linkage)
+endif()
 target_include_directories(lade_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(lade_flags INTERFACE LADE_VERSION="${PROJECT_VERSION}" _GNU_SOURCE)
 if(LADE_SANITIZE)

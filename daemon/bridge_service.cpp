@@ -18,7 +18,7 @@
 namespace lade {
 namespace {
 
-namespace api = moby::buildkit::v1::frontend;
+namespace gateway = moby::buildkit::v1::frontend;
 
 constexpr const char* kBuildId = "buildkit-controlapi-buildid";
 constexpr uint64_t kMaxFile = 16u << 20;  // what a message may be
@@ -37,7 +37,7 @@ RefFiles open_ref(Build& build, const std::string& id) {
 }
 
 /// Offset and length of what is asked for; length 0: to the end.
-std::pair<uint64_t, uint64_t> range_of(const api::ReadFileRequest& request) {
+std::pair<uint64_t, uint64_t> range_of(const gateway::ReadFileRequest& request) {
   if (!request.has_range()) return {0, 0};
   return {static_cast<uint64_t>(std::max<int64_t>(0, request.range().offset())),
           static_cast<uint64_t>(std::max<int64_t>(0, request.range().length()))};
@@ -67,32 +67,34 @@ std::shared_ptr<Build> BridgeService::build_of(grpc::ServerContext& context) {
   return build;
 }
 
-grpc::Status BridgeService::Ping(grpc::ServerContext* context, const api::PingRequest*,
-                                 api::PongResponse* response) {
+grpc::Status BridgeService::Ping(grpc::ServerContext* context, const gateway::PingRequest*,
+                                 gateway::PongResponse* response) {
   return guarded([&] {
     build_of(*context);
     put_pong(worker_, *response);
   });
 }
 
-grpc::Status BridgeService::Solve(grpc::ServerContext* context, const api::SolveRequest* request,
-                                  api::SolveResponse* response) {
+grpc::Status BridgeService::Solve(grpc::ServerContext* context,
+                                  const gateway::SolveRequest* request,
+                                  gateway::SolveResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     *response = builds_.gateway_solve(*build, *request);
   });
 }
 
-grpc::Status BridgeService::Return(grpc::ServerContext* context, const api::ReturnRequest* request,
-                                   api::ReturnResponse*) {
+grpc::Status BridgeService::Return(grpc::ServerContext* context,
+                                   const gateway::ReturnRequest* request,
+                                   gateway::ReturnResponse*) {
   return guarded([&] {
     const auto build = build_of(*context);
     builds_.gateway_return(*build, *request);
   });
 }
 
-grpc::Status BridgeService::Inputs(grpc::ServerContext* context, const api::InputsRequest*,
-                                   api::InputsResponse* response) {
+grpc::Status BridgeService::Inputs(grpc::ServerContext* context, const gateway::InputsRequest*,
+                                   gateway::InputsResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     for (const auto& [name, bytes] : build->input_definitions) {
@@ -102,8 +104,8 @@ grpc::Status BridgeService::Inputs(grpc::ServerContext* context, const api::Inpu
 }
 
 grpc::Status BridgeService::ReadFile(grpc::ServerContext* context,
-                                     const api::ReadFileRequest* request,
-                                     api::ReadFileResponse* response) {
+                                     const gateway::ReadFileRequest* request,
+                                     gateway::ReadFileResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     const RefFiles files = open_ref(*build, request->ref());
@@ -113,8 +115,8 @@ grpc::Status BridgeService::ReadFile(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::ReadDir(grpc::ServerContext* context,
-                                    const api::ReadDirRequest* request,
-                                    api::ReadDirResponse* response) {
+                                    const gateway::ReadDirRequest* request,
+                                    gateway::ReadDirResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     const RefFiles files = open_ref(*build, request->ref());
@@ -126,8 +128,8 @@ grpc::Status BridgeService::ReadDir(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::StatFile(grpc::ServerContext* context,
-                                     const api::StatFileRequest* request,
-                                     api::StatFileResponse* response) {
+                                     const gateway::StatFileRequest* request,
+                                     gateway::StatFileResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     const RefFiles files = open_ref(*build, request->ref());
@@ -138,7 +140,8 @@ grpc::Status BridgeService::StatFile(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::Evaluate(grpc::ServerContext* context,
-                                     const api::EvaluateRequest* request, api::EvaluateResponse*) {
+                                     const gateway::EvaluateRequest* request,
+                                     gateway::EvaluateResponse*) {
   return guarded([&] {
     const auto build = build_of(*context);
     if (request->ref().empty()) return;
@@ -151,8 +154,8 @@ grpc::Status BridgeService::Evaluate(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::ResolveImageConfig(grpc::ServerContext* context,
-                                               const api::ResolveImageConfigRequest* request,
-                                               api::ResolveImageConfigResponse* response) {
+                                               const gateway::ResolveImageConfigRequest* request,
+                                               gateway::ResolveImageConfigResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     set_pull(build->job(), request->resolvemode());
@@ -169,20 +172,20 @@ grpc::Status BridgeService::ResolveImageConfig(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::ResolveSourceMeta(grpc::ServerContext* context,
-                                              const api::ResolveSourceMetaRequest* request,
-                                              api::ResolveSourceMetaResponse* response) {
+                                              const gateway::ResolveSourceMetaRequest* request,
+                                              gateway::ResolveSourceMetaResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     Job& job = build->job();
     const SourcePolicies policies = extended(job.policies, request->sourcepolicies());
-    api::ResolveSourceMetaRequest asked = *request;
+    gateway::ResolveSourceMetaRequest asked = *request;
     policies.apply(*asked.mutable_source(), platform_of(request->platform()).str());
     *response = resolve_source_meta(job, asked);
   });
 }
 
-grpc::Status BridgeService::Warn(grpc::ServerContext* context, const api::WarnRequest* request,
-                                 api::WarnResponse*) {
+grpc::Status BridgeService::Warn(grpc::ServerContext* context, const gateway::WarnRequest* request,
+                                 gateway::WarnResponse*) {
   return guarded([&] {
     const auto build = build_of(*context);
     moby::buildkit::v1::StatusResponse message;
@@ -199,8 +202,8 @@ grpc::Status BridgeService::Warn(grpc::ServerContext* context, const api::WarnRe
 }
 
 grpc::Status BridgeService::NewContainer(grpc::ServerContext* context,
-                                         const api::NewContainerRequest* request,
-                                         api::NewContainerResponse*) {
+                                         const gateway::NewContainerRequest* request,
+                                         gateway::NewContainerResponse*) {
   return guarded([&] {
     const auto build = build_of(*context);
     build->containers.add(request->containerid(),
@@ -209,8 +212,8 @@ grpc::Status BridgeService::NewContainer(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::ReleaseContainer(grpc::ServerContext* context,
-                                             const api::ReleaseContainerRequest* request,
-                                             api::ReleaseContainerResponse*) {
+                                             const gateway::ReleaseContainerRequest* request,
+                                             gateway::ReleaseContainerResponse*) {
   return guarded([&] {
     const auto build = build_of(*context);
     const auto container = build->containers.take(request->containerid());
@@ -223,8 +226,8 @@ grpc::Status BridgeService::ReleaseContainer(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::ReadFileContainer(grpc::ServerContext* context,
-                                              const api::ReadFileRequest* request,
-                                              api::ReadFileResponse* response) {
+                                              const gateway::ReadFileRequest* request,
+                                              gateway::ReadFileResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     const auto container = build->containers.find(request->ref());
@@ -241,8 +244,8 @@ grpc::Status BridgeService::ReadFileContainer(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::ReadDirContainer(grpc::ServerContext* context,
-                                             const api::ReadDirRequest* request,
-                                             api::ReadDirResponse* response) {
+                                             const gateway::ReadDirRequest* request,
+                                             gateway::ReadDirResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     const auto container = build->containers.find(request->ref());
@@ -255,8 +258,8 @@ grpc::Status BridgeService::ReadDirContainer(grpc::ServerContext* context,
 }
 
 grpc::Status BridgeService::StatFileContainer(grpc::ServerContext* context,
-                                              const api::StatFileRequest* request,
-                                              api::StatFileResponse* response) {
+                                              const gateway::StatFileRequest* request,
+                                              gateway::StatFileResponse* response) {
   return guarded([&] {
     const auto build = build_of(*context);
     const auto container = build->containers.find(request->ref());
@@ -271,7 +274,7 @@ grpc::Status BridgeService::StatFileContainer(grpc::ServerContext* context,
 
 grpc::Status BridgeService::ExecProcess(
     grpc::ServerContext* context,
-    grpc::ServerReaderWriter<api::ExecMessage, api::ExecMessage>* stream) {
+    grpc::ServerReaderWriter<gateway::ExecMessage, gateway::ExecMessage>* stream) {
   return guarded([&] {
     const auto build = build_of(*context);
     ExecStream(build->containers, *stream, [context] { return context->IsCancelled(); }).serve();

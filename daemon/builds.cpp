@@ -24,7 +24,7 @@ namespace {
 namespace api = moby::buildkit::v1;
 
 constexpr auto kPatience = std::chrono::seconds(10);
-constexpr auto kLookAround = std::chrono::milliseconds(50);
+constexpr auto kBuildLookAround = std::chrono::milliseconds(50);
 
 void set_now(google::protobuf::Timestamp& out) {
   const auto now = Timestamp::now();
@@ -40,7 +40,7 @@ class Watcher {
           std::unique_lock lock(mutex_);
           while (!done_) {
             if (gone() || (session && !session->open())) job.cancel();
-            changed_.wait_for(lock, kLookAround);
+            changed_.wait_for(lock, kBuildLookAround);
           }
         }) {}
   ~Watcher() {
@@ -194,7 +194,7 @@ FrontendResult Build::wait() {
   std::unique_lock lock(mutex_);
   while (!result_ && !error_) {
     job_->check_canceled();
-    changed_.wait_for(lock, kLookAround);
+    changed_.wait_for(lock, kBuildLookAround);
   }
   if (error_) std::rethrow_exception(error_);
   return std::move(*result_);

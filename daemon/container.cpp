@@ -16,7 +16,7 @@
 namespace lade {
 namespace {
 
-namespace api = moby::buildkit::v1::frontend;
+namespace gateway = moby::buildkit::v1::frontend;
 
 constexpr int kUnknownExit = 255;  // the protocol's, for what has no exit code
 constexpr auto kCachePoll = std::chrono::milliseconds(20);
@@ -31,7 +31,7 @@ void add_default(std::vector<std::string>& env, const std::string& name, std::st
   if (!there) env.push_back(fmt::format("{}={}", name, value));
 }
 
-OpSecurity security_of(const api::InitMessage& request) {
+OpSecurity security_of(const gateway::InitMessage& request) {
   switch (request.security()) {
     case pb::SANDBOX:
       return OpSecurity::sandbox;
@@ -59,7 +59,7 @@ ProcessEnd canceled_end() {
 
 }  // namespace
 
-Container::Container(Job& job, const api::NewContainerRequest& request) : job_(job) {
+Container::Container(Job& job, const gateway::NewContainerRequest& request) : job_(job) {
   op_.hostname = request.hostname();
   for (const auto& host : request.extrahosts()) {
     op_.extra_hosts.emplace_back(host.host(), host.ip());
@@ -95,7 +95,7 @@ uint32_t Container::add_input(const std::string& result) {
   return static_cast<uint32_t>(inputs_.size() - 1);
 }
 
-void Container::load_mounts(const api::NewContainerRequest& request) {
+void Container::load_mounts(const gateway::NewContainerRequest& request) {
   const auto& mounts = request.mounts();
   const auto root = std::find_if(mounts.begin(), mounts.end(),
                                  [](const pb::Mount& mount) { return mount.dest() == "/"; });
@@ -190,7 +190,7 @@ LiveTree Container::files(int index) {
 
 // -- processes
 
-ExecSpec Container::spec_of(const api::InitMessage& request) {
+ExecSpec Container::spec_of(const gateway::InitMessage& request) {
   const auto& meta = request.meta();
   ExecOp process;
   process.args = {meta.args().begin(), meta.args().end()};
@@ -239,7 +239,7 @@ ExecSpec Container::spec_of(const api::InitMessage& request) {
   return spec;
 }
 
-std::shared_ptr<ContainerProcess> Container::start(const api::InitMessage& request,
+std::shared_ptr<ContainerProcess> Container::start(const gateway::InitMessage& request,
                                                    ContainerProcess::Listener listener) {
   const auto process = std::make_shared<ContainerProcess>(
       std::set<uint32_t>(request.fds().begin(), request.fds().end()), request.tty(),

@@ -15,8 +15,8 @@
 namespace lade {
 namespace {
 
-constexpr size_t kPiece = 32u << 10;
-constexpr int kLookAround = 50;                // milliseconds
+constexpr size_t kOutputPiece = 32u << 10;
+constexpr int kProcessLookAround = 50;         // milliseconds
 constexpr size_t kMostAfterTheEnd = 1u << 20;  // of a terminal, which others may go on writing to
 
 void make_nonblocking(int fd) {
@@ -96,7 +96,7 @@ void ContainerProcess::write_input(std::string_view bytes, const std::function<b
   const auto fd = input();
   while (fd && !bytes.empty() && !stop()) {
     pollfd fds[2] = {{over_.get(), POLLIN, 0}, {fd->get(), POLLOUT, 0}};
-    if (::poll(fds, 2, kLookAround) < 0 && errno != EINTR) return;
+    if (::poll(fds, 2, kProcessLookAround) < 0 && errno != EINTR) return;
     if (fds[0].revents != 0) return;
     if (fds[1].revents == 0) continue;
     const ssize_t count = ::write(fd->get(), bytes.data(), bytes.size());
@@ -139,7 +139,7 @@ void ContainerProcess::take_terminal() {
 }
 
 ContainerProcess::Read ContainerProcess::pass_on(int fd, uint32_t as) {
-  std::array<char, kPiece> buffer;
+  std::array<char, kOutputPiece> buffer;
   const ssize_t size = ::read(fd, buffer.data(), buffer.size());
   if (size < 0 && (errno == EINTR || errno == EAGAIN)) return Read::nothing;
   if (size <= 0) return Read::end;  // a terminal that nobody has open any more says EIO
@@ -174,7 +174,7 @@ void ContainerProcess::drain() {
     int left = 0;
     if (fd < 0) continue;
     if (::ioctl(fd, FIONREAD, &left) != 0 || terminal_) left = kMostAfterTheEnd;
-    for (; left > 0; left -= static_cast<int>(kPiece)) {
+    for (; left > 0; left -= static_cast<int>(kOutputPiece)) {
       if (pass_on(fd, as) != Read::something) break;
     }
   }

@@ -13,12 +13,12 @@
 namespace lade {
 namespace {
 
-namespace api = containerd::services::content::v1;
+namespace content_api = containerd::services::content::v1;
 
-constexpr size_t kPiece = 1u << 20;
+constexpr size_t kReadPiece = 1u << 20;
 constexpr int kInfosAtOnce = 100;
 
-void put_info(const Digest& digest, const struct stat& info, api::Info& out) {
+void put_info(const Digest& digest, const struct stat& info, content_api::Info& out) {
   out.set_digest(digest.str());
   out.set_size(info.st_size);
   for (auto* time : {out.mutable_created_at(), out.mutable_updated_at()}) {
@@ -52,8 +52,8 @@ std::optional<UniqueFd> ContentService::open(const Digest& digest) const {
   return history_.open_blob(digest);
 }
 
-grpc::Status ContentService::Info(grpc::ServerContext*, const api::InfoRequest* request,
-                                  api::InfoResponse* response) {
+grpc::Status ContentService::Info(grpc::ServerContext*, const content_api::InfoRequest* request,
+                                  content_api::InfoResponse* response) {
   return guarded_lookup([&] {
     const Digest digest = Digest::parse(request->digest());
     const auto blob = open(digest);
@@ -62,12 +62,13 @@ grpc::Status ContentService::Info(grpc::ServerContext*, const api::InfoRequest* 
   });
 }
 
-grpc::Status ContentService::List(grpc::ServerContext*, const api::ListContentRequest* request,
-                                  grpc::ServerWriter<api::ListContentResponse>* writer) {
+grpc::Status ContentService::List(grpc::ServerContext*,
+                                  const content_api::ListContentRequest* request,
+                                  grpc::ServerWriter<content_api::ListContentResponse>* writer) {
   return guarded([&] {
     if (request->filters_size() > 0) throw Error("filters of contents are not supported");
     const UniqueFd dir = sys::open(blobs_, O_RDONLY | O_DIRECTORY);
-    api::ListContentResponse message;
+    content_api::ListContentResponse message;
     for (const auto& name : sys::list_dir(dir.get())) {
       const auto info = sys::lstatat(dir.get(), name);
       // It may have gone meanwhile.
@@ -85,8 +86,9 @@ grpc::Status ContentService::List(grpc::ServerContext*, const api::ListContentRe
   });
 }
 
-grpc::Status ContentService::Read(grpc::ServerContext*, const api::ReadContentRequest* request,
-                                  grpc::ServerWriter<api::ReadContentResponse>* writer) {
+grpc::Status ContentService::Read(grpc::ServerContext*,
+                                  const content_api::ReadContentRequest* request,
+                                  grpc::ServerWriter<content_api::ReadContentResponse>* writer) {
   return guarded_lookup([&] {
     const Digest digest = Digest::parse(request->digest());
     const auto blob = open(digest);
@@ -96,10 +98,10 @@ grpc::Status ContentService::Read(grpc::ServerContext*, const api::ReadContentRe
     if (offset > total) throw Error("the offset is beyond the end of " + digest.str());
     const int64_t wanted = request->size() > 0 ? request->size() : total - offset;
     const int64_t end = offset + std::min(wanted, total - offset);
-    api::ReadContentResponse message;
+    content_api::ReadContentResponse message;
     std::string piece;
     while (offset < end) {
-      piece.resize(std::min(kPiece, static_cast<size_t>(end - offset)));
+      piece.resize(std::min(kReadPiece, static_cast<size_t>(end - offset)));
       sys::pread_exact(blob->get(), piece.data(), piece.size(), static_cast<uint64_t>(offset));
       message.set_offset(offset);
       message.set_data(piece);

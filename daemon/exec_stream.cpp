@@ -14,9 +14,9 @@
 namespace lade {
 namespace {
 
-namespace api = moby::buildkit::v1::frontend;
+namespace gateway = moby::buildkit::v1::frontend;
 
-constexpr auto kLookAround = std::chrono::milliseconds(50);
+constexpr auto kStreamLookAround = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -79,7 +79,7 @@ void ExecStream::handle(const Message& message) {
   }
 }
 
-void ExecStream::pass_input(Process& to, const api::FdMessage& message) {
+void ExecStream::pass_input(Process& to, const gateway::FdMessage& message) {
   if (message.fd() != 0) throw Error(fmt::format("fd {} unavailable to write", message.fd()));
   to.process->write_input(message.data(), gone_);
   if (message.eof()) to.process->close_input();
@@ -162,7 +162,7 @@ void ExecStream::finish(bool kill) {
       }
       lock.lock();
     }
-    changed_.wait_for(lock, kLookAround);
+    changed_.wait_for(lock, kStreamLookAround);
   }
   lock.unlock();
   processes_.clear();  // with their threads

@@ -22,7 +22,7 @@
 namespace lade {
 namespace {
 
-constexpr const char* kImageConfig = "containerimage.config";
+constexpr const char* kConfigKey = "containerimage.config";
 constexpr const char* kExportStore = "export";
 constexpr VertexNumber kFirstStep = 1;
 
@@ -243,7 +243,7 @@ class ResultExport {
     for (const auto& [platform, ref] : result_.refs) {
       BuiltImage built;
       if (ref) built.solved = *ref->solved;
-      const std::string config = metadata(kImageConfig, platform);
+      const std::string config = metadata(kConfigKey, platform);
       if (ref && ref->image && (config.empty() || config == ref->image->config.serialize())) {
         built.lowered = *ref->image;
       } else {

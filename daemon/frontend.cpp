@@ -27,7 +27,7 @@ namespace {
 
 constexpr std::string_view kContextPrefix = "context:";
 constexpr std::string_view kInputMetadata = "input-metadata:";
-constexpr const char* kImageConfig = "containerimage.config";
+constexpr const char* kConfigMetadata = "containerimage.config";
 
 /// Options that are not supported, where ignoring them would give something else than was asked
 /// for.
@@ -315,7 +315,7 @@ class DockerfileFrontend {
     if (text.empty()) return out;
     const auto json = nlohmann::json::parse(text, nullptr, false);
     if (!json.is_object()) throw Error("failed to parse input metadata " + lade::quoted(text));
-    const std::string coded = json.value(kImageConfig, "");
+    const std::string coded = json.value(kConfigMetadata, "");
     if (coded.empty()) return out;
     const auto bytes = from_base64(coded);
     if (!bytes) throw Error("failed to parse image config for " + input);
@@ -353,7 +353,7 @@ class DockerfileFrontend {
       platforms.push_back(platforms_.empty() ? image.platform : platforms_[i]);
       const std::string id = platforms.back().str();
       const std::string suffix = multi_ ? "/" + id : "";
-      out.metadata[kImageConfig + suffix] = image.config.serialize();
+      out.metadata[kConfigMetadata + suffix] = image.config.serialize();
       if (image.source_date_epoch) {
         out.metadata["source.date.epoch" + suffix] = fmt::format("{}", *image.source_date_epoch);
       }

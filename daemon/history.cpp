@@ -18,7 +18,7 @@ namespace api = moby::buildkit::v1;
 
 constexpr size_t kKept = 50;         // ended builds that nobody pinned
 constexpr size_t kMaxEvents = 1000;  // for listeners that are behind
-constexpr auto kLookAround = std::chrono::milliseconds(100);
+constexpr auto kHistoryLookAround = std::chrono::milliseconds(100);
 constexpr size_t kMaxRef = 128;
 /// As BuildKit spells it.
 constexpr const char* kStatusType = "application/vnd.googeapis.google.rpc.status+proto";
@@ -241,7 +241,7 @@ void History::listen(const api::BuildHistoryRequest& request, const Send& send,
       if (!send(event)) return;
     }
     lock.lock();
-    if (next == next_event_) changed_.wait_for(lock, kLookAround);
+    if (next == next_event_) changed_.wait_for(lock, kHistoryLookAround);
   }
 }
 

@@ -17,7 +17,6 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kLocalScheme = "local://";
 constexpr int kLostLayerRounds = 100;
 constexpr uint64_t kMaxDocument = 4u << 20;
 

@@ -18,8 +18,8 @@ namespace {
 using moby::buildkit::v1::StatusResponse;
 
 constexpr uint64_t kReadSize = 256u << 10;
-constexpr uint32_t kMaxMessage = 8u << 20;
-constexpr auto kLookAround = std::chrono::milliseconds(100);
+constexpr uint32_t kMaxRecord = 8u << 20;
+constexpr auto kJournalLookAround = std::chrono::milliseconds(100);
 constexpr size_t kMaxItems = 1000;  // of one vertex; pushes have an item per blob
 
 void set_time(google::protobuf::Timestamp& out, int64_t ns) {
@@ -44,7 +44,7 @@ std::string read_messages(int fd, uint64_t& offset, uint64_t end) {
     unsigned char head[4];
     sys::pread_exact(fd, reinterpret_cast<char*>(head), sizeof head, offset);
     const uint32_t size = head[0] | head[1] << 8 | head[2] << 16 | uint32_t{head[3]} << 24;
-    if (size > kMaxMessage || offset + 4 + size > end) {
+    if (size > kMaxRecord || offset + 4 + size > end) {
       throw Error("the journal of a build is damaged", ErrorKind::corrupt);
     }
     const size_t at = out.size();
@@ -210,7 +210,7 @@ std::string Journal::read(uint64_t& offset, const std::function<bool()>& stop) {
   std::unique_lock lock(mutex_);
   while (offset >= size_ && !finished_) {
     if (stop()) return {};
-    changed_.wait_for(lock, kLookAround);
+    changed_.wait_for(lock, kJournalLookAround);
   }
   const uint64_t end = size_;
   lock.unlock();

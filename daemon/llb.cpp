@@ -13,7 +13,6 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kResultScheme = "lade-result://";
 constexpr size_t kMaxOps = 100'000;
 constexpr int64_t kThisBuilder = -1;  // of build ops
 constexpr const char* kDefinitionFile = "buildkit.llb.definition";

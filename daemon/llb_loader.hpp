@@ -12,6 +12,9 @@
 
 namespace lade {
 
+/// Sources that are results of the build itself.
+inline constexpr std::string_view kResultScheme = "lade-result://";
+
 /// What an LLB vertex has become.
 struct LoadedOp {
   std::map<uint32_t, Edge> outputs;

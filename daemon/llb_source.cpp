@@ -14,10 +14,8 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kResultScheme = "lade-result://";
 constexpr std::string_view kImageScheme = "docker-image://";
 constexpr std::string_view kLayoutScheme = "oci-layout://";
-constexpr std::string_view kLocalScheme = "local://";
 constexpr std::string_view kGitScheme = "git://";
 
 std::string attr(const pb::SourceOp& source, const std::string& name) {

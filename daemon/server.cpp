@@ -32,7 +32,7 @@
 namespace lade {
 namespace {
 
-constexpr int kMaxMessage = 16 << 20;  // as BuildKit's
+constexpr int kMaxGrpcMessage = 16 << 20;  // as BuildKit's
 constexpr auto kGrace = std::chrono::seconds(5);
 
 std::string read_pem(const std::string& path) {
@@ -197,8 +197,8 @@ class Daemon {
   std::unique_ptr<grpc::Server> start() {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
-    builder.SetMaxReceiveMessageSize(kMaxMessage);
-    builder.SetMaxSendMessageSize(kMaxMessage);
+    builder.SetMaxReceiveMessageSize(kMaxGrpcMessage);
+    builder.SetMaxSendMessageSize(kMaxGrpcMessage);
     // A client whose machine has gone without a word is found out.
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);

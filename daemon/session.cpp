@@ -26,8 +26,8 @@ namespace {
 using fsutil::types::Packet;
 
 constexpr auto kSessionPatience = std::chrono::seconds(10);
-constexpr auto kLookAround = std::chrono::milliseconds(50);
-constexpr size_t kPiece = 32u << 10;
+constexpr auto kSessionLookAround = std::chrono::milliseconds(50);
+constexpr size_t kMessagePiece = 32u << 10;
 constexpr const char* kReceiveFiles = "/moby.filesync.v1.FileSync/DiffCopy";
 constexpr const char* kSendFiles = "/moby.filesync.v1.FileSend/DiffCopy";
 constexpr const char* kCredentials = "/moby.filesync.v1.Auth/Credentials";
@@ -140,7 +140,7 @@ class FileSink : public ByteSink {
   void write(std::string_view bytes) override {
     moby::filesync::v1::BytesMessage message;
     while (!bytes.empty()) {
-      const auto piece = bytes.substr(0, kPiece);
+      const auto piece = bytes.substr(0, kMessagePiece);
       message.set_data(std::string(piece));
       if (!call_.write(message)) fail();
       bytes.remove_prefix(piece.size());
@@ -269,7 +269,7 @@ class Calls : public SessionCalls {
     using moby::sshforward::v1::BytesMessage;
     Call call(*session_, group_, kForwardAgent, {{"buildkit.ssh.id", id}});
     std::thread to_client([&] {
-      std::string buffer(kPiece, '\0');
+      std::string buffer(kMessagePiece, '\0');
       BytesMessage message;
       for (;;) {
         const ssize_t size = ::read(socket, buffer.data(), buffer.size());
@@ -403,7 +403,7 @@ std::shared_ptr<SessionCalls> Sessions::find(const std::string& id,
     const auto found = sessions_.find(id);
     if (found != sessions_.end()) return make_session_calls(found->second);
     if (stop() || std::chrono::steady_clock::now() > deadline) return nullptr;
-    came_.wait_for(lock, kLookAround);
+    came_.wait_for(lock, kSessionLookAround);
   }
 }
 

@@ -10,10 +10,10 @@
 namespace lade {
 namespace {
 
-namespace api = containerd::services::content::v1;
+namespace content_api = containerd::services::content::v1;
 
 constexpr uint64_t kMaxManifest = 4u << 20;
-constexpr size_t kPiece = 1u << 20;
+constexpr size_t kBlobPiece = 1u << 20;
 constexpr const char* kService = "/containerd.services.content.v1.Content/";
 
 /// What all parts of one store share.
@@ -30,12 +30,12 @@ struct Store {
 
 std::unique_ptr<ByteSource> open_blob(const Store& store, const Digest& digest) {
   auto call = store.call("Read");
-  api::ReadContentRequest request;
+  content_api::ReadContentRequest request;
   request.set_digest(digest.str());
   call->write(request);
   call->writes_done();
-  return std::make_unique<MessageSource<api::ReadContentResponse>>(store.session, std::move(call),
-                                                                   "reading " + digest.str());
+  return std::make_unique<MessageSource<content_api::ReadContentResponse>>(
+      store.session, std::move(call), "reading " + digest.str());
 }
 
 class Blobs : public BlobProvider {
@@ -76,9 +76,9 @@ class Storage : public CacheStorage {
 
   bool has_blob(const Descriptor& blob) override {
     const auto call = store_->call("Info");
-    api::InfoRequest request;
+    content_api::InfoRequest request;
     request.set_digest(blob.digest.str());
-    api::InfoResponse response;
+    content_api::InfoResponse response;
     const auto status = call->answer(request, response);
     if (status.code == CallCode::not_found) return false;
     call->check(status, "asking for " + blob.digest.str());
@@ -99,13 +99,13 @@ class Storage : public CacheStorage {
  private:
   void write(const Descriptor& blob, ByteSource& source) {
     const auto call = store_->call("Write");
-    api::WriteContentRequest request;
+    content_api::WriteContentRequest request;
     request.set_ref("lade-" + blob.digest.hex() + "-" + sys::random_hex(4));
     request.set_total(static_cast<int64_t>(blob.size));
     request.set_expected(blob.digest.str());
-    request.set_action(api::WRITE);
-    api::WriteContentResponse response;
-    std::string buffer(kPiece, '\0');
+    request.set_action(content_api::WRITE);
+    content_api::WriteContentResponse response;
+    std::string buffer(kBlobPiece, '\0');
     int64_t offset = 0;
     for (;;) {
       const size_t size = source.read(buffer.data(), buffer.size());
@@ -117,7 +117,7 @@ class Storage : public CacheStorage {
     }
     request.clear_data();
     request.set_offset(offset);
-    request.set_action(api::COMMIT);
+    request.set_action(content_api::COMMIT);
     if (call->write(request)) call->read(response);
     call->writes_done();
     // The status comes after all answers.

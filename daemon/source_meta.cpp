@@ -5,7 +5,7 @@
 
 namespace lade {
 
-namespace api = moby::buildkit::v1::frontend;
+namespace gateway = moby::buildkit::v1::frontend;
 
 Platform platform_of(const pb::Platform& platform) {
   if (platform.os().empty()) return Platform::host();
@@ -27,9 +27,9 @@ void set_pull(Job& job, const std::string& mode) {
   if (mode == "local") job.images().set_pull(PullPolicy::missing);
 }
 
-api::ResolveSourceMetaResponse resolve_source_meta(Job& job,
-                                                   const api::ResolveSourceMetaRequest& request) {
-  api::ResolveSourceMetaResponse response;
+gateway::ResolveSourceMetaResponse resolve_source_meta(
+    Job& job, const gateway::ResolveSourceMetaRequest& request) {
+  gateway::ResolveSourceMetaResponse response;
   *response.mutable_source() = request.source();
   const std::string& id = request.source().identifier();
   const bool image = id.starts_with("docker-image://");

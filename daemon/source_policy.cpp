@@ -17,20 +17,20 @@
 namespace lade {
 namespace {
 
-namespace api = moby::buildkit::v1::sourcepolicy;
+namespace policy_api = moby::buildkit::v1::sourcepolicy;
 
 constexpr int kMaxRewrites = 20;
 constexpr int kMaxQuestions = 10;
-constexpr std::string_view kImageScheme = "docker-image://";
+constexpr std::string_view kDockerImage = "docker-image://";
 
 /// Which identifiers a selector means, and what its groups matched. Patterns are Go's, whose
 /// library RE2 is the model of.
 class SelectorMatch {
  public:
-  SelectorMatch(const api::Selector& selector, const std::string& identifier)
-      : exact_(selector.match_type() == api::EXACT) {
-    if (selector.match_type() != api::EXACT) {
-      pattern_ = std::make_unique<RE2>(selector.match_type() == api::REGEX
+  SelectorMatch(const policy_api::Selector& selector, const std::string& identifier)
+      : exact_(selector.match_type() == policy_api::EXACT) {
+    if (selector.match_type() != policy_api::EXACT) {
+      pattern_ = std::make_unique<RE2>(selector.match_type() == policy_api::REGEX
                                            ? selector.identifier()
                                            : wildcard(selector.identifier()),
                                        RE2::Quiet);
@@ -44,7 +44,7 @@ class SelectorMatch {
     }
     matches_ = identifier == selector.identifier() || found_;
     whole_ = identifier;
-    replaced_all_ = selector.match_type() == api::REGEX;
+    replaced_all_ = selector.match_type() == policy_api::REGEX;
   }
 
   bool matches() const { return matches_; }
@@ -138,15 +138,15 @@ class SelectorMatch {
   std::vector<re2::StringPiece> groups_;
 };
 
-bool fulfilled(const api::AttrConstraint& constraint, const pb::SourceOp& source) {
+bool fulfilled(const policy_api::AttrConstraint& constraint, const pb::SourceOp& source) {
   const auto found = source.attrs().find(constraint.key());
   const std::string value = found == source.attrs().end() ? "" : found->second;
   switch (constraint.condition()) {
-    case api::EQUAL:
+    case policy_api::EQUAL:
       return value == constraint.value();
-    case api::NOTEQUAL:
+    case policy_api::NOTEQUAL:
       return value != constraint.value();
-    case api::MATCHES: {
+    case policy_api::MATCHES: {
       const RE2 pattern(constraint.value(), RE2::Quiet);
       if (!pattern.ok()) throw Error("invalid regex " + lade::quoted(constraint.value()));
       return RE2::PartialMatch(value, pattern);
@@ -156,7 +156,7 @@ bool fulfilled(const api::AttrConstraint& constraint, const pb::SourceOp& source
   }
 }
 
-bool convert(const api::Rule& rule, const SelectorMatch& match, pb::SourceOp& source) {
+bool convert(const policy_api::Rule& rule, const SelectorMatch& match, pb::SourceOp& source) {
   if (!rule.has_updates()) throw Error("a rule that converts does not say into what");
   const auto& updates = rule.updates();
   const std::string identifier = match.format(
@@ -175,7 +175,7 @@ bool convert(const api::Rule& rule, const SelectorMatch& match, pb::SourceOp& so
 }
 
 /// The first policy that rewrites ends it.
-bool apply_policy(const api::Policy& policy, pb::SourceOp& source) {
+bool apply_policy(const policy_api::Policy& policy, pb::SourceOp& source) {
   bool denied = false;
   const std::string identifier = source.identifier();
   for (const auto& rule : policy.rules()) {
@@ -186,13 +186,13 @@ bool apply_policy(const api::Policy& policy, pb::SourceOp& source) {
     const SelectorMatch match(rule.selector(), identifier);
     if (!match.matches()) continue;
     switch (rule.action()) {
-      case api::ALLOW:
+      case policy_api::ALLOW:
         denied = false;
         break;
-      case api::DENY:
+      case policy_api::DENY:
         denied = true;
         break;
-      case api::CONVERT:
+      case policy_api::CONVERT:
         if (convert(rule, match, source)) return true;
         break;
       default:
@@ -205,11 +205,11 @@ bool apply_policy(const api::Policy& policy, pb::SourceOp& source) {
 
 }  // namespace
 
-void SourcePolicies::add(const api::Policy& policy) {
+void SourcePolicies::add(const policy_api::Policy& policy) {
   for (const auto& rule : policy.rules()) {
     if (!rule.has_selector()) throw Error("a rule of the source policy says nothing of sources");
   }
-  if (policy.rules_size() > 0) policies_.push_back(std::make_shared<api::Policy>(policy));
+  if (policy.rules_size() > 0) policies_.push_back(std::make_shared<policy_api::Policy>(policy));
 }
 
 void SourcePolicies::ask(std::shared_ptr<SessionCalls> session, Describe describe) {
@@ -230,7 +230,7 @@ bool SourcePolicies::apply_rules(pb::SourceOp& source) const {
 }
 
 bool SourcePolicies::ask_client(pb::SourceOp& source, const std::string& platform, int left) const {
-  api::policysession::CheckPolicyRequest request;
+  policy_api::policysession::CheckPolicyRequest request;
   const Platform of = platform.empty() ? Platform::host() : Platform::parse(platform);
   request.mutable_platform()->set_os(of.os);
   request.mutable_platform()->set_architecture(of.architecture);
@@ -248,8 +248,8 @@ bool SourcePolicies::ask_client(pb::SourceOp& source, const std::string& platfor
     }
     if (!response.has_decision()) throw Error("the client's policy decides nothing");
     const auto& decision = response.decision();
-    if (decision.action() == api::ALLOW) return false;
-    if (decision.action() == api::CONVERT) {
+    if (decision.action() == policy_api::ALLOW) return false;
+    if (decision.action() == policy_api::CONVERT) {
       if (!decision.has_update()) throw Error("a policy converts, but does not say into what");
       source = decision.update();
       apply_rules(source);
@@ -280,15 +280,15 @@ void SourcePolicies::allow_directory(const std::string& name) const {
 }
 
 BaseImage PolicyImages::resolve(const std::string& source, const Platform& platform) {
-  const bool image = source.starts_with(kImageScheme);
+  const bool image = source.starts_with(kDockerImage);
   if (policies_.empty() || (!image && !source.starts_with("oci-layout://"))) {
     return images_.resolve(source, platform);
   }
   pb::SourceOp asked;
   asked.set_identifier(source);
   if (image) {
-    asked.set_identifier(std::string(kImageScheme) +
-                         Reference::parse(source.substr(kImageScheme.size())).str());
+    asked.set_identifier(std::string(kDockerImage) +
+                         Reference::parse(source.substr(kDockerImage.size())).str());
   }
   policies_.apply(asked, platform.str());
   if (!is_image_context(asked.identifier())) {

@@ -15,7 +15,7 @@ namespace {
 using tree::has_data;
 using tree::Stat;
 
-constexpr int kMaxLinks = 40;
+constexpr int kMaxSymlinks = 40;
 
 class MemoryReceiver : public tree::Receiver {
  public:
@@ -49,7 +49,7 @@ class MemoryReceiver : public tree::Receiver {
 
   std::optional<uint32_t> resolve(const std::string& path) const {
     std::string at = clean_path("/" + path).substr(1);
-    for (int links = 0; links < kMaxLinks; ++links) {
+    for (int links = 0; links < kMaxSymlinks; ++links) {
       if (const auto file = files_.find(at); file != files_.end()) return file->second;
       // The longest part of the path that is a symlink.
       std::string head = at;

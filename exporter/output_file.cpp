@@ -153,7 +153,7 @@ void OutputFile::copy_from(int from, uint64_t size) {
       }
       // Across filesystems, or the kernel says "nothing" for some: read and write decide.
       in_kernel = false;
-      chunk.resize(kBuffer);
+      chunk = std::vector<char>(kBuffer);
     }
     const size_t count = sys::read_some(from, chunk.data(), std::min<uint64_t>(left, kBuffer));
     if (count == 0) throw Error("a blob for " + quoted(dest_) + " ends early", ErrorKind::corrupt);

@@ -28,7 +28,7 @@ std::string valid_utf8(std::string_view text) {
   return out;
 }
 
-const auto append_char = [](const auto& context) { x3::_val(context) += x3::_attr(context); };
+const auto append_byte = [](const auto& context) { x3::_val(context) += x3::_attr(context); };
 const auto append_code = [](const auto& context) {
   append_utf8(x3::_val(context), static_cast<char32_t>(x3::_attr(context)));
 };
@@ -60,17 +60,18 @@ auto code_in(unsigned low, unsigned high) {
   return x3::rule<struct CodeInRange, unsigned>{} = (lit("\\u") >> hex4)[check];
 }
 
-const auto space = x3::omit[*char_(" \t\r\n")];
+const auto json_space = x3::omit[*char_(" \t\r\n")];
 
 const auto string_rule = x3::rule<struct JsonString, std::string>{} =
     lit('"') >> *((code_in(0xd800, 0xdbff) >> code_in(0xdc00, 0xdfff))[append_pair] |
                   code_in(0xd800, 0xdfff)[append_replacement] | (lit("\\u") >> hex4)[append_code] |
-                  (lit('\\') >> simple_escape)[append_char] |
-                  (char_ - char_('\0', '\x1f') - lit('"') - lit('\\'))[append_char]) >>
+                  (lit('\\') >> simple_escape)[append_byte] |
+                  (char_ - char_('\0', '\x1f') - lit('"') - lit('\\'))[append_byte]) >>
     lit('"');
 
-const auto string_array = lit('[') >> space >> -((string_rule >> space) % (lit(',') >> space)) >>
-                          lit(']') >> space;
+const auto string_array = lit('[') >> json_space >>
+                          -((string_rule >> json_space) % (lit(',') >> json_space)) >>
+                          lit(']') >> json_space;
 
 }  // namespace
 

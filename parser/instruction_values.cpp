@@ -12,16 +12,16 @@
 namespace lade::parser {
 namespace {
 
-constexpr std::string_view kBlanks = "\t\v\f\r ";
+constexpr std::string_view kLineBlanks = "\t\v\f\r ";
 
 // `name value with blanks`, from the time before "=". The value is all the rest as it stands.
 KeyValue parse_old_form(const std::string& rest, std::string_view keyword) {
-  const auto name_end = rest.find_first_of(kBlanks);
+  const auto name_end = rest.find_first_of(kLineBlanks);
   if (name_end == std::string::npos) {
     throw error_with_hint(fmt::format("{} must have two arguments", keyword),
                           fmt::format("{} name=value", keyword));
   }
-  const auto value = rest.find_first_not_of(kBlanks, name_end);
+  const auto value = rest.find_first_not_of(kLineBlanks, name_end);
   return {rest.substr(0, name_end), rest.substr(value), true};
 }
 

@@ -8,7 +8,7 @@
 namespace lade {
 namespace {
 
-constexpr uint64_t kMaxFile = 1u << 20;
+constexpr uint64_t kMaxAwsFile = 1u << 20;
 
 std::string first_of(std::initializer_list<std::string> texts) {
   for (const auto& text : texts) {
@@ -18,7 +18,7 @@ std::string first_of(std::initializer_list<std::string> texts) {
 }
 
 IniSections read(const std::string& path) {
-  return parse_ini(sys::read_file(path, kMaxFile).value_or(""));
+  return parse_ini(sys::read_file(path, kMaxAwsFile).value_or(""));
 }
 
 /// A profile: what ~/.aws/config says, and over that what ~/.aws/credentials says.

@@ -12,10 +12,6 @@
 namespace lade {
 namespace {
 
-bool is_success(int status) {
-  return status >= 200 && status < 300;
-}
-
 /// N of "Range: 0-N" (or "bytes=0-N") plus one; "0-0" may mean one byte or none, so it is none.
 uint64_t bytes_of_range(std::string_view range) {
   if (range.starts_with("bytes=")) range.remove_prefix(6);
@@ -27,8 +23,6 @@ uint64_t bytes_of_range(std::string_view range) {
   return last + 1;
 }
 
-/// A server that cuts more often than once per so many bytes is given up.
-constexpr uint64_t kBytesPerCut = 1u << 20;
 constexpr const char* kBytes = "Content-Type: application/octet-stream";
 
 }  // namespace

@@ -7,12 +7,6 @@
 #include <fmt/format.h>
 
 namespace lade {
-namespace {
-
-/// A server that cuts more often than once per so many bytes is given up.
-constexpr uint64_t kBytesPerCut = 1u << 20;
-
-}  // namespace
 
 RemoteBlobSource::RemoteBlobSource(std::shared_ptr<RegistryAccess> access,
                                    std::vector<RegistryEndpoint> endpoints, Descriptor descriptor)

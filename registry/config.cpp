@@ -15,7 +15,7 @@
 namespace lade {
 namespace {
 
-constexpr uint64_t kMaxFile = 1u << 20;
+constexpr uint64_t kMaxConfigFile = 1u << 20;
 constexpr std::string_view kSuffix = ".conf";
 
 [[noreturn]] void fail(const std::string& file, const toml::source_position& at,
@@ -149,7 +149,7 @@ RegistryConfig RegistryConfig::load(const RegistryFiles& files) {
   RegistryConfig out;
   std::string main_file;
   for (const auto& file : files.registries_conf) {
-    const auto text = sys::read_file(file, kMaxFile);
+    const auto text = sys::read_file(file, kMaxConfigFile);
     if (!text) continue;
     out.add(*text, file);
     main_file = file;
@@ -166,7 +166,7 @@ RegistryConfig RegistryConfig::load(const RegistryFiles& files) {
     for (const auto& name : sys::list_dir(dir->get())) {
       if (!name.ends_with(kSuffix)) continue;
       const std::string path = directory + "/" + name;
-      if (const auto text = sys::read_file(path, kMaxFile)) out.add(*text, path);
+      if (const auto text = sys::read_file(path, kMaxConfigFile)) out.add(*text, path);
     }
   }
   return out;

@@ -25,7 +25,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr uint64_t kMaxFile = 4u << 20;
+constexpr uint64_t kMaxCredentials = 4u << 20;
 constexpr std::string_view kDockerHub = "docker.io";
 constexpr std::string_view kDockerHubKey = "https://index.docker.io/v1/";
 
@@ -78,7 +78,7 @@ class DockerConfig {
     // Not the file itself, which is replaced.
     lock_ = sys::open(directory, O_RDONLY | O_DIRECTORY);
     lock_file(lock_.get(), LOCK_EX, lade::quoted(directory));
-    const std::string text = sys::read_file(path_, kMaxFile).value_or("");
+    const std::string text = sys::read_file(path_, kMaxCredentials).value_or("");
     json_ = trim(text).empty() ? Json::object() : Json::parse(text, nullptr, false);
     if (!json_.is_object()) {
       throw Error(lade::quoted(path_) + " is no JSON object", ErrorKind::corrupt);
@@ -161,10 +161,10 @@ const std::vector<CredentialStore::File>& CredentialStore::files() {
   if (files_) return *files_;
   auto out = std::make_unique<std::vector<File>>();
   for (const auto& path : paths_) {
-    const auto text = sys::read_file(path, kMaxFile);
+    const auto text = sys::read_file(path, kMaxCredentials);
     if (!text || trim(*text).empty()) continue;
     require_json(*text, lade::quoted(path));
-    const JsonDocument document(*text, kMaxFile, lade::quoted(path));
+    const JsonDocument document(*text, kMaxCredentials, lade::quoted(path));
     const JsonValue root = document.root();
     File& file = out->emplace_back();
     file.store = root["credsStore"].string_or_empty();

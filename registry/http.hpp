@@ -98,6 +98,13 @@ struct HttpRequest {
   std::function<bool()> canceled{};
 };
 
+/// A server that cuts more often than once per so many bytes is given up.
+inline constexpr uint64_t kBytesPerCut = 1u << 20;
+
+inline bool is_success(int status) {
+  return status >= 200 && status < 300;
+}
+
 /// A response whose head has arrived; reading gives the body as it comes, with bounded buffering:
 /// what is not read stays in the network. Destroying it ends the transfer. May outlive its
 /// HttpClient. For one thread at a time.

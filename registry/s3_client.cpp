@@ -23,8 +23,6 @@ constexpr uint64_t kPart = 16u << 20;
 constexpr uint64_t kMaxParts = 10'000;
 constexpr uint64_t kInOneRequest = 32u << 20;
 constexpr uint64_t kMaxCopy = uint64_t{5} << 30;
-/// A server that cuts more often than once per so many bytes is given up.
-constexpr uint64_t kBytesPerCut = 1u << 20;
 
 /// "20130524T000000Z"
 std::string time_now() {
@@ -73,10 +71,6 @@ HttpBody body_of(std::shared_ptr<const std::string> bytes) {
   };
   const uint64_t size = bytes->size();
   return {size, [bytes = std::move(bytes)] { return std::make_unique<Source>(bytes); }};
-}
-
-bool is_success(int status) {
-  return status >= 200 && status < 300;
 }
 
 }  // namespace

@@ -22,10 +22,10 @@ using Json = nlohmann::json;
 
 constexpr uint64_t kMaxDocument = 8u << 20;
 constexpr uint64_t kMaxDocuments = 64u << 20;
-constexpr size_t kMaxEntries = 200'000;
-constexpr size_t kMaxPath = 4096;
-constexpr size_t kBuffer = 256 * 1024;
-constexpr int kMaxLinks = 16;
+constexpr size_t kMaxFiles = 200'000;
+constexpr size_t kMaxName = 4096;
+constexpr size_t kArchiveBuffer = 256 * 1024;
+constexpr int kMaxArchiveLinks = 16;
 constexpr std::string_view kBlobDir = "blobs/sha256/";
 constexpr std::string_view kNameAnnotation = "io.containerd.image.name";
 constexpr std::string_view kRefNameAnnotation = "org.opencontainers.image.ref.name";
@@ -43,7 +43,7 @@ struct Kept {
 
 /// Relative and clean; what would be outside the archive is refused.
 std::string clean_name(const std::string& name) {
-  if (name.size() > kMaxPath) fail("a name is too long");
+  if (name.size() > kMaxName) fail("a name is too long");
   const std::string clean = clean_path(name.starts_with('/') ? name.substr(1) : name);
   if (clean == ".." || clean.starts_with("../") || clean.starts_with('/')) {
     fail("the name " + lade::quoted(name) + " leaves the archive");
@@ -59,7 +59,7 @@ class Contents {
 
   /// Takes a regular file from `read`, which gives runs of its bytes until an empty one.
   void take(const std::string& path, uint64_t size, const std::function<std::string_view()>& read) {
-    if (++entries_ > kMaxEntries) fail("there are too many files in it");
+    if (++entries_ > kMaxFiles) fail("there are too many files in it");
     const bool document = is_document(path);
     if (document && size > kMaxDocument) fail(lade::quoted(path) + " is too large");
     std::string text;
@@ -86,7 +86,7 @@ class Contents {
   }
 
   void link(const std::string& path, const std::string& target) {
-    if (++entries_ > kMaxEntries) fail("there are too many files in it");
+    if (++entries_ > kMaxFiles) fail("there are too many files in it");
     links_[path] = target;
   }
 
@@ -97,7 +97,7 @@ class Contents {
 
   const Kept& file(const std::string& name) const {
     std::string path = clean_name(name);
-    for (int depth = 0; depth < kMaxLinks; ++depth) {
+    for (int depth = 0; depth < kMaxArchiveLinks; ++depth) {
       if (const auto found = files_.find(path); found != files_.end()) return found->second;
       const auto link = links_.find(path);
       if (link == links_.end()) break;
@@ -140,7 +140,7 @@ class Contents {
 class ArchiveReader {
  public:
   explicit ArchiveReader(ByteSource& source)
-      : source_(source), buffer_(kBuffer), archive_(archive_read_new()) {
+      : source_(source), buffer_(kArchiveBuffer), archive_(archive_read_new()) {
     if (!archive_) throw std::bad_alloc();
     check(archive_read_support_format_tar(archive_.get()));
     check(archive_read_open2(archive_.get(), this, nullptr, on_read, nullptr, nullptr));
@@ -423,7 +423,7 @@ std::vector<LoadedImage> load_image_layout(StateDir& state, const std::string& d
     if (!fd) return;
     const struct stat info = sys::fstat(fd->get());
     if (!S_ISREG(info.st_mode)) fail(lade::quoted(path) + " is no file");
-    std::vector<char> buffer(kBuffer);
+    std::vector<char> buffer(kArchiveBuffer);
     contents.take(path, static_cast<uint64_t>(info.st_size), [&] {
       return std::string_view(buffer.data(),
                               sys::read_some(fd->get(), buffer.data(), buffer.size()));

@@ -18,6 +18,10 @@ struct TarOptions {
   std::optional<Timestamp> clamp_mtime;
 };
 
+/// Names that mean deletions in a layer's tar.
+inline constexpr std::string_view kWhiteoutPrefix = ".wh.";
+inline constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
+
 /// Opens the bytes of a regular file of an index for reading.
 using OpenContent = std::function<UniqueFd(const Entry&)>;
 

@@ -23,14 +23,12 @@
 namespace lade {
 namespace {
 
-constexpr size_t kBuffer = 256 * 1024;
+constexpr size_t kReadBuffer = 256 * 1024;
 constexpr size_t kMaxPath = 4095;  // PATH_MAX without its NUL
 constexpr size_t kMaxEntries = 10'000'000;
 /// Bytes of holes that a layer's sparse files may have in all: they cost no input, but time to
 /// hash.
 constexpr uint64_t kMaxHoles = uint64_t{64} << 30;
-constexpr std::string_view kWhiteoutPrefix = ".wh.";
-constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
 
 Error corrupt(std::string message) {
   return Error(std::move(message), ErrorKind::corrupt);
@@ -63,7 +61,10 @@ std::string symlink_header() {
 class TarReader {
  public:
   explicit TarReader(ByteSource& source)
-      : source_(source), primer_(symlink_header()), buffer_(kBuffer), archive_(archive_read_new()) {
+      : source_(source),
+        primer_(symlink_header()),
+        buffer_(kReadBuffer),
+        archive_(archive_read_new()) {
     if (!archive_) throw std::bad_alloc();
     check(archive_read_support_format_tar(archive_.get()));
     check(archive_read_open2(archive_.get(), this, nullptr, on_read, nullptr, nullptr));

@@ -17,16 +17,14 @@
 namespace lade {
 namespace {
 
-constexpr size_t kBuffer = 256 * 1024;
-constexpr std::string_view kWhiteoutPrefix = ".wh.";
-constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
+constexpr size_t kWriteBuffer = 256 * 1024;
 
 class TarWriter {
  public:
   TarWriter(const OpenContent& open, ByteSink& out, const TarOptions& options)
       : open_(open), out_(out), options_(options), archive_(archive_write_new()) {
     if (!archive_ || !entry_) throw std::bad_alloc();
-    buffer_.reserve(kBuffer);
+    buffer_.reserve(kWriteBuffer);
     check(archive_write_set_format_pax(archive_.get()));
     // Without this, each xattr is written twice, once in libarchive's own encoding.
     check(archive_write_set_format_option(archive_.get(), "pax", "xattrheader", "SCHILY"));
@@ -81,7 +79,7 @@ class TarWriter {
     if (closed_ || failure_) return static_cast<la_ssize_t>(bytes.size());
     try {
       buffer_ += bytes;
-      if (buffer_.size() >= kBuffer) flush();
+      if (buffer_.size() >= kWriteBuffer) flush();
     } catch (...) {
       failure_ = std::current_exception();
     }
@@ -173,7 +171,7 @@ class TarWriter {
   void data(const Entry& entry) {
     if (entry.size == 0) return;
     const UniqueFd fd = open_(entry);
-    std::vector<char> chunk(std::min<uint64_t>(entry.size, kBuffer));
+    std::vector<char> chunk(std::min<uint64_t>(entry.size, kWriteBuffer));
     for (uint64_t left = entry.size; left > 0;) {
       const size_t count =
           sys::read_some(fd.get(), chunk.data(), std::min<uint64_t>(left, chunk.size()));

@@ -23,6 +23,8 @@ struct Edge {
   auto operator<=>(const Edge&) const = default;
 };
 
+inline constexpr std::string_view kLocalScheme = "local://";
+
 /// Something from outside the graph.
 ///   "scratch"                       nothing, the empty tree
 ///   "docker-image://REFERENCE"      an image, resolved while lowering; attrs: "chain" its chain ID

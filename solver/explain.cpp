@@ -13,7 +13,7 @@
 namespace lade {
 namespace {
 
-constexpr int kCandidates = 20;
+constexpr int kComparedRecords = 20;
 constexpr size_t kShownFiles = 20;
 constexpr size_t kShownValue = 200;
 
@@ -153,7 +153,7 @@ class Explainer {
   /// The latest other record of the same op; its inputs are what changed.
   std::vector<std::string> changed_inputs(const StepLog& step) {
     const auto mine = cache_.find(step.record);
-    for (const auto& record : cache_.with_op(step.op, kCandidates)) {
+    for (const auto& record : cache_.with_op(step.op, kComparedRecords)) {
       if (record.key == step.record) continue;
       if (mine && record.created_at > mine->created_at) continue;
       return mine ? compare(step, record, *mine) : compare_failed(step);

@@ -15,7 +15,6 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kLocalScheme = "local://";
 constexpr auto kFirstPoll = std::chrono::milliseconds(5);
 constexpr auto kLastPoll = std::chrono::milliseconds(50);
 

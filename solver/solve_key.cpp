@@ -11,7 +11,6 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kLocalScheme = "local://";
 constexpr int kCandidates = 20;
 
 /// Whether the op reads this input as a whole, so that its content is its chain of layers.

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kSucceeded = "succeeded";
 constexpr std::string_view kFailed = "failed ";
-constexpr size_t kMaxMessage = 64 * 1024;
+constexpr size_t kMaxOutcome = 64 * 1024;
 
 }  // namespace
 
@@ -41,7 +41,7 @@ StepLock::Attempt StepLock::try_acquire() {
     if (errno == EWOULDBLOCK || errno == EINTR) return Attempt::busy;
     throw_errno("could not lock " + quoted(path_));
   }
-  std::string outcome(kMaxMessage, '\0');
+  std::string outcome(kMaxOutcome, '\0');
   const ssize_t size = ::pread(fd_.get(), outcome.data(), outcome.size(), 0);
   outcome.resize(size > 0 ? static_cast<size_t>(size) : 0);
   const auto mine = sys::fstat(fd_.get());
@@ -60,7 +60,7 @@ void StepLock::finish(const std::string& outcome) {
   if (!owned_) return;
   owned_ = false;
   ::unlink(path_.c_str());
-  sys::write_all(fd_.get(), std::string_view(outcome).substr(0, kMaxMessage));
+  sys::write_all(fd_.get(), std::string_view(outcome).substr(0, kMaxOutcome));
   fd_.reset();
 }
 

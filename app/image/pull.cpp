@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint64_t kMaxDocument = 4u << 20;
 constexpr std::string_view kScheme = "docker-image://";
-constexpr VertexNumber kVertex = 1;
+constexpr VertexNumber kPullVertex = 1;
 
 struct PullFlags {
   std::string name;
@@ -43,15 +43,15 @@ class Pull {
   int run() {
     const Interrupts interrupts;
     const auto before = state_->images().find(name_.str());
-    progress_->declared(kVertex, "pulling " + name_.str());
-    progress_->started(kVertex);
+    progress_->declared(kPullVertex, "pulling " + name_.str());
+    progress_->started(kPullVertex);
     try {
       fetch();
     } catch (const Error& error) {
-      progress_->failed(kVertex, error.message());
+      progress_->failed(kPullVertex, error.message());
       throw;
     }
-    progress_->completed(kVertex);
+    progress_->completed(kPullVertex);
     const auto target = state_->images().resolution(name_.str());
     state_->images().put(name_.str(), *target);
     if (!flags_.quiet) {
@@ -112,7 +112,7 @@ class Pull {
   void unpack(const Wanted& wanted) {
     const std::string item = wanted.blob.digest.str();
     const auto progress = [&](uint64_t done, uint64_t total) {
-      progress_->status(kVertex, item, done, total);
+      progress_->status(kPullVertex, item, done, total);
     };
     LayerStack below = wanted.stack;
     below.pop_back();

@@ -24,8 +24,8 @@
 namespace lade {
 namespace {
 
-constexpr uint64_t kMaxDocument = 4u << 20;
-constexpr VertexNumber kVertex = 1;
+constexpr uint64_t kMaxIndex = 4u << 20;
+constexpr VertexNumber kPushVertex = 1;
 /// What BuildKit calls the image that an attestation in the same index is of.
 constexpr char kReferenceDigest[] = "vnd.docker.reference.digest";
 
@@ -58,15 +58,15 @@ class PushCommand {
                   ErrorKind::not_found);
     }
     const Descriptor target = what_is_here(image->target);
-    progress_->declared(kVertex, "pushing " + destination_.str());
-    progress_->started(kVertex);
+    progress_->declared(kPushVertex, "pushing " + destination_.str());
+    progress_->started(kPushVertex);
     try {
-      progress_->status(kVertex, to_string(push(target)), 0, 0);
+      progress_->status(kPushVertex, to_string(push(target)), 0, 0);
     } catch (const Error& error) {
-      progress_->failed(kVertex, error.message());
+      progress_->failed(kPushVertex, error.message());
       throw;
     }
-    progress_->completed(kVertex);
+    progress_->completed(kPushVertex);
     if (quiet_) {
       fmt::print("{}\n", destination_.str());
     } else {
@@ -89,7 +89,7 @@ class PushCommand {
       return found == known.end() ? std::vector<Reference>{} : found->second;
     };
     request.progress = [this](std::string_view item, uint64_t done, uint64_t total) {
-      progress_->status(kVertex, item, done, total);
+      progress_->status(kPushVertex, item, done, total);
     };
     return push_image(*state_, *client_, target, request);
   }
@@ -132,7 +132,7 @@ class PushCommand {
   Descriptor what_is_here(const Descriptor& target) {
     if (!media_type::is_index(target.media_type)) return target;
     Index index =
-        Index::parse(state_->content().read_blob(target.digest, kMaxDocument), target.media_type);
+        Index::parse(state_->content().read_blob(target.digest, kMaxIndex), target.media_type);
     const size_t all = index.manifests.size();
     std::set<std::string> gone;
     std::erase_if(index.manifests, [&](const Descriptor& manifest) {

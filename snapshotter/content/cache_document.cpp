@@ -13,8 +13,8 @@
 namespace lade {
 namespace {
 
-constexpr uint64_t kMaxBytes = 32u << 20;
-constexpr size_t kMaxEntries = 200'000;
+constexpr uint64_t kMaxDocument = 32u << 20;
+constexpr size_t kMaxDocumentEntries = 200'000;
 constexpr int64_t kVersion = 1;
 
 /// An index into `count` entries; absent if the field is.
@@ -38,7 +38,7 @@ CacheDocument::Layer read_layer(const JsonValue& json, size_t before) {
       blob["mediaType"].fail("is " + quoted(layer.blob->media_type) + ", which is no layer");
     }
   }
-  layer.position = read_index(json["position"], kMaxEntries);
+  layer.position = read_index(json["position"], kMaxDocumentEntries);
   return layer;
 }
 
@@ -64,8 +64,8 @@ CacheDocument::Mount read_mount(const JsonValue& json) {
 
 template <class Entry>
 void check_count(const JsonValue& list, const std::vector<Entry>& entries) {
-  if (entries.size() == kMaxEntries)
-    list.fail(fmt::format("has more than {} entries", kMaxEntries));
+  if (entries.size() == kMaxDocumentEntries)
+    list.fail(fmt::format("has more than {} entries", kMaxDocumentEntries));
 }
 
 CacheDocument read_document(const JsonValue& root) {
@@ -94,7 +94,7 @@ CacheDocument read_document(const JsonValue& root) {
 }  // namespace
 
 CacheDocument CacheDocument::parse(std::string_view bytes) {
-  const JsonDocument json(bytes, kMaxBytes, "cache document");
+  const JsonDocument json(bytes, kMaxDocument, "cache document");
   return read_document(json.root());
 }
 
@@ -151,7 +151,7 @@ std::string with_inline_cache(std::string config, const CacheDocument& cache) {
 }
 
 std::optional<CacheDocument> read_inline_cache(std::string_view config, const Manifest& manifest) {
-  const JsonDocument json(config, kMaxBytes, "image config");
+  const JsonDocument json(config, kMaxDocument, "image config");
   const JsonValue cache = json.root()[kInlineCacheMember];
   if (!cache.present()) return std::nullopt;
   CacheDocument out = read_document(cache);

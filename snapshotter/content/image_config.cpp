@@ -8,7 +8,7 @@
 namespace lade {
 namespace {
 
-constexpr uint64_t kMaxBytes = 8u << 20;
+constexpr uint64_t kMaxConfig = 8u << 20;
 constexpr std::string_view kRootfsType = "layers";
 
 std::optional<Timestamp> read_time(const JsonValue& value) {
@@ -167,7 +167,7 @@ std::optional<std::string> ContainerConfig::get_env(std::string_view name) const
 }
 
 ImageConfig ImageConfig::parse(std::string_view bytes) {
-  const JsonDocument document(bytes, kMaxBytes, "image config");
+  const JsonDocument document(bytes, kMaxConfig, "image config");
   const JsonValue root = document.root();
   ImageConfig out;
   out.platform = read_platform(root);

@@ -11,7 +11,7 @@
 namespace lade {
 namespace {
 
-constexpr uint64_t kMaxBytes = 4u << 20;
+constexpr uint64_t kMaxManifest = 4u << 20;
 constexpr size_t kMaxEntries = 10'000;
 constexpr int64_t kSchemaVersion = 2;
 
@@ -75,7 +75,7 @@ bool is_attestation(const Descriptor& entry) {
 }  // namespace
 
 Manifest Manifest::parse(std::string_view bytes, std::string_view media_type) {
-  const JsonDocument document(bytes, kMaxBytes, "image manifest");
+  const JsonDocument document(bytes, kMaxManifest, "image manifest");
   const JsonValue root = document.root();
   Manifest out;
   out.media_type = checked_media_type(root, media_type, media_type::is_manifest, "image manifest");
@@ -98,7 +98,7 @@ std::string Manifest::serialize() const {
 }
 
 Index Index::parse(std::string_view bytes, std::string_view media_type) {
-  const JsonDocument document(bytes, kMaxBytes, "image index");
+  const JsonDocument document(bytes, kMaxManifest, "image index");
   const JsonValue root = document.root();
   Index out;
   out.media_type = checked_media_type(root, media_type, media_type::is_index, "image index");

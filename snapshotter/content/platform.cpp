@@ -160,7 +160,7 @@ bool is_component(std::string_view text) {
   });
 }
 
-[[noreturn]] void invalid(std::string_view text, std::string_view why) {
+[[noreturn]] void invalid_platform(std::string_view text, std::string_view why) {
   throw Error(fmt::format("invalid platform {}: {}", quoted(text), why));
 }
 
@@ -168,16 +168,17 @@ bool is_component(std::string_view text) {
 void parse_os(std::string_view text, std::string_view part, Platform& out) {
   const size_t open = part.find('(');
   if (open != std::string_view::npos) {
-    if (!part.ends_with(')')) invalid(text, "the os version has no closing parenthesis");
+    if (!part.ends_with(')')) invalid_platform(text, "the os version has no closing parenthesis");
     auto options = split(part.substr(open + 1, part.size() - open - 2), '+');
     out.os_version = options.front();
     out.os_features.assign(options.begin() + 1, options.end());
     for (const auto& option : options) {
-      if (!option.empty() && !is_component(option)) invalid(text, "the os version is malformed");
+      if (!option.empty() && !is_component(option))
+        invalid_platform(text, "the os version is malformed");
     }
     part = part.substr(0, open);
   }
-  if (!is_component(part)) invalid(text, "expected os[/architecture[/variant]]");
+  if (!is_component(part)) invalid_platform(text, "expected os[/architecture[/variant]]");
   out.os = std::string(part);
 }
 
@@ -204,11 +205,11 @@ Platform Platform::normalized() const {
 
 Platform Platform::parse(std::string_view text) {
   const auto parts = split(text, '/');
-  if (parts.size() > 3) invalid(text, "expected os[/architecture[/variant]]");
+  if (parts.size() > 3) invalid_platform(text, "expected os[/architecture[/variant]]");
   Platform out;
   parse_os(text, parts[0], out);
   for (size_t i = 1; i < parts.size(); ++i) {
-    if (!is_component(parts[i])) invalid(text, "expected os[/architecture[/variant]]");
+    if (!is_component(parts[i])) invalid_platform(text, "expected os[/architecture[/variant]]");
   }
   if (parts.size() > 1) {
     out.architecture = parts[1];
@@ -225,7 +226,7 @@ Platform Platform::parse(std::string_view text) {
   out.os = "linux";
   out = out.normalized();
   if (!contains(kKnownArchitectures, out.architecture)) {
-    invalid(text, "unknown operating system or architecture");
+    invalid_platform(text, "unknown operating system or architecture");
   }
   return out;
 }

@@ -34,7 +34,7 @@ bool all(std::string_view text, Predicate predicate) {
   return std::all_of(text.begin(), text.end(), predicate);
 }
 
-[[noreturn]] void invalid(std::string_view text, std::string_view why) {
+[[noreturn]] void invalid_reference(std::string_view text, std::string_view why) {
   throw Error(fmt::format("invalid reference format: {}: {}", quoted(text), why));
 }
 
@@ -113,15 +113,16 @@ std::string split_registry(std::string_view text, std::string& registry) {
 
 void check_repository(std::string_view text, const std::string& repository) {
   if (repository.size() > kMaxRepositoryLength) {
-    invalid(text, fmt::format("repository name must not be more than {} characters",
-                              kMaxRepositoryLength));
+    invalid_reference(text, fmt::format("repository name must not be more than {} characters",
+                                        kMaxRepositoryLength));
   }
   for (const auto& component : split(repository, '/')) {
-    if (component.empty()) invalid(text, "the repository name has an empty component");
+    if (component.empty()) invalid_reference(text, "the repository name has an empty component");
     if (!is_path_component(component)) {
-      invalid(text, fmt::format("{} is no valid part of a repository name (lower-case letters and "
-                                "digits, separated by '.', '_', '__' or '-')",
-                                quoted(component)));
+      invalid_reference(
+          text, fmt::format("{} is no valid part of a repository name (lower-case letters and "
+                            "digits, separated by '.', '_', '__' or '-')",
+                            quoted(component)));
     }
   }
 }
@@ -129,7 +130,7 @@ void check_repository(std::string_view text, const std::string& repository) {
 }  // namespace
 
 Reference Reference::parse(std::string_view text) {
-  if (text.empty()) invalid(text, "repository name must have at least one component");
+  if (text.empty()) invalid_reference(text, "repository name must have at least one component");
   if (text.size() == 64 && all(text, is_hex)) {
     throw Error(fmt::format(
         "invalid repository name ({}), cannot specify 64-byte hexadecimal strings", text));
@@ -137,7 +138,7 @@ Reference Reference::parse(std::string_view text) {
   Reference out;
   std::string rest = split_registry(text, out.registry);
   if (!is_registry(out.registry)) {
-    invalid(text, quoted(out.registry) + " is no valid registry (host or host:port)");
+    invalid_reference(text, quoted(out.registry) + " is no valid registry (host or host:port)");
   }
   const std::string before_colon = rest.substr(0, rest.find(':'));
   if (to_lower(before_colon) != before_colon) {
@@ -152,8 +153,9 @@ Reference Reference::parse(std::string_view text) {
   if (const size_t colon = rest.find(':'); colon != std::string::npos) {
     out.tag = rest.substr(colon + 1);
     if (!is_tag(out.tag)) {
-      invalid(text, fmt::format("{} is no valid tag (at most {} letters, digits, '_', '.' or '-')",
-                                quoted(out.tag), kMaxTagLength));
+      invalid_reference(
+          text, fmt::format("{} is no valid tag (at most {} letters, digits, '_', '.' or '-')",
+                            quoted(out.tag), kMaxTagLength));
     }
     rest.resize(colon);
   } else if (!out.digest) {

@@ -24,8 +24,8 @@ std::string without(std::string_view prefix, std::string_view text) {
 }
 
 /// A source as its op's attributes have it.
-struct Wanted {
-  explicit Wanted(const SourceOp& op) {
+struct WantedCommit {
+  explicit WantedCommit(const SourceOp& op) {
     remote = op.attrs.at("remote");
     ref = op.attr("ref");
     checksum = op.attr("checksum");
@@ -50,14 +50,14 @@ struct Wanted {
   GitCheckout checkout;
 };
 
-[[noreturn]] void throw_mismatch(const Wanted& wanted, const std::string& got) {
+[[noreturn]] void throw_mismatch(const WantedCommit& wanted, const std::string& got) {
   Error error(fmt::format("expected checksum to match {}, got {}", wanted.checksum, got),
               ErrorKind::corrupt);
   error.set_hint("the repository's commit is not the one that the checksum was made for");
   throw error;
 }
 
-void check(const Wanted& wanted, const GitCommit& commit) {
+void check(const WantedCommit& wanted, const GitCommit& commit) {
   if (commit.object.starts_with(wanted.checksum)) return;
   if (!commit.commit.empty() && commit.commit.starts_with(wanted.checksum)) return;
   throw_mismatch(wanted, commit.object + (commit.commit.empty() ? "" : " or " + commit.commit));
@@ -99,11 +99,11 @@ class GitSource : public RemoteSource {
   std::optional<std::string> pin(const SourceOp& op) override;
 
  private:
-  GitCommand command(const Wanted& wanted) const;
-  GitCommit ask(const Wanted& wanted) const;
-  GitCommit ask_default_branch(const Wanted& wanted) const;
-  GitCommit ask_ref(const Wanted& wanted) const;
-  LayerId check_out(GitRepository& repository, const Wanted& wanted, const GitCommit& commit);
+  GitCommand command(const WantedCommit& wanted) const;
+  GitCommit ask(const WantedCommit& wanted) const;
+  GitCommit ask_default_branch(const WantedCommit& wanted) const;
+  GitCommit ask_ref(const WantedCommit& wanted) const;
+  LayerId check_out(GitRepository& repository, const WantedCommit& wanted, const GitCommit& commit);
 
   StateDir& state_;
   const RemoteSourceOptions& options_;
@@ -113,7 +113,7 @@ class GitSource : public RemoteSource {
   std::map<SourceOp, GitCommit> resolved_;
 };
 
-GitCommand GitSource::command(const Wanted& wanted) const {
+GitCommand GitSource::command(const WantedCommit& wanted) const {
   GitReference reference;
   reference.remote = wanted.remote;
   if (reference.uses_ssh() && !options_.ssh_agents.contains("default")) {
@@ -133,7 +133,7 @@ GitCommand GitSource::command(const Wanted& wanted) const {
   return command;
 }
 
-GitCommit GitSource::ask_default_branch(const Wanted& wanted) const {
+GitCommit GitSource::ask_default_branch(const WantedCommit& wanted) const {
   const Advertised remote(
       command(wanted).run(GitReach::network, {"ls-remote", "--symref", "--", "origin", "HEAD"}));
   const std::string object = remote.object("HEAD");
@@ -142,7 +142,7 @@ GitCommit GitSource::ask_default_branch(const Wanted& wanted) const {
   return {object, "", remote.head.starts_with(kHeads) ? remote.head : object};
 }
 
-GitCommit GitSource::ask_ref(const Wanted& wanted) const {
+GitCommit GitSource::ask_ref(const WantedCommit& wanted) const {
   const std::string& ref = wanted.ref;
   const Advertised remote(
       command(wanted).run(GitReach::network, {"ls-remote", "--", "origin", ref, ref + "^{}"}));
@@ -159,7 +159,7 @@ GitCommit GitSource::ask_ref(const Wanted& wanted) const {
               ErrorKind::not_found);
 }
 
-GitCommit GitSource::ask(const Wanted& wanted) const {
+GitCommit GitSource::ask(const WantedCommit& wanted) const {
   GitCommit commit;
   if (is_git_hash(wanted.ref)) {
     commit = {wanted.ref, "", wanted.ref};
@@ -179,7 +179,7 @@ GitCommit GitSource::ask(const Wanted& wanted) const {
 }
 
 Digest GitSource::resolve(const SourceOp& op, const TransferProgress&) {
-  const Wanted wanted(op);
+  const WantedCommit wanted(op);
   const GitCommit commit = ask(wanted);
   {
     const std::lock_guard lock(mutex_);
@@ -195,7 +195,7 @@ Digest GitSource::resolve(const SourceOp& op, const TransferProgress&) {
   return Digest::of(writer.str());
 }
 
-LayerId GitSource::check_out(GitRepository& repository, const Wanted& wanted,
+LayerId GitSource::check_out(GitRepository& repository, const WantedCommit& wanted,
                              const GitCommit& commit) {
   repository.fetch(commit.object);
   if (is_git_hash(wanted.ref) && !wanted.checksum.empty()) {
@@ -215,7 +215,7 @@ std::optional<std::string> GitSource::pin(const SourceOp& op) {
 }
 
 LayerId GitSource::fetch(const SourceOp& op, const TransferProgress&) {
-  const Wanted wanted(op);
+  const WantedCommit wanted(op);
   std::optional<GitCommit> commit;
   {
     const std::lock_guard lock(mutex_);

@@ -53,8 +53,8 @@ std::string status_text(int status) {
 }
 
 /// A file to get, as the op says.
-struct Wanted {
-  explicit Wanted(const SourceOp& op)
+struct WantedFile {
+  explicit WantedFile(const SourceOp& op)
       : url(op.identifier),
         file_name(op.attr("filename")),
         mode(number_attribute(op, "perm", 8, kDefaultMode)),
@@ -120,13 +120,13 @@ class HttpSource : public RemoteSource {
     std::optional<Download> download;
   };
 
-  HttpRequest request(const Wanted& wanted) const;
+  HttpRequest request(const WantedFile& wanted) const;
   std::unique_ptr<HttpResponse> send(const HttpRequest& request);
-  Download download(const Wanted& wanted, HttpResponse& response,
+  Download download(const WantedFile& wanted, HttpResponse& response,
                     const TransferProgress& progress) const;
   Digest save(HttpResponse& response, int file, const std::string& name,
               const TransferProgress& progress) const;
-  Download download_again(const Wanted& wanted, const TransferProgress& progress);
+  Download download_again(const WantedFile& wanted, const TransferProgress& progress);
 
   StateDir& state_;
   const RemoteSourceOptions& options_;
@@ -137,7 +137,7 @@ class HttpSource : public RemoteSource {
   std::map<SourceOp, Resolved> resolved_;
 };
 
-HttpRequest HttpSource::request(const Wanted& wanted) const {
+HttpRequest HttpSource::request(const WantedFile& wanted) const {
   HttpRequest request;
   request.url = wanted.url;
   request.authorization = wanted.authorization;
@@ -165,7 +165,7 @@ std::unique_ptr<HttpResponse> HttpSource::send(const HttpRequest& request) {
 }
 
 Digest HttpSource::resolve(const SourceOp& op, const TransferProgress& progress) {
-  const Wanted wanted(op);
+  const WantedFile wanted(op);
   if (wanted.checksum) return wanted.key(*wanted.checksum, wanted.name(""), std::nullopt);
   HttpRequest asked = request(wanted);
   const Digest question = Digest::of(WireWriter().text(wanted.url).text(asked.authorization).str());
@@ -204,7 +204,7 @@ Digest HttpSource::resolve(const SourceOp& op, const TransferProgress& progress)
   return key;
 }
 
-Download HttpSource::download(const Wanted& wanted, HttpResponse& response,
+Download HttpSource::download(const WantedFile& wanted, HttpResponse& response,
                               const TransferProgress& progress) const {
   Download out{.layer = state_.layers().prepare(), .file = {}};
   out.file.path = wanted.name(disposition_file_name(response.header("content-disposition")));
@@ -249,7 +249,7 @@ Digest HttpSource::save(HttpResponse& response, int file, const std::string& nam
   return hashing.digest();
 }
 
-Download HttpSource::download_again(const Wanted& wanted, const TransferProgress& progress) {
+Download HttpSource::download_again(const WantedFile& wanted, const TransferProgress& progress) {
   std::optional<Download> out;
   client_->retry([&] {
     const auto response = send(request(wanted));
@@ -268,7 +268,7 @@ std::optional<std::string> HttpSource::pin(const SourceOp& op) {
 }
 
 LayerId HttpSource::fetch(const SourceOp& op, const TransferProgress& progress) {
-  const Wanted wanted(op);
+  const WantedFile wanted(op);
   std::optional<Download> got;
   std::optional<Digest> expected = wanted.checksum;
   {

@@ -6,7 +6,7 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kSchema =
+constexpr std::string_view kValidatorSchema =
     "CREATE TABLE IF NOT EXISTS http_versions("
     "request BLOB PRIMARY KEY, etag TEXT NOT NULL, last_modified TEXT NOT NULL, "
     "time_is_strong INTEGER NOT NULL, file_name TEXT NOT NULL, content BLOB NOT NULL) "
@@ -41,7 +41,7 @@ HttpValidators::HttpValidators(Database& database) : database_(database) {
   const auto lock = database_.lock();
   const bool there =
       database_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'http_versions'").step();
-  if (!there) database_.transaction([&] { database_.execute(std::string(kSchema)); });
+  if (!there) database_.transaction([&] { database_.execute(std::string(kValidatorSchema)); });
 }
 
 std::optional<HttpVersion> HttpValidators::find(const Digest& request) {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kImageScheme = "docker-image://";
 constexpr std::string_view kLayoutScheme = "oci-layout://";
-constexpr uint64_t kMaxManifest = 4u << 20;
+constexpr uint64_t kMaxImageManifest = 4u << 20;
 constexpr uint64_t kMaxConfig = 8u << 20;
 
 std::string platforms_of(const Index& index) {
@@ -93,7 +93,7 @@ ImageSources::Found ImageSources::from_manifest_list(const Descriptor& descripto
   Descriptor current = descriptor;
   // An index may hold indexes; two levels are all that anybody makes.
   for (int depth = 0; depth < 3; ++depth) {
-    const std::string bytes = fetch_document(state_.content(), *blobs, current, kMaxManifest);
+    const std::string bytes = fetch_document(state_.content(), *blobs, current, kMaxImageManifest);
     if (!media_type::is_index(current.media_type)) {
       return {current, Manifest::parse(bytes, current.media_type), blobs};
     }

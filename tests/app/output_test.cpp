@@ -13,7 +13,7 @@ namespace {
 using testing::ElementsAre;
 using testing::Pair;
 
-std::string error_of(const std::string& text) {
+std::string output_error(const std::string& text) {
   try {
     parse_output(text);
   } catch (const Error& error) {
@@ -53,12 +53,14 @@ TEST(OutputOf, WhatIsPushedThroughADaemonHasANameHereWhenAskedForOnly) {
 }
 
 TEST(ParseOutput, PushAttributesMustMakeSense) {
-  EXPECT_THAT(error_of("type=oci,dest=x,push=true"), testing::HasSubstr("are for type=image"));
-  EXPECT_THAT(error_of("type=local,dest=x,store=false"), testing::HasSubstr("are for type=image"));
-  EXPECT_THAT(error_of("type=image,push-by-digest=true"), testing::HasSubstr("needs push=true"));
-  EXPECT_THAT(error_of("type=registry,name=h:5000/a:1,push-by-digest=true"),
+  EXPECT_THAT(output_error("type=oci,dest=x,push=true"), testing::HasSubstr("are for type=image"));
+  EXPECT_THAT(output_error("type=local,dest=x,store=false"),
+              testing::HasSubstr("are for type=image"));
+  EXPECT_THAT(output_error("type=image,push-by-digest=true"),
+              testing::HasSubstr("needs push=true"));
+  EXPECT_THAT(output_error("type=registry,name=h:5000/a:1,push-by-digest=true"),
               testing::HasSubstr("'h:5000/a:1', which has a tag"));
-  EXPECT_THAT(error_of("type=image,psuh=true"), testing::HasSubstr("did you mean push?"));
+  EXPECT_THAT(output_error("type=image,psuh=true"), testing::HasSubstr("did you mean push?"));
 }
 
 TEST(ParseOutput, TypesAreKnownByName) {
@@ -120,7 +122,7 @@ TEST(ParseOutput, MistakesAreNamed) {
        "--output compression-level=high: expected a number"},
       {"type=oci,\"dest=x", "a quote does not end in 'type=oci,\"dest=x'"},
   };
-  for (const auto& [text, message] : cases) EXPECT_EQ(error_of(text), message);
+  for (const auto& [text, message] : cases) EXPECT_EQ(output_error(text), message);
 }
 
 TEST(ParseCsv, FieldsMayBeQuoted) {

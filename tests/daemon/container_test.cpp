@@ -1,8 +1,6 @@
 // Containers of the gateway: what `buildx debug` has its shells in.
 #include <csignal>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <thread>
 
 #include <grpcpp/grpcpp.h>
@@ -15,6 +13,7 @@
 #include "daemon/exec_stream.hpp"
 #include "daemon/proto/status.pb.h"
 #include "tests/support/buildkit_client.hpp"
+#include "tests/support/daemon_program.hpp"
 
 namespace lade::test {
 namespace {
@@ -138,19 +137,12 @@ class Processes {
   std::thread reader_;
 };
 
-std::string busybox() {
-  std::ifstream in("/bin/busybox", std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-
 /// A build that a client drives, with a result of busybox.
 class ContainerTest : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
-    daemon_.emplace(LADE_DAEMON, dir_.path());
+    daemon_.emplace(kDaemonProgram, dir_.path());
     client_.emplace(daemon_->address());
     client_->secrets = {{"token", "hush"}};
     std::string dockerfile = "FROM scratch\nCOPY passwd /etc/\n";

@@ -21,6 +21,7 @@
 #include "snapshotter/content/manifest.hpp"
 #include "snapshotter/state.hpp"
 #include "tests/support/buildkit_client.hpp"
+#include "tests/support/daemon_program.hpp"
 #include "tests/support/error_of.hpp"
 
 namespace lade::test {
@@ -32,7 +33,7 @@ class DaemonTest : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
-    daemon_.emplace(LADE_DAEMON, dir_.path());
+    daemon_.emplace(kDaemonProgram, dir_.path());
     client_.emplace(daemon_->address());
   }
 
@@ -100,7 +101,7 @@ TEST_F(DaemonTest, EndsCleanlyAndRemovesItsSocket) {
 }
 
 TEST_F(DaemonTest, ASecondDaemonDoesNotTakeTheSocket) {
-  EXPECT_NE(error_of([&] { DaemonProcess(LADE_DAEMON, dir_.path()); }), "");
+  EXPECT_NE(error_of([&] { DaemonProcess(kDaemonProgram, dir_.path()); }), "");
   grpc::ClientContext context;
   api::InfoResponse info;
   EXPECT_TRUE(client_->control().Info(&context, {}, &info).ok());
@@ -300,14 +301,14 @@ TEST_F(DaemonTest, TheGatewayDrivesABuild) {
     context.AddMetadata("buildkit-controlapi-buildid", "gateway");
     return (client_->gateway().*method)(&context, in, &out);
   };
-  using Bridge = api::frontend::LLBBridge::Stub;
+  using Stub = api::frontend::LLBBridge::Stub;
   api::frontend::PongResponse pong;
-  EXPECT_TRUE(call(&Bridge::Ping, api::frontend::PingRequest(), pong).ok());
+  EXPECT_TRUE(call(&Stub::Ping, api::frontend::PingRequest(), pong).ok());
   EXPECT_GT(pong.llbcaps_size(), 10);
   api::frontend::SolveRequest solve;
   solve.set_frontend("dockerfile.v0");
   api::frontend::SolveResponse result;
-  const auto status = call(&Bridge::Solve, solve, result);
+  const auto status = call(&Stub::Solve, solve, result);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_NE(result.result().metadata().at("containerimage.config").find("\"os\":\"linux\""),
             std::string::npos);
@@ -315,21 +316,21 @@ TEST_F(DaemonTest, TheGatewayDrivesABuild) {
   read.set_ref(result.result().ref().id());
   read.set_filepath("/dir/a");
   api::frontend::ReadFileResponse bytes;
-  EXPECT_TRUE(call(&Bridge::ReadFile, read, bytes).ok());
+  EXPECT_TRUE(call(&Stub::ReadFile, read, bytes).ok());
   EXPECT_EQ(bytes.data(), "text");
   api::frontend::ReadDirRequest list;
   list.set_ref(read.ref());
   list.set_dirpath("/");
   api::frontend::ReadDirResponse entries;
-  EXPECT_TRUE(call(&Bridge::ReadDir, list, entries).ok());
+  EXPECT_TRUE(call(&Stub::ReadDir, list, entries).ok());
   ASSERT_EQ(entries.entries_size(), 1);
   EXPECT_EQ(entries.entries(0).path(), "dir");
   read.set_filepath("/absent");
-  EXPECT_FALSE(call(&Bridge::ReadFile, read, bytes).ok());
+  EXPECT_FALSE(call(&Stub::ReadFile, read, bytes).ok());
   api::frontend::ReturnRequest back;
   *back.mutable_result() = result.result();
   api::frontend::ReturnResponse ignored;
-  EXPECT_TRUE(call(&Bridge::Return, back, ignored).ok());
+  EXPECT_TRUE(call(&Stub::Return, back, ignored).ok());
   control.join();
   EXPECT_TRUE(solved.ok()) << solved.error_message();
   EXPECT_NE(client_->files[0].find("dir/a"), std::string::npos);

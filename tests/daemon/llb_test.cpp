@@ -8,6 +8,7 @@
 #include "base/digest.hpp"
 #include "base/temp_dir.hpp"
 #include "tests/support/buildkit_client.hpp"
+#include "tests/support/daemon_program.hpp"
 
 namespace lade::test {
 namespace {
@@ -67,7 +68,7 @@ class LlbTest : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
-    daemon_.emplace(LADE_DAEMON, dir_.path());
+    daemon_.emplace(kDaemonProgram, dir_.path());
     client_.emplace(daemon_->address());
     client_->open_session();
   }

@@ -10,17 +10,17 @@
 namespace lade::test {
 namespace {
 
-namespace api = moby::buildkit::v1::sourcepolicy;
+namespace policy_api = moby::buildkit::v1::sourcepolicy;
 
 struct Rule {
-  api::PolicyAction action;
+  policy_api::PolicyAction action;
   std::string selector;
   std::string updated{};
-  api::MatchType type = api::WILDCARD;
+  policy_api::MatchType type = policy_api::WILDCARD;
 };
 
 SourcePolicies policies(const std::vector<Rule>& rules) {
-  api::Policy policy;
+  policy_api::Policy policy;
   for (const auto& rule : rules) {
     auto& out = *policy.add_rules();
     out.set_action(rule.action);
@@ -48,8 +48,8 @@ TEST(SourcePolicyTest, WithoutRulesEverythingStays) {
 }
 
 TEST(SourcePolicyTest, TheLastMatchingRuleOfAPolicyDecides) {
-  const Rule deny{api::DENY, "docker-image://*"};
-  const Rule allow{api::ALLOW, "docker-image://good"};
+  const Rule deny{policy_api::DENY, "docker-image://*"};
+  const Rule allow{policy_api::ALLOW, "docker-image://good"};
   EXPECT_EQ(applied(policies({deny}), "docker-image://bad"),
             "source \"docker-image://bad\" denied by policy");
   EXPECT_EQ(applied(policies({deny, allow}), "docker-image://good"), "docker-image://good");
@@ -59,43 +59,44 @@ TEST(SourcePolicyTest, TheLastMatchingRuleOfAPolicyDecides) {
 }
 
 TEST(SourcePolicyTest, WhatIsConvertedIsLookedAtAgain) {
-  const auto rules = policies(
-      {{api::DENY, "docker-image://b"}, {api::CONVERT, "docker-image://a", "docker-image://b"}});
+  const auto rules = policies({{policy_api::DENY, "docker-image://b"},
+                               {policy_api::CONVERT, "docker-image://a", "docker-image://b"}});
   EXPECT_EQ(applied(rules, "docker-image://a"), "source \"docker-image://b\" denied by policy");
 }
 
 TEST(SourcePolicyTest, CirclesEnd) {
-  const auto rules = policies({{api::CONVERT, "a", "b"}, {api::CONVERT, "b", "a"}});
+  const auto rules = policies({{policy_api::CONVERT, "a", "b"}, {policy_api::CONVERT, "b", "a"}});
   EXPECT_EQ(applied(rules, "a"), "too many mutations on a single source");
 }
 
 TEST(SourcePolicyTest, WhatWildcardsMatchIsFilledIn) {
-  const Rule rule{api::CONVERT, "docker-image://*/golang:*",
+  const Rule rule{policy_api::CONVERT, "docker-image://*/golang:*",
                   "docker-image://mirror/${1}:$2-alpine"};
   EXPECT_EQ(applied(policies({rule}), "docker-image://docker.io/golang:1.19"),
             "docker-image://mirror/docker.io:1.19-alpine");
-  EXPECT_EQ(applied(policies({{api::DENY, "a.c"}}), "abc"), "abc");
-  EXPECT_EQ(applied(policies({{api::DENY, "a**"}}), "abc"), "invalid wildcard: \"**\"");
+  EXPECT_EQ(applied(policies({{policy_api::DENY, "a.c"}}), "abc"), "abc");
+  EXPECT_EQ(applied(policies({{policy_api::DENY, "a**"}}), "abc"), "invalid wildcard: \"**\"");
 }
 
 TEST(SourcePolicyTest, RegularExpressionsAreGos) {
-  const Rule rule{api::CONVERT, "^https://(?P<host>[^/]+)/file$", "https://mirror/$host/$$",
-                  api::REGEX};
+  const Rule rule{policy_api::CONVERT, "^https://(?P<host>[^/]+)/file$", "https://mirror/$host/$$",
+                  policy_api::REGEX};
   EXPECT_EQ(applied(policies({rule}), "https://a.example/file"), "https://mirror/a.example/$");
-  EXPECT_NE(applied(policies({{api::DENY, "(", "", api::REGEX}}), "a").find("invalid pattern"),
+  EXPECT_NE(applied(policies({{policy_api::DENY, "(", "", policy_api::REGEX}}), "a")
+                .find("invalid pattern"),
             std::string::npos);
-  EXPECT_EQ(applied(policies({{api::DENY, "a.", "", api::EXACT}}), "ab"), "ab");
+  EXPECT_EQ(applied(policies({{policy_api::DENY, "a.", "", policy_api::EXACT}}), "ab"), "ab");
 }
 
 TEST(SourcePolicyTest, AttributesAreConditionsAndAreSet) {
-  api::Policy policy;
+  policy_api::Policy policy;
   auto& rule = *policy.add_rules();
-  rule.set_action(api::CONVERT);
+  rule.set_action(policy_api::CONVERT);
   rule.mutable_selector()->set_identifier("https://*");
   auto& constraint = *rule.mutable_selector()->add_constraints();
   constraint.set_key("http.filename");
   constraint.set_value("^x");
-  constraint.set_condition(api::MATCHES);
+  constraint.set_condition(policy_api::MATCHES);
   (*rule.mutable_updates()->mutable_attrs())["http.checksum"] = "sha256:1";
   rule.mutable_updates()->set_identifier("https://${1}");
   SourcePolicies rules;
@@ -110,8 +111,8 @@ TEST(SourcePolicyTest, AttributesAreConditionsAndAreSet) {
 }
 
 TEST(SourcePolicyTest, ARuleWithoutSelectorIsAnError) {
-  api::Policy policy;
-  policy.add_rules()->set_action(api::DENY);
+  policy_api::Policy policy;
+  policy.add_rules()->set_action(policy_api::DENY);
   SourcePolicies rules;
   EXPECT_NE(error_of([&] { rules.add(policy); }), "");
 }

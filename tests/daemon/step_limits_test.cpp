@@ -1,8 +1,6 @@
 // What the steps of a daemon's builds may take: how many run at once, how much of the machine each
 // has.
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -12,16 +10,10 @@
 
 #include "base/temp_dir.hpp"
 #include "tests/support/buildkit_client.hpp"
+#include "tests/support/daemon_program.hpp"
 
 namespace lade::test {
 namespace {
-
-std::string busybox() {
-  std::ifstream in("/bin/busybox", std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
 
 /// A build of one step, which is busybox's shell, with options of the frontend.
 grpc::Status build_step(const std::string& address, const std::string& name,
@@ -49,7 +41,7 @@ grpc::Status build_alone(const std::string& address, const std::string& name) {
 TEST(MaxParallelism, CountsTheStepsOfAllBuilds) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
   const TempDir dir = TempDir::create(testing::TempDir());
-  const DaemonProcess daemon(LADE_DAEMON, dir.path(), {"--oci-max-parallelism=1"});
+  const DaemonProcess daemon(kDaemonProgram, dir.path(), {"--oci-max-parallelism=1"});
   std::vector<grpc::Status> ended(4);
   std::vector<std::thread> builds;
   for (size_t i = 0; i < ended.size(); ++i) {
@@ -64,7 +56,7 @@ TEST(MaxParallelism, CountsTheStepsOfAllBuilds) {
 TEST(StepResources, AreThoseThatTheFrontendIsAskedFor) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
   const TempDir dir = TempDir::create(testing::TempDir());
-  const DaemonProcess daemon(LADE_DAEMON, dir.path());
+  const DaemonProcess daemon(kDaemonProgram, dir.path());
   const auto limited = build_step(daemon.address(), "limited", "", "test $(busybox nproc) = 1",
                                   {{"cpusetcpus", "0"}, {"memory", "67108864"}});
   if (limited.error_message().find("cgroup") != std::string::npos) {

@@ -8,7 +8,7 @@
 namespace lade {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 class ValidateImageTest : public ExporterTest {
  protected:
@@ -23,33 +23,33 @@ class ValidateImageTest : public ExporterTest {
   std::string blob(const Digest& digest) { return out("layout/blobs/sha256/" + digest.hex()); }
 
   // Stores bytes as a blob; returns what a descriptor says of them.
-  Json store(const std::string& bytes) {
+  OrderedJson store(const std::string& bytes) {
     const Digest digest = Digest::of(bytes);
     sys::write_file_atomically(blob(digest), bytes);
     return {{"digest", digest.str()}, {"size", bytes.size()}};
   }
-  void edit(const std::string& path, const std::function<void(Json&)>& change) {
-    Json document = Json::parse(*sys::read_file(path));
+  void edit(const std::string& path, const std::function<void(OrderedJson&)>& change) {
+    OrderedJson document = OrderedJson::parse(*sys::read_file(path));
     change(document);
     sys::write_file_atomically(path, document.dump());
   }
-  void edit_index(const std::function<void(Json&)>& change) {
+  void edit_index(const std::function<void(OrderedJson&)>& change) {
     edit(out("layout/index.json"), change);
   }
   // Changes the manifest and makes the index name the new one.
-  void edit_manifest(const std::function<void(Json&)>& change) {
-    Json manifest = Json::parse(*sys::read_file(blob(image_.manifest.digest)));
+  void edit_manifest(const std::function<void(OrderedJson&)>& change) {
+    OrderedJson manifest = OrderedJson::parse(*sys::read_file(blob(image_.manifest.digest)));
     change(manifest);
     unlink(blob(image_.manifest.digest).c_str());
-    const Json stored = store(manifest.dump());
-    edit_index([&](Json& index) { index["manifests"][0].update(stored); });
+    const OrderedJson stored = store(manifest.dump());
+    edit_index([&](OrderedJson& index) { index["manifests"][0].update(stored); });
   }
-  void edit_config(const std::function<void(Json&)>& change) {
-    Json config = Json::parse(*sys::read_file(blob(image_.config.digest)));
+  void edit_config(const std::function<void(OrderedJson&)>& change) {
+    OrderedJson config = OrderedJson::parse(*sys::read_file(blob(image_.config.digest)));
     change(config);
     unlink(blob(image_.config.digest).c_str());
-    const Json stored = store(config.dump());
-    edit_manifest([&](Json& manifest) { manifest["config"].update(stored); });
+    const OrderedJson stored = store(config.dump());
+    edit_manifest([&](OrderedJson& manifest) { manifest["config"].update(stored); });
   }
 
   void expect_problem(const std::string& part, const std::string& path = "layout") {
@@ -110,30 +110,31 @@ TEST_F(ValidateImageTest, Layout) {
 }
 
 TEST_F(ValidateImageTest, Index) {
-  edit_index([](Json& index) { index["mediaType"] = "text/plain"; });
+  edit_index([](OrderedJson& index) { index["mediaType"] = "text/plain"; });
   expect_problem("index.json: wrong mediaType");
-  edit_index([](Json& index) { index["schemaVersion"] = 1; });
+  edit_index([](OrderedJson& index) { index["schemaVersion"] = 1; });
   expect_problem("schemaVersion is not 2");
-  edit_index([](Json& index) { index["manifests"][0]["size"] = 7; });
+  edit_index([](OrderedJson& index) { index["manifests"][0]["size"] = 7; });
   expect_problem("wrong size");
-  edit_index([](Json& index) { index["manifests"][0]["platform"]["architecture"] = "arm64"; });
+  edit_index(
+      [](OrderedJson& index) { index["manifests"][0]["platform"]["architecture"] = "arm64"; });
   expect_problem("platform is not the config's");
-  edit_index([](Json& index) {
+  edit_index([](OrderedJson& index) {
     index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] = "2";
   });
   expect_problem("ref.name is not the name's tag");
-  edit_index([](Json& index) {
+  edit_index([](OrderedJson& index) {
     index["manifests"][0]["annotations"].erase("org.opencontainers.image.created");
   });
   expect_problem("no time of creation");
-  edit_index([](Json& index) { index["manifests"][0]["digest"] = "sha256:12"; });
+  edit_index([](OrderedJson& index) { index["manifests"][0]["digest"] = "sha256:12"; });
   expect_problem("without a digest");
-  edit_index([](Json& index) { index["manifests"] = Json::array(); });
+  edit_index([](OrderedJson& index) { index["manifests"] = OrderedJson::array(); });
   expect_problem("without manifests");
 }
 
 TEST_F(ValidateImageTest, ManifestTypes) {
-  edit_manifest([](Json& manifest) {
+  edit_manifest([](OrderedJson& manifest) {
     manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+zstd";
     manifest["layers"][1]["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip";
     manifest["layers"][2]["size"] = 1;
@@ -150,12 +151,13 @@ TEST_F(ValidateImageTest, ManifestTypes) {
 }
 
 TEST_F(ValidateImageTest, LayersInAnotherOrder) {
-  edit_manifest([](Json& manifest) { std::swap(manifest["layers"][0], manifest["layers"][1]); });
+  edit_manifest(
+      [](OrderedJson& manifest) { std::swap(manifest["layers"][0], manifest["layers"][1]); });
   expect_problem("diff_ids are not those of the layers");
 }
 
 TEST_F(ValidateImageTest, Config) {
-  edit_config([](Json& config) {
+  edit_config([](OrderedJson& config) {
     config["os"] = "";
     config["created"] = "yesterday";
     config["rootfs"]["type"] = "flat";
@@ -174,11 +176,11 @@ TEST_F(ValidateImageTest, Config) {
 TEST_F(ValidateImageTest, TruncatedAndGarbageLayers) {
   const std::string good = *sys::read_file(blob(image_.layers[0].digest));
   for (const std::string& bytes : {good.substr(0, good.size() - 9), good + "garbage"}) {
-    const Json stored = store(bytes);
-    edit_manifest([&](Json& manifest) { manifest["layers"][0].update(stored); });
+    const OrderedJson stored = store(bytes);
+    edit_manifest([&](OrderedJson& manifest) { manifest["layers"][0].update(stored); });
     expect_problem("is damaged gzip");
     image_.manifest.digest = Digest::parse(
-        Json::parse(*sys::read_file(out("layout/index.json")))["manifests"][0]["digest"]
+        OrderedJson::parse(*sys::read_file(out("layout/index.json")))["manifests"][0]["digest"]
             .get<std::string>());
   }
 }

@@ -33,7 +33,7 @@ std::string prefix_for(const RegistryConfig& config, const std::string& name) {
   return rule ? rule->prefix : "none";
 }
 
-constexpr std::string_view kDigest =
+constexpr std::string_view kAtDigest =
     "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 TEST(RegistryConfig, LeavesAloneWhatNothingIsSaidOf) {
@@ -84,7 +84,8 @@ prefix = "a.example.com/team/app:1"
   EXPECT_EQ(prefix_for(config, "a.example.com/team/app:1"), "a.example.com/team/app:1");
   EXPECT_EQ(prefix_for(config, "a.example.com/team/app:11"), "a.example.com/team");
   EXPECT_EQ(prefix_for(config, "a.example.com/team:1"), "a.example.com/team");
-  EXPECT_EQ(prefix_for(config, "a.example.com/team" + std::string(kDigest)), "a.example.com/team");
+  EXPECT_EQ(prefix_for(config, "a.example.com/team" + std::string(kAtDigest)),
+            "a.example.com/team");
   EXPECT_EQ(prefix_for(config, "a.example.com/teams"), "a.example.com");
   EXPECT_EQ(prefix_for(config, "b.example.com/x"), "*.example.com");
   EXPECT_EQ(prefix_for(config, "c.b.example.com/x"), "*.example.com");
@@ -127,10 +128,10 @@ location = "mirror.local"
 )");
   EXPECT_THAT(pulls(config, "reg.example/a:1"),
               ElementsAre("tags.local/a", "all.local/a", "reg.example/a"));
-  EXPECT_THAT(pulls(config, "reg.example/a" + std::string(kDigest)),
+  EXPECT_THAT(pulls(config, "reg.example/a" + std::string(kAtDigest)),
               ElementsAre("digests.local/a", "all.local/a", "reg.example/a"));
   EXPECT_THAT(pulls(config, "old.example/a:1"), ElementsAre("old.example/a"));
-  EXPECT_THAT(pulls(config, "old.example/a" + std::string(kDigest)),
+  EXPECT_THAT(pulls(config, "old.example/a" + std::string(kAtDigest)),
               ElementsAre("mirror.local/a", "old.example/a"));
 }
 

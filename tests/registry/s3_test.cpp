@@ -22,9 +22,9 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
-class Blobs : public BlobProvider {
+class OneBlob : public BlobProvider {
  public:
-  explicit Blobs(std::string text) : text_(std::move(text)) {
+  explicit OneBlob(std::string text) : text_(std::move(text)) {
     blob.media_type = media_type::kOciLayerGzip;
     blob.digest = Digest::of(text_);
     blob.size = text_.size();
@@ -137,7 +137,7 @@ class S3Test : public testing::Test {
 
 TEST_F(S3Test, WhatIsPutIsThere) {
   const auto s3 = client();
-  Blobs source(text(1'000'000));
+  OneBlob source(text(1'000'000));
   EXPECT_FALSE(s3->head("a/sha256:1"));
   EXPECT_FALSE(s3->get("a/x", 100));
   s3->put_blob("a/sha256:1", source.blob, source);
@@ -153,7 +153,7 @@ TEST_F(S3Test, WhatIsPutIsThere) {
 }
 
 TEST_F(S3Test, ADamagedBlobIsNeverStored) {
-  Blobs source(text(1'000'000));
+  OneBlob source(text(1'000'000));
   source.damage();
   EXPECT_THAT(error_of([&] { client()->put_blob("x", source.blob, source); }),
               HasSubstr("is damaged"));
@@ -161,14 +161,14 @@ TEST_F(S3Test, ADamagedBlobIsNeverStored) {
 }
 
 TEST_F(S3Test, LargeBlobsGoInParts) {
-  Blobs source(text(40u << 20));
+  OneBlob source(text(40u << 20));
   client()->put_blob("big", source.blob, source);
   EXPECT_EQ(s3_.parts.size(), 3U);
   EXPECT_EQ(Digest::of(s3_.objects.at("/bucket/big")), source.blob.digest);
 }
 
 TEST_F(S3Test, ALostPartIsSentAgainAlone) {
-  Blobs source(text(40u << 20));
+  OneBlob source(text(40u << 20));
   int failures = 0;
   s3_.misbehave = [&](const HttpServerRequest& request) -> std::optional<HttpServerReply> {
     if (request.target.find("partNumber=2") == std::string::npos || ++failures > 2) {
@@ -184,7 +184,7 @@ TEST_F(S3Test, ALostPartIsSentAgainAlone) {
 }
 
 TEST_F(S3Test, AnUploadThatFailsIsGivenUp) {
-  Blobs source(text(40u << 20));
+  OneBlob source(text(40u << 20));
   source.damage();
   EXPECT_THAT(error_of([&] { client()->put_blob("big", source.blob, source); }),
               HasSubstr("is damaged"));
@@ -193,7 +193,7 @@ TEST_F(S3Test, AnUploadThatFailsIsGivenUp) {
 }
 
 TEST_F(S3Test, AFailureInTheBodyOfASuccessIsOne) {
-  Blobs source(text(40u << 20));
+  OneBlob source(text(40u << 20));
   int failures = 0;
   s3_.misbehave = [&](const HttpServerRequest& request) -> std::optional<HttpServerReply> {
     if (request.method != "POST" || request.target.find("uploads") != std::string::npos ||
@@ -208,7 +208,7 @@ TEST_F(S3Test, AFailureInTheBodyOfASuccessIsOne) {
 }
 
 TEST_F(S3Test, AnUploadWhoseEndWasLostIsLookedFor) {
-  Blobs source(text(40u << 20));
+  OneBlob source(text(40u << 20));
   int ends = 0;
   s3_.misbehave = [&](const HttpServerRequest& request) -> std::optional<HttpServerReply> {
     if (request.method != "POST" || request.target.find("uploads") != std::string::npos) {
@@ -225,7 +225,7 @@ TEST_F(S3Test, AnUploadWhoseEndWasLostIsLookedFor) {
 }
 
 TEST_F(S3Test, ReadingGoesOnAfterCuts) {
-  Blobs source(text(3'000'000));
+  OneBlob source(text(3'000'000));
   s3_.objects["/bucket/x"] = read_all(*source.open({}), 100u << 20, "x");
   int cuts = 0;
   HttpServer cutting([&](const HttpServerRequest& request) {
@@ -240,7 +240,7 @@ TEST_F(S3Test, ReadingGoesOnAfterCuts) {
 }
 
 TEST_F(S3Test, AnObjectOfAnotherSizeIsRefused) {
-  Blobs source(text(1000));
+  OneBlob source(text(1000));
   s3_.objects["/bucket/x"] = "short";
   EXPECT_THAT(error_of([&] { read(*client(), "x", source.blob); }),
               HasSubstr("has 5 bytes, its descriptor says"));
@@ -280,7 +280,7 @@ TEST_F(S3Test, BucketsThatFitStandInTheHostsName) {
 
 TEST_F(S3Test, ACacheKeepsWhatItHasAlive) {
   S3CacheOptions at{.bucket = options(), .prefix = "team/"};
-  Blobs source(text(1000));
+  OneBlob source(text(1000));
   const auto cache = s3_cache(at, http());
   EXPECT_FALSE(cache->has_blob(source.blob));
   cache->write_blob(source.blob, source);

@@ -60,7 +60,8 @@ TEST(JsonWriter, WritesScalarsCompactly) {
   EXPECT_EQ(out.take(), R"({"t":true,"s":"x","u":18446744073709551615})");
 }
 
-std::string failure(std::string_view json, const std::function<void(const JsonValue&)>& read = {}) {
+std::string json_failure(std::string_view json,
+                         const std::function<void(const JsonValue&)>& read = {}) {
   try {
     const JsonDocument document(json, 1024, "thing");
     if (read) read(document.root());
@@ -72,15 +73,15 @@ std::string failure(std::string_view json, const std::function<void(const JsonVa
 }
 
 TEST(JsonReader, RefusesWhatIsNoSoundObject) {
-  EXPECT_THAT(failure(""), HasSubstr("thing is not valid JSON"));
-  EXPECT_THAT(failure("{\"a\":1"), HasSubstr("thing is not valid JSON"));
-  EXPECT_THAT(failure("{\"a\":\"\xff\"}"), HasSubstr("thing is not valid JSON"));
-  EXPECT_THAT(failure("{} {}"), HasSubstr("thing is not valid JSON"));
-  EXPECT_EQ(failure("[]"), "thing is not a JSON object");
-  EXPECT_EQ(failure("null"), "thing is not a JSON object");
-  EXPECT_EQ(failure(R"({"a":1,"b":{"a":2},"a":3})"), "thing has the field 'a' twice");
-  EXPECT_EQ(failure(R"({"b":{"a":2,"a":2}})"), "thing has the field 'a' twice");
-  EXPECT_EQ(failure("{\"a\":\"" + std::string(1024, 'x') + "\"}"),
+  EXPECT_THAT(json_failure(""), HasSubstr("thing is not valid JSON"));
+  EXPECT_THAT(json_failure("{\"a\":1"), HasSubstr("thing is not valid JSON"));
+  EXPECT_THAT(json_failure("{\"a\":\"\xff\"}"), HasSubstr("thing is not valid JSON"));
+  EXPECT_THAT(json_failure("{} {}"), HasSubstr("thing is not valid JSON"));
+  EXPECT_EQ(json_failure("[]"), "thing is not a JSON object");
+  EXPECT_EQ(json_failure("null"), "thing is not a JSON object");
+  EXPECT_EQ(json_failure(R"({"a":1,"b":{"a":2},"a":3})"), "thing has the field 'a' twice");
+  EXPECT_EQ(json_failure(R"({"b":{"a":2,"a":2}})"), "thing has the field 'a' twice");
+  EXPECT_EQ(json_failure("{\"a\":\"" + std::string(1024, 'x') + "\"}"),
             "thing has 1032 bytes, more than the 1024 allowed");
 }
 
@@ -88,32 +89,32 @@ TEST(JsonReader, BoundsTheDepth) {
   const auto nested = [](int levels) {
     return "{\"a\":" + std::string(levels, '[') + std::string(levels, ']') + "}";
   };
-  EXPECT_EQ(failure(nested(31)), "no error");
-  EXPECT_EQ(failure(nested(32)), "thing is nested more than 32 levels deep");
+  EXPECT_EQ(json_failure(nested(31)), "no error");
+  EXPECT_EQ(json_failure(nested(32)), "thing is nested more than 32 levels deep");
 }
 
 TEST(JsonReader, ShortensAndEscapesTheInputInErrors) {
-  const std::string message = failure("\"" + std::string(900, 'a') + "\x1b[31m");
+  const std::string message = json_failure("\"" + std::string(900, 'a') + "\x1b[31m");
   EXPECT_LT(message.size(), 300u);
   EXPECT_EQ(message.find('\x1b'), std::string::npos);
 }
 
 TEST(JsonReader, NamesTheFieldThatHasTheWrongType) {
-  EXPECT_EQ(failure(R"({"a":{"b":[1]}})", [](auto& root) { root["a"]["b"].strings(); }),
+  EXPECT_EQ(json_failure(R"({"a":{"b":[1]}})", [](auto& root) { root["a"]["b"].strings(); }),
             "thing: field 'a.b[0]' is not a string");
-  EXPECT_EQ(failure(R"({"a":{"k":1}})", [](auto& root) { root["a"].string_map(); }),
+  EXPECT_EQ(json_failure(R"({"a":{"k":1}})", [](auto& root) { root["a"].string_map(); }),
             "thing: field 'a.k' is not a string");
-  EXPECT_EQ(failure(R"({"a":null})", [](auto& root) { root["a"].string(); }),
+  EXPECT_EQ(json_failure(R"({"a":null})", [](auto& root) { root["a"].string(); }),
             "thing: field 'a' is missing");
-  EXPECT_EQ(failure(R"({"a":[]})", [](auto& root) { root["a"]["b"]; }),
+  EXPECT_EQ(json_failure(R"({"a":[]})", [](auto& root) { root["a"]["b"]; }),
             "thing: field 'a' is not an object");
-  EXPECT_EQ(failure(R"({"a":1.0})", [](auto& root) { root["a"].integer(); }),
+  EXPECT_EQ(json_failure(R"({"a":1.0})", [](auto& root) { root["a"].integer(); }),
             "thing: field 'a' is not an integer");
-  EXPECT_EQ(failure(R"({"a":9223372036854775808})", [](auto& root) { root["a"].integer(); }),
+  EXPECT_EQ(json_failure(R"({"a":9223372036854775808})", [](auto& root) { root["a"].integer(); }),
             "thing: field 'a' is too large");
-  EXPECT_EQ(failure(R"({"a":-1})", [](auto& root) { root["a"].size(); }),
+  EXPECT_EQ(json_failure(R"({"a":-1})", [](auto& root) { root["a"].size(); }),
             "thing: field 'a' is negative");
-  EXPECT_EQ(failure(R"({"a":"md5:12"})", [](auto& root) { root["a"].digest(); }),
+  EXPECT_EQ(json_failure(R"({"a":"md5:12"})", [](auto& root) { root["a"].digest(); }),
             "thing: field 'a' is not a usable digest: invalid digest 'md5:12': expected sha256: "
             "and 64 hex digits");
 }

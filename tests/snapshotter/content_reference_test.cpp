@@ -9,8 +9,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kHex(64, 'a');
-const std::string kDigest = "sha256:" + kHex;
+const std::string kSha256Hex(64, 'a');
+const std::string kDigest = "sha256:" + kSha256Hex;
 
 TEST(Reference, NormalisesAsDocker) {
   struct Case {
@@ -68,7 +68,7 @@ TEST(Reference, SaysWhatIsWrong) {
       {"", "repository name must have at least one component"},
       {"Debian", "repository name (library/Debian) must be lowercase"},
       {"a/Debian:12", "repository name (a/Debian) must be lowercase"},
-      {kHex, "cannot specify 64-byte hexadecimal strings"},
+      {kSha256Hex, "cannot specify 64-byte hexadecimal strings"},
       {"x.io/" + std::string(256, 'x'), "must not be more than 255 characters"},
       {"a//b", "has an empty component"},
       {"a/", "has an empty component"},
@@ -96,7 +96,7 @@ TEST(Reference, SaysWhatIsWrong) {
       {"a@", "invalid digest ''"},
       {"a@sha256:12", "invalid digest 'sha256:12'"},
       {"a@" + kDigest + "@" + kDigest, "invalid digest"},
-      {"a@sha512:" + kHex + kHex, "only sha256"},
+      {"a@sha512:" + kSha256Hex + kSha256Hex, "only sha256"},
   };
   for (const auto& [text, expected] : cases) {
     try {

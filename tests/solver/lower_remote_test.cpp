@@ -37,13 +37,13 @@ std::string parsed(const std::string& text) {
   return out;
 }
 
-struct Case {
+struct ReferenceCase {
   const char* text;
   const char* expected;
 };
 
 TEST(GitReferenceTest, IsWhatBuildKitTakesForOne) {
-  const Case cases[] = {
+  const ReferenceCase cases[] = {
       {"https://example.com/", "no"},
       {"https://example.com/foo", "no"},
       {"https://example.com/foo.git", "https://example.com/foo.git"},
@@ -83,7 +83,7 @@ TEST(GitReferenceTest, IsWhatBuildKitTakesForOne) {
 
 TEST(GitReferenceTest, ReadsTheQueryForm) {
   const std::string base = "https://h/r.git?";
-  const Case cases[] = {
+  const ReferenceCase cases[] = {
       {"ref=v1.0&subdir=/sub/dir", "https://h/r.git ref=v1.0 subdir=/sub/dir"},
       {"tag=v1", "https://h/r.git ref=refs/tags/v1"},
       {"tag=refs/tags/v1#refs/tags/v1", "https://h/r.git ref=refs/tags/v1"},
@@ -102,7 +102,7 @@ TEST(GitReferenceTest, ReadsTheQueryForm) {
 
 TEST(GitReferenceTest, RefusesContradictionsInTheQuery) {
   const std::string base = "https://h/r.git?";
-  const Case cases[] = {
+  const ReferenceCase cases[] = {
       {"foo=bar", "unexpected query \"foo\""},
       {"ref=", "query \"ref\" has no value"},
       {"ref=a&ref=b", "query \"ref\" has multiple values"},
@@ -122,7 +122,7 @@ TEST(GitReferenceTest, RefusesContradictionsInTheQuery) {
 }
 
 TEST(HttpNameTest, IsTheLastPartOfThePath) {
-  const Case cases[] = {
+  const ReferenceCase cases[] = {
       {"http://h/a/b.txt", "b.txt"}, {"http://h/a/b.txt?x=/c#d", "b.txt"},
       {"http://h/a%20b", "a b"},     {"http://h/dir/", "dir"},
       {"http://h", "__unnamed__"},   {"http://h/", "__unnamed__"},
@@ -133,7 +133,7 @@ TEST(HttpNameTest, IsTheLastPartOfThePath) {
 }
 
 TEST(RedactUrlTest, LeavesNoPasswordAndNoToken) {
-  const Case cases[] = {
+  const ReferenceCase cases[] = {
       {"https://user:secret@h/x?y", "https://h/x?y"},
       {"https://token@h/x", "https://h/x"},
       {"ssh://git@h/x", "ssh://git@h/x"},

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <mutex>
+#include <sstream>
 #include <thread>
 
 #include <fcntl.h>
@@ -262,6 +264,13 @@ api::StatusResponse BuildkitClient::status(const std::string& ref) {
   while (reader->Read(&part)) all.MergeFrom(part);
   reader->Finish();
   return all;
+}
+
+std::string busybox() {
+  std::ifstream in("/bin/busybox", std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
 }
 
 DaemonProcess::DaemonProcess(const std::string& program, const std::string& directory,

@@ -65,6 +65,9 @@ class BuildkitClient {
   std::string session_id_;
 };
 
+/// The bytes of /bin/busybox, for contexts whose steps need a program.
+std::string busybox();
+
 /// A running lade-daemon on a state directory of its own; ends with this object.
 class DaemonProcess {
  public:
