@@ -19,6 +19,17 @@ Scopes scopes_of(const RegistryEndpoint& endpoint, const RegistryRequest& reques
   return out;
 }
 
+/// Only the registry's own origin may ask who lade is. A host that it redirects to (a storage
+/// service, or whoever has taken over its name) could name a realm of its own, and that realm would
+/// be sent the registry's password.
+void refuse_foreign_challenge(const RegistryEndpoint& endpoint, const std::string& base,
+                              const HttpResponse& response) {
+  if (response.status() != 401 || response.origin() == url_origin(base)) return;
+  throw Error(
+      fmt::format("{} redirects to {}, which asks for credentials; those of {} are for {} alone",
+                  endpoint.host, quoted(response.origin()), endpoint.registry, endpoint.host));
+}
+
 }  // namespace
 
 RegistryAccess::RegistryAccess(RegistryOptions options)
@@ -164,12 +175,14 @@ std::unique_ptr<HttpResponse> RegistryAccess::request(const RegistryEndpoint& en
   sent.authorization = authenticator_.known(endpoint, scopes);
   auto response = send(endpoint, sent);
   if (response->status() != 401) return response;
+  refuse_foreign_challenge(endpoint, base, *response);
   // No authorization yet, or one that has expired.
   const std::string authorization = authenticator_.answer(
       endpoint, scopes, response->header("www-authenticate"), sent.authorization, base);
   if (authorization.empty()) fail(endpoint, *response);
   sent.authorization = authorization;
   response = send(endpoint, sent);
+  refuse_foreign_challenge(endpoint, base, *response);
   if (response->status() == 401) fail(endpoint, *response);
   return response;
 }
@@ -183,6 +196,7 @@ Credentials RegistryAccess::login(const std::string& registry, const Credentials
   auto response = send(endpoint, sent);
   if (response->status() == 200) return credentials;  // asks nobody who they are
   if (response->status() != 401) fail(endpoint, *response);
+  refuse_foreign_challenge(endpoint, base, *response);
   const Challenges asked = parse_challenges(response->header("www-authenticate"));
   Credentials kept = credentials;
   if (asked.bearer) {

@@ -114,6 +114,8 @@ class HttpResponse : public ByteSource {
   /// The field's value (`name` in lower case), "" if there is none; repeated fields are joined by
   /// ", ".
   virtual std::string header(std::string_view name) const = 0;
+  /// The origin (see url_origin()) that sent this: after redirects another than the request's.
+  virtual const std::string& origin() const = 0;
   /// Content-Length, if the server said.
   std::optional<uint64_t> length() const;
   /// Throws TransientError if the body is cut short or stalls.

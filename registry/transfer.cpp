@@ -82,6 +82,7 @@ std::chrono::seconds Transfer::retry_after() const {
 
 void Transfer::start(const HttpRequest& request, const std::string& url, bool own_origin) {
   host_ = host_of(url);
+  origin_ = url_origin(url);
   canceled_ = request.canceled;
   CurlHandle& handle = *handle_;
   handle.set(CURLOPT_URL, url.c_str());

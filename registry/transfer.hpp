@@ -40,6 +40,7 @@ class Transfer : public HttpResponse {
 
   int status() const override { return status_; }
   std::string header(std::string_view name) const override;
+  const std::string& origin() const override { return origin_; }
   size_t read(char* buffer, size_t size) override;
 
   /// Where a redirect leads, as an absolute URL; "" if this is none.
@@ -65,6 +66,7 @@ class Transfer : public HttpResponse {
   HttpOptions options_;
   std::unique_ptr<CurlHandle> handle_;
   std::string host_;
+  std::string origin_;
   std::function<bool()> canceled_;
   // What is sent.
   HttpBody body_;

@@ -15,8 +15,40 @@ namespace {
 
 constexpr uint64_t kMaxOutput = 16u << 20;
 
+/// The remote's scope for a token: as BuildKit (and GitHub's checkout), all of github.com.
+std::string token_scope(const std::string& remote) {
+  for (const char* prefix : {"https://github.com/", "https://www.github.com/"}) {
+    if (remote.starts_with(prefix)) return prefix;
+  }
+  return remote;
+}
+
+/// What git says of a redirect that it may not follow.
+bool met_redirect(const std::string& errors) {
+  constexpr std::string_view kSaid = "requested URL returned error: 30";
+  return errors.find(kSaid) != std::string::npos;
+}
+
+/// {user, password} of "basic BASE64" (RFC 7617); nullopt of any other authorization.
+std::optional<std::pair<std::string, std::string>> basic_credentials(const std::string& header) {
+  const size_t space = header.find(' ');
+  if (space == std::string::npos || to_lower(header.substr(0, space)) != "basic") {
+    return std::nullopt;
+  }
+  const auto text = from_base64(trim(header.substr(space)));
+  if (!text) return std::nullopt;
+  const size_t colon = text->find(':');
+  if (colon == std::string::npos ||
+      text->find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) {
+    return std::nullopt;
+  }
+  return std::pair(text->substr(0, colon), text->substr(colon + 1));
+}
+
+}  // namespace
+
 /// Options given by environment variables, which no other user can see.
-class Configuration {
+class GitConfiguration {
  public:
   void set(const std::string& key, const std::string& value) {
     variables_.push_back(fmt::format("GIT_CONFIG_KEY_{}={}", count_, key));
@@ -32,16 +64,6 @@ class Configuration {
   std::vector<std::string> variables_;
   int count_ = 0;
 };
-
-/// The remote's scope for a token: as BuildKit (and GitHub's checkout), all of github.com.
-std::string token_scope(const std::string& remote) {
-  for (const char* prefix : {"https://github.com/", "https://www.github.com/"}) {
-    if (remote.starts_with(prefix)) return prefix;
-  }
-  return remote;
-}
-
-}  // namespace
 
 GitCommand::GitCommand(std::string remote, std::string directory,
                        const RemoteSourceOptions& options, std::string known_hosts,
@@ -82,7 +104,32 @@ std::string GitCommand::authorization() const {
   return {};
 }
 
-std::vector<std::string> GitCommand::environment(GitReach reach) const {
+/// git puts an extra header into every request of a command whose URL it was configured for, also
+/// into those that it sends to another server after a redirect: so with the header it may follow
+/// none. Credentials, in contrast, it looks up by the server that asks. They are the second way,
+/// not the first, because a server may hide a private repository from whoever does not say who they
+/// are.
+void GitCommand::authorize(GitConfiguration& config, std::vector<std::string>& env,
+                           Redirects redirects) const {
+  const std::string header = authorization();
+  if (header.empty()) return;
+  if (redirects == Redirects::refused) {
+    const std::string scope = "http." + token_scope(remote_);
+    config.set(scope + ".extraheader", "Authorization: " + header);
+    config.set(scope + ".followRedirects", "false");
+    return;
+  }
+  const auto basic = basic_credentials(header);
+  const auto parts = parse_url(remote_);
+  if (!basic || !parts) return;
+  env.push_back("LADE_GIT_USER=" + basic->first);
+  env.push_back("LADE_GIT_PASSWORD=" + basic->second);
+  config.set(
+      fmt::format("credential.{}://{}.helper", parts->scheme, parts->host),
+      R"(!f() { printf 'username=%s\npassword=%s\n' "$LADE_GIT_USER" "$LADE_GIT_PASSWORD"; }; f)");
+}
+
+std::vector<std::string> GitCommand::environment(GitReach reach, Redirects redirects) const {
   std::vector<std::string> env = {"PATH=" + sys::getenv("PATH"),
                                   "LC_ALL=C",
                                   "HOME=/dev/null",
@@ -115,7 +162,7 @@ std::vector<std::string> GitCommand::environment(GitReach reach) const {
   if (!git_dir.empty()) env.push_back("GIT_DIR=" + git_dir);
   if (!work_tree.empty()) env.push_back("GIT_WORK_TREE=" + work_tree);
   if (!index_file.empty()) env.push_back("GIT_INDEX_FILE=" + index_file);
-  Configuration config;
+  GitConfiguration config;
   config.set("core.hooksPath", "/dev/null");
   config.set("core.fsmonitor", "false");
   config.set("gc.auto", "0");
@@ -125,9 +172,7 @@ std::vector<std::string> GitCommand::environment(GitReach reach) const {
   config.set("safe.directory",
              "*");  // lade's own; another user's state directory is refused before
   if (configure_origin) config.set("remote.origin.url", remote_);
-  if (const auto header = authorization(); !header.empty()) {
-    config.set("http." + token_scope(remote_) + ".extraheader", "Authorization: " + header);
-  }
+  authorize(config, env, redirects);
   config.add_to(env);
   return env;
 }
@@ -164,11 +209,15 @@ std::string GitCommand::run(GitReach reach, const std::vector<std::string>& args
   ProcessSpec spec;
   spec.args = {"git"};
   spec.args.insert(spec.args.end(), args.begin(), args.end());
-  spec.env = environment(reach);
+  spec.env = environment(reach, Redirects::refused);
   spec.directory = working_directory();
   spec.keep_fd = lock_fd;
   spec.max_output = kMaxOutput;
-  const ProcessResult result = run_process(spec, *cancellation_);
+  ProcessResult result = run_process(spec, *cancellation_);
+  if (result.exit_code != 0 && met_redirect(result.errors)) {
+    spec.env = environment(reach, Redirects::followed);
+    result = run_process(spec, *cancellation_);
+  }
   if (result.exit_code == 0) return result.output;
   throw GitError(fmt::format("git {} failed: {}", args.front(), describe_failure(result.errors)),
                  result.errors);

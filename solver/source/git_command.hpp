@@ -19,6 +19,8 @@ enum class GitReach {
   network,  ///< http, https, git, ssh
 };
 
+class GitConfiguration;
+
 /// A git command with its surroundings. Copy it and change fields for the next one.
 class GitCommand {
  public:
@@ -43,7 +45,11 @@ class GitCommand {
   std::optional<std::string> try_run(GitReach reach, const std::vector<std::string>& args) const;
 
  private:
-  std::vector<std::string> environment(GitReach reach) const;
+  /// Of a remote that a secret is for. Without a secret git follows them as it usually does.
+  enum class Redirects { refused, followed };
+  std::vector<std::string> environment(GitReach reach, Redirects redirects) const;
+  void authorize(GitConfiguration& config, std::vector<std::string>& env,
+                 Redirects redirects) const;
   std::string ssh_command() const;
   const std::string& working_directory() const {
     return work_tree.empty() ? directory_ : work_tree;

@@ -310,6 +310,52 @@ class AddGit(RemoteTest):
         self.assertIn("basic eC1hY2Nlc3MtdG9rZW46dG9wLXNlY3JldA==", self.site.authorizations)
         self.assertNotIn("top-secret", str(self.ws.transcript))
 
+    def test_a_repository_that_moved_within_its_server_still_gets_its_token(self):
+        """As hosts do it for renamed repositories."""
+        self.repository()
+        basic = "basic eC1hY2Nlc3MtdG9rZW46dG9wLXNlY3JldA=="
+        for path in ("info/refs?service=git-upload-pack", "git-upload-pack"):
+            self.site.answers[f"/git/old.git/{path}".partition("?")[0]] = self.send(301, Location=f"/git/r.git/{path}")
+        private = self.send(401, WWW_Authenticate='Basic realm="x"')
+
+        def with_token(handler):
+            given = handler.headers.get("Authorization", "")
+            if given.lower() != basic.lower():
+                return private(handler)
+            return handler.git(urllib.parse.urlsplit(handler.path))
+
+        self.site.answers["/git/r.git/info/refs"] = self.site.answers["/git/r.git/git-upload-pack"] = with_token
+        tree = self.tree(f"FROM scratch\nADD {self.site.url}/git/old.git /\n", "--secret", "id=GIT_AUTH_TOKEN,env=TOKEN",
+                         env={"TOKEN": "top-secret"})
+        self.assertEqual(tree["a"].data, b"2")
+
+    def test_secrets_do_not_follow_redirects_to_another_server(self):
+        """Neither as they are, nor when the other server asks for them, nor in requests after the redirect."""
+        other = Site(self.ws.dir / "other")
+        self.ws.defer(other.stop)
+        self.repository()
+        self.site.repos.rename(self.ws.dir / "moved")  # the repository is on the other server alone
+        other.repos.rmdir()
+        (self.ws.dir / "moved").rename(other.repos)
+        for path in ("info/refs?service=git-upload-pack", "git-upload-pack"):
+            at = f"/git/r.git/{path}"
+            self.site.answers[at.partition("?")[0]] = self.send(302, Location=other.url + at)
+        self.site.answers["/f"] = self.send(302, Location=other.file("f", "content"))
+        url = self.site.url.removeprefix("http://")
+        secrets = ("--secret", "id=GIT_AUTH_TOKEN,env=TOKEN", "--secret", "id=HTTP_AUTH_TOKEN_127.0.0.1,env=TOKEN")
+        for source in (f"http://{url}/git/r.git", f"http://u:top-secret@{url}/git/r.git", f"http://{url}/f",
+                       f"http://u:top-secret@{url}/f"):
+            for challenge in (None, 'Basic realm="x"', f'Bearer realm="{other.url}/token"'):
+                other.answers.clear()
+                if challenge:
+                    refused = self.send(401, WWW_Authenticate=challenge)
+                    other.answers.update({path: refused for path in ("/git/r.git/info/refs", "/f", "/token")})
+                self.build(f"FROM scratch\nADD {source} /\n", "--no-cache", "-o", "type=cacheonly", *secrets, code=None,
+                           env={"TOKEN": "top-secret"})
+        self.assertGreater(len(other.requests), 8)
+        self.assertEqual(set(other.authorizations), {""}, list(zip(other.requests, other.authorizations)))
+        self.assertNotEqual(set(self.site.authorizations), {""})
+
 
 class Contexts(RemoteTest):
     def context_tar(self, dockerfile="FROM busybox\nCOPY . /c\nRUN cat /c/d/f\n"):

@@ -65,6 +65,15 @@ class PushTest : public ::testing::Test {
     return client_->push_blob(name(), blob_, blobs_, options);
   }
   std::string stored() const { return registry_.blob("app", blob_.digest.str()).value_or("none"); }
+  /// The client has a user and a password for the registry from now on.
+  void use_password() {
+    const std::string path = dir_.path() + "/config.json";
+    sys::write_file_atomically(path, fmt::format(R"({{"auths":{{"{}":{{"auth":"{}"}}}}}})",
+                                                 registry_.host(), base64("u:p")));
+    RegistryOptions known = options();
+    known.files->credentials = {path};
+    client_ = RegistryClient::create(known);
+  }
   /// Cuts the first `times` bodies that are longer than a token's after `bytes`.
   void cut(int times, size_t bytes) {
     cuts_ = times;
@@ -74,6 +83,7 @@ class PushTest : public ::testing::Test {
     });
   }
 
+  TempDir dir_ = TempDir::create(::testing::TempDir());
   std::string text_;
   Blobs blobs_;
   Descriptor blob_;
@@ -256,13 +266,7 @@ TEST_F(PushTest, FetchesSmallBlobsWhole) {
 
 TEST_F(PushTest, CredentialsDoNotFollowUploadsToAnotherHost) {
   FakeRegistry storage("127.0.0.2");
-  const TempDir dir = TempDir::create(::testing::TempDir());
-  sys::write_file_atomically(
-      dir.path() + "/config.json",
-      fmt::format(R"({{"auths":{{"{}":{{"auth":"{}"}}}}}})", registry_.host(), base64("u:p")));
-  RegistryOptions known = options();
-  known.files->credentials = {dir.path() + "/config.json"};
-  client_ = RegistryClient::create(known);
+  use_password();
   for (const bool redirect : {false, true}) {
     // Either the upload's location is there, or the registry redirects the request to it.
     registry_.bend = [&](const HttpServerRequest& request) -> std::optional<HttpServerReply> {
@@ -282,6 +286,54 @@ TEST_F(PushTest, CredentialsDoNotFollowUploadsToAnotherHost) {
   const auto requests = storage.server().requests();
   ASSERT_EQ(requests.size(), 2u);
   for (const auto& request : requests) EXPECT_EQ(request.header("authorization"), "");
+}
+
+TEST_F(PushTest, CredentialsAreNotForRealmsOfOtherHosts) {
+  // A storage host that a blob is redirected to, or where an upload goes, asks for a token itself.
+  FakeRegistry storage("127.0.0.2");
+  storage.bend = [&](const HttpServerRequest& request) -> std::optional<HttpServerReply> {
+    if (request.target.starts_with("/token")) return HttpServerReply{.body = R"({"token":"t"})"};
+    return HttpServerReply{
+        .status = 401,
+        .headers = {{"WWW-Authenticate", "Bearer realm=\"" + storage.url() + "/token\""}}};
+  };
+  registry_.bend = [&](const HttpServerRequest& request) -> std::optional<HttpServerReply> {
+    if (request.header("authorization").empty()) {
+      return HttpServerReply{.status = 401, .headers = {{"WWW-Authenticate", "Basic realm=x"}}};
+    }
+    if (request.target.find("/blobs/") == std::string::npos) return std::nullopt;
+    return HttpServerReply{.status = 307, .headers = {{"Location", storage.url() + "/b"}}};
+  };
+  use_password();
+  EXPECT_THAT(error_of([&] { client_->fetch_blob(name(), blob_); }),
+              HasSubstr("redirects to '" + storage.url() + "'"));
+  EXPECT_THAT(error_of([&] { push(); }), HasSubstr("asks for credentials"));
+  EXPECT_GE(storage.server().requests().size(), 2u);
+  for (const auto& request : storage.server().requests()) {
+    EXPECT_EQ(request.header("authorization"), "") << request.target;
+    EXPECT_THAT(request.target, Not(HasSubstr("token")));
+  }
+}
+
+TEST_F(PushTest, LoginSendsNothingToRealmsOfOtherHosts) {
+  FakeRegistry other("127.0.0.2");
+  other.bend = [&](const HttpServerRequest&) -> std::optional<HttpServerReply> {
+    return HttpServerReply{
+        .status = 401,
+        .headers = {{"WWW-Authenticate", "Bearer realm=\"" + other.url() + "/token\""}}};
+  };
+  registry_.bend = [&](const HttpServerRequest& request) -> std::optional<HttpServerReply> {
+    return HttpServerReply{.status = 302, .headers = {{"Location", other.url() + request.target}}};
+  };
+  Credentials credentials;
+  credentials.user = "u";
+  credentials.password = "p";
+  EXPECT_THAT(error_of([&] { client_->login(registry_.host(), credentials); }),
+              HasSubstr("asks for credentials"));
+  for (const auto& request : other.server().requests()) {
+    EXPECT_EQ(request.header("authorization"), "");
+    EXPECT_THAT(request.target, Not(HasSubstr("token")));
+  }
 }
 
 TEST_F(PushTest, AsksForTheRightsItNeeds) {
