@@ -210,6 +210,8 @@ std::unique_ptr<Database> Database::connect(const std::string& path) {
   if (!lock) {
     const size_t slash = path.rfind('/');
     refuse_network_filesystem(slash == std::string::npos ? "." : path.substr(0, slash + 1));
+    // SQLite would make it with 0644, and gives its other files the database's mode.
+    sys::open(path, O_RDWR | O_CREAT, 0600);
     lock = sys::open(path + "-lock", O_RDWR | O_CREAT, 0600);
   }
   std::unique_ptr<Database> database(new Database);

@@ -212,10 +212,11 @@ std::unique_ptr<LayerStore> LayerStore::open(const std::string& root, Database& 
                                              ContentStore& content,
                                              const LayerStoreOptions& options) {
   // "0" and "00" are empty layers for mounts that need one: no row has the id 0.
-  if (::access((root + "/layers/00").c_str(), F_OK) != 0) {
-    for (const char* dir : {"/tmp", "/locks", "/index", "/layers/0", "/layers/00"}) {
-      sys::make_dirs(root + dir, 0755);
-    }
+  for (const char* dir : {"/tmp", "/locks", "/index", "/layers", "/layers/0", "/layers/00"}) {
+    const std::string path = root + dir;
+    if (::access(path.c_str(), F_OK) == 0) continue;
+    // The empty layers are seen by steps, as the root of a stack that has no other.
+    sys::make_dirs(path, path.ends_with('0') ? 0755 : 0700);
   }
   auto state = std::make_unique<State>(root, database, content, options);
   state->drop_lost_layers();

@@ -40,7 +40,7 @@ void initialise(const std::string& root) {
   if (::stat(root.c_str(), &info) != 0) throw_errno("could not stat it");
   check_owner(root, info);
   refuse_network_filesystem(root);
-  sys::write_file_atomically(root + "/format", std::string(kFormat) + "\n");
+  sys::write_file_atomically(root + "/format", std::string(kFormat) + "\n", 0600);
 }
 
 void check_format(const std::string& root) {
@@ -66,6 +66,47 @@ void check_format(const std::string& root) {
     }
   }
   initialise(root);
+}
+
+constexpr mode_t kOthers = 077;
+
+/// Takes from others what they may do with a file or directory of the state.
+void close_to_others(int dir, const std::string& name, const struct stat& info) {
+  if (info.st_uid != ::geteuid()) {
+    throw Error(fmt::format("{} in it belongs to user {}", quoted(name), info.st_uid));
+  }
+  if ((info.st_mode & kOthers) == 0) return;
+  // A failure shows in what is there afterwards; nothing, if it was a temporary file of another
+  // process.
+  [[maybe_unused]] const int failed = ::fchmodat(dir, name.c_str(), info.st_mode & 0700, 0);
+  if (const auto now = sys::lstatat(dir, name); now && (now->st_mode & kOthers) != 0) {
+    Error error(fmt::format("other users may use {} (mode {:04o}), which cannot be changed",
+                            name == "." ? "it" : quoted(name), info.st_mode & 07777));
+    error.set_hint("layers have setuid programs in them: choose a directory of yours alone");
+    throw error;
+  }
+}
+
+/// Nobody else may enter: layers are full of setuid programs, old ones too, and of other people's
+/// files. A directory that was made by hand, or by an earlier lade, may be open.
+void close_state(const std::string& root) {
+  const UniqueFd dir = sys::open(root, O_RDONLY | O_DIRECTORY);
+  const struct stat own = sys::fstat(dir.get());
+  close_to_others(dir.get(), ".", own);
+  const auto is_open = [&](const char* name) {
+    const auto info = sys::lstatat(dir.get(), name);
+    return info && (info->st_mode & kOthers) != 0;
+  };
+  constexpr const char* kKnown[] = {"layers", "index", "locks", "tmp", "lade.db"};
+  if ((own.st_mode & kOthers) == 0 && std::none_of(std::begin(kKnown), std::end(kKnown), is_open)) {
+    return;
+  }
+  for (const auto& name : sys::list_dir(dir.get())) {
+    const auto info = sys::lstatat(dir.get(), name);
+    // What belongs to somebody else is the filesystem's, or where the user has put a part of it.
+    if (!info || name == "lost+found" || S_ISLNK(info->st_mode)) continue;
+    close_to_others(dir.get(), name, *info);
+  }
 }
 
 }  // namespace
@@ -95,6 +136,7 @@ std::unique_ptr<StateDir> StateDir::open(const std::string& root) {
           throw Error("its path must not have a backslash");
         }
         check_format(state->root_);
+        close_state(state->root_);
         static const std::string schema =
             std::string(LayerStore::schema()) + std::string(ImageStore::schema());
         state->database_ = Database::open(state->root_ + "/lade.db", kSchemaVersion, schema);

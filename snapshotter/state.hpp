@@ -12,8 +12,8 @@
 namespace lade {
 
 /// An open state directory. Opening makes it, checks the format tag ("lade-state 1"), that it
-/// belongs to this user (root and rootless never share one) and that it is not on a network
-/// filesystem.
+/// belongs to this user (root and rootless never share one), that no other user may enter it (it
+/// takes their permissions away), and that it is not on a network filesystem.
 class StateDir {
  public:
   /// Throws Error that names `root`.

@@ -22,7 +22,7 @@ constexpr size_t kBufferSize = 128 * 1024;
 /// the file away: then another one is made.
 UniqueFd open_locked(const std::string& path) {
   for (;;) {
-    UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    UniqueFd fd = sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
     lock_file(fd.get(), LOCK_EX, quoted(path));
     const auto there = sys::lstatat(AT_FDCWD, path);
     if (there && there->st_ino == sys::fstat(fd.get()).st_ino) return fd;

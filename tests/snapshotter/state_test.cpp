@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -71,6 +73,55 @@ TEST_F(StateDirTest, RefusesAnotherUsersDirectory) {
   StateDir::open(root_);
   ASSERT_EQ(::chown(root_.c_str(), 1234, 0), 0);
   EXPECT_THAT(failure(), HasSubstr("user 1234"));
+}
+
+/// What others may do with the root and all that lies in it, as "name mode".
+std::vector<std::string> open_to_others(const std::string& root) {
+  std::vector<std::string> out;
+  const UniqueFd dir = sys::open(root, O_RDONLY | O_DIRECTORY);
+  auto names = sys::list_dir(dir.get());
+  names.emplace_back(".");
+  for (const auto& name : names) {
+    const auto info = sys::lstatat(dir.get(), name);
+    if ((info->st_mode & 077) != 0) out.push_back(fmt::format("{} {:o}", name, info->st_mode));
+  }
+  return out;
+}
+
+TEST_F(StateDirTest, IsClosedToOtherUsers) {
+  const mode_t before = ::umask(0);
+  StateDir::open(root_);
+  ::umask(before);
+  EXPECT_THAT(open_to_others(root_), testing::IsEmpty());
+}
+
+TEST_F(StateDirTest, ClosesADirectoryThatWasOpen) {
+  sys::make_dirs(root_, 0755);
+  ASSERT_EQ(::chmod(root_.c_str(), 0777), 0);
+  StateDir::open(root_);
+  EXPECT_THAT(open_to_others(root_), testing::IsEmpty());
+  // As earlier versions made it.
+  for (const char* name : {"", "/layers", "/index", "/locks", "/lade.db"}) {
+    ASSERT_EQ(::chmod((root_ + name).c_str(), 0755), 0);
+  }
+  StateDir::open(root_);
+  EXPECT_THAT(open_to_others(root_), testing::IsEmpty());
+}
+
+TEST_F(StateDirTest, RefusesWhatOthersHavePutIntoAnOpenDirectory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to give a directory away";
+  StateDir::open(root_);
+  ASSERT_EQ(::chmod(root_.c_str(), 0777), 0);
+  ASSERT_EQ(::chown((root_ + "/layers").c_str(), 1234, 0), 0);
+  EXPECT_THAT(failure(), HasSubstr("'layers' in it belongs to user 1234"));
+}
+
+TEST_F(StateDirTest, MakesMissingDirectoriesAgain) {
+  StateDir::open(root_);
+  for (const char* name : {"/tmp", "/locks", "/index", "/layers"}) {
+    sys::remove_tree(AT_FDCWD, root_ + name);
+    StateDir::open(root_)->layers().prepare();
+  }
 }
 
 TEST_F(StateDirTest, RefusesAFile) {
