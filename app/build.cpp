@@ -21,6 +21,7 @@
 #include "recipe/frontend.hpp"
 #include "recipe/lint_report.hpp"
 #include "recipe/sbom.hpp"
+#include "snapshotter/reserve.hpp"
 #include "solver/cache_store.hpp"
 #include "solver/lower_local_name.hpp"
 #include "solver/solve.hpp"
@@ -122,8 +123,7 @@ class Build {
         attest(graph, roots[i], input, images[i]);
       }
       const auto first = static_cast<VertexNumber>(graph.vertices.size() + 1);
-      const VertexNumber next =
-          export_build(*state_, *progress_, request_, images, caches_->provider(), first);
+      const VertexNumber next = export_images(images, first);
       caches_->export_all(records_, mounts_, *progress_, next);
       return true;
     } catch (const LostLayer& lost) {
@@ -132,6 +132,16 @@ class Build {
           "what another machine's cache promised is not there, its step runs again: " +
           lost.message());
       return false;
+    }
+  }
+
+  VertexNumber export_images(const std::vector<BuiltImage>& images, VertexNumber first) {
+    try {
+      return export_build(*state_, *progress_, request_, images, caches_->provider(), first);
+    } catch (Error& error) {
+      // What lade prune frees is of no use on another disk, where an output goes.
+      if (error.hint() == kRoomHint && !is_disk_full(state_->root())) error.set_hint("");
+      throw;
     }
   }
 

@@ -165,23 +165,6 @@ std::vector<std::string> list_dir(int dirfd) {
   return names;
 }
 
-void remove_tree(int dirfd, const std::string& name) {
-  if (::unlinkat(dirfd, name.c_str(), 0) == 0 || errno == ENOENT) return;
-  if (errno != EISDIR && errno != EPERM) throw_errno("could not remove " + quoted(name));
-  // RESOLVE_NO_XDEV: a mount that should not be here must never be emptied.
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
-  const bool relative = name.empty() || name[0] != '/';
-  if (!relative) how.resolve = RESOLVE_NO_SYMLINKS;
-  UniqueFd dir(static_cast<int>(
-      retry([&] { return syscall(SYS_openat2, dirfd, name.c_str(), &how, sizeof how); })));
-  if (!dir) throw_errno("could not open " + quoted(name) + " to remove it");
-  for (const auto& child : list_dir(dir.get())) remove_tree(dir.get(), child);
-  dir.reset();
-  unlinkat(dirfd, name, AT_REMOVEDIR);
-}
-
 uint64_t copy_data(int from, int to, uint64_t size) {
   if (size > 0 && ::ioctl(to, FICLONE, from) == 0) {
     ::lseek(to, 0, SEEK_END);

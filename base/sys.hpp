@@ -48,8 +48,6 @@ void mkdirat(int dirfd, const std::string& path, mode_t mode);
 void make_dirs(const std::string& path, mode_t mode = 0755);
 void renameat(int from_dir, const std::string& from, int to_dir, const std::string& to);
 void unlinkat(int dirfd, const std::string& path, int flags = 0);
-/// Removes a tree below `dirfd` without following symlinks or crossing mounts; missing is fine.
-void remove_tree(int dirfd, const std::string& name);
 /// Names in a directory, without "." and "..", sorted.
 std::vector<std::string> list_dir(int dirfd);
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 
 namespace lade {

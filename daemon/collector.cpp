@@ -76,7 +76,9 @@ void Collector::collect() {
     options.keep_storage = policy.keep_bytes;
     if (policy.keep_seconds) options.unused_since = now_seconds() - *policy.keep_seconds;
     if (!options.keep_storage && !options.unused_since) continue;
-    prune(*state, records, options);
+    for (const auto& failure : prune(*state, records, options).failures) {
+      fmt::print(stderr, "lade daemon: garbage collection: {}\n", failure);
+    }
   }
 }
 

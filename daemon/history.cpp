@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "daemon/proto/control.pb.h"

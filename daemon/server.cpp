@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "daemon/bridge_service.hpp"

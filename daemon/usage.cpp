@@ -185,7 +185,8 @@ void prune_usage(const std::string& root, const api::PruneRequest& request,
     options.keep_storage = static_cast<uint64_t>(request.reservedspace());
   }
   options.all = !options.unused_since && !options.keep_storage;
-  for (const auto& gone : prune(*state, records, options)) {
+  const PruneResult result = prune(*state, records, options);
+  for (const auto& gone : result.evicted) {
     api::UsageRecord record;
     record.set_id(id_of(gone.type, gone.id));
     record.set_size(static_cast<int64_t>(gone.bytes));
@@ -194,6 +195,7 @@ void prune_usage(const std::string& root, const api::PruneRequest& request,
     record.set_recordtype(record_type(gone.type));
     send(record);
   }
+  if (!result.failures.empty()) throw Error(join(result.failures, "; "));
 }
 
 }  // namespace lade

@@ -1,6 +1,7 @@
 #include "snapshotter/dir_scan.hpp"
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -68,6 +69,11 @@ class Scan {
   };
 
   void scan(const std::string& path) {
+    if (path.size() >= PATH_MAX) {
+      constexpr size_t kShown = 60;
+      throw Error(fmt::format("{}... is nested too deeply: a path in a layer has at most {} bytes",
+                              quoted(path.substr(0, kShown)), PATH_MAX - 1));
+    }
     UniqueFd fd = open_beneath(root_, path, O_RDONLY | O_DIRECTORY);
     const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(fd.get()));
     if (!dir) throw_errno("could not list " + quoted(path));

@@ -18,6 +18,7 @@
 #include "snapshotter/gc_inventory.hpp"
 #include "snapshotter/gc_plan.hpp"
 #include "snapshotter/pins.hpp"
+#include "snapshotter/reserve.hpp"
 #include "snapshotter/stored_image.hpp"
 
 namespace lade {
@@ -36,18 +37,22 @@ class Prune {
   Prune(StateDir& state, GcRecords& records, const PruneOptions& options)
       : state_(state), records_(records), options_(options), pins_(state.root()) {}
 
-  std::vector<Eviction> run() {
+  PruneResult run() {
     const int64_t started = now_ms();
+    // The database cannot commit what goes without room for its journal.
+    spend_reserve(state_.root());
     remove_unnamed_images();
     sweep();
     inventory_ = take_inventory(state_, records_, true);
     plan_ = plan_prune(state_.root(), inventory_, pins_, options_);
-    remove_layers();
+    // What has no rows first: on a full disk it makes room for the database's journal.
     remove_paths();
+    remove_layers();
     remove_blobs();
     remember();
     if (options_.max_storage) remember_total(started);
-    return std::move(evicted_);
+    keep_reserve(state_.root());
+    return {std::move(evicted_), std::move(failures_)};
   }
 
  private:
@@ -96,7 +101,9 @@ class Prune {
     std::vector<std::string> orphans;
     state_.database().transaction([&] { orphans = unknown_layer_files(state_); });
     // Their numbers are never given out again, but for one whose transaction was rolled back.
-    for (const auto& name : orphans) remove_orphan(state_.root() + "/" + name);
+    for (const auto& name : orphans) {
+      attempt([&] { remove_orphan(state_.root() + "/" + name); });
+    }
     sweep_step_locks();
   }
 
@@ -138,6 +145,18 @@ class Prune {
 
   // -- removal
 
+  /// One thing that cannot be removed must not keep all others: it is reported at the end.
+  template <class Body>
+  bool attempt(Body&& body) {
+    try {
+      body();
+      return true;
+    } catch (const Error& error) {
+      failures_.push_back(error.message());
+      return false;
+    }
+  }
+
   /// Rows first, in one transaction, of layers that nobody can get hold of meanwhile.
   void remove_layers() {
     std::set<LayerId> claimed;
@@ -169,7 +188,8 @@ class Prune {
     });
     pins_.release();
     for (const LayerId id : gone) {
-      discard_directory(state_, state_.root() + "/layers/" + layer_name(id));
+      // Without a row what is left is an orphan, which the next collection tries again.
+      attempt([&] { discard_directory(state_, state_.root() + "/layers/" + layer_name(id)); });
       ::unlink((state_.root() + "/index/" + layer_name(id)).c_str());
     }
   }
@@ -189,7 +209,7 @@ class Prune {
         // Whoever uses it holds its lock, which stays: a removed one could be held twice.
         const UniqueFd lock = sys::open(path + ".lock", O_RDWR | O_CREAT, 0600);
         if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
-        discard_directory(state_, path);
+        if (!attempt([&] { discard_directory(state_, path); })) continue;
       } else if (::unlink(path.c_str()) != 0) {
         continue;
       }
@@ -260,6 +280,7 @@ class Prune {
   Inventory inventory_;
   PrunePlan plan_;
   std::vector<Eviction> evicted_;
+  std::vector<std::string> failures_;
 };
 
 struct UsageName {
@@ -294,7 +315,7 @@ std::optional<UsageType> usage_type(std::string_view name) {
   return std::nullopt;
 }
 
-std::vector<Eviction> prune(StateDir& state, GcRecords& records, const PruneOptions& options) {
+PruneResult prune(StateDir& state, GcRecords& records, const PruneOptions& options) {
   return Prune(state, records, options).run();
 }
 

@@ -99,8 +99,13 @@ struct Eviction {
   std::string description;
 };
 
-/// What was removed, which last_evictions() then remembers. Throws Error.
-std::vector<Eviction> prune(StateDir& state, GcRecords& records, const PruneOptions& options);
+struct PruneResult {
+  std::vector<Eviction> evicted;      ///< which last_evictions() then remembers
+  std::vector<std::string> failures;  ///< what could not be removed and why; the rest was
+};
+
+/// Throws Error. Also works on a disk that is full (see keep_reserve()).
+PruneResult prune(StateDir& state, GcRecords& records, const PruneOptions& options);
 
 /// Whether nothing has come since the last prune() with a max_storage found the state directory to
 /// take no more than `bytes`. Costs next to nothing: asked at the end of cached builds.

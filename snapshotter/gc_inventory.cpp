@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory_chain.hpp"
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 #include "snapshotter/file_age.hpp"
 #include "snapshotter/stored_image.hpp"
@@ -16,6 +18,12 @@ namespace lade {
 namespace {
 
 constexpr uint64_t kBlock = 512;
+
+/// What one name takes; of a file with several links its share.
+uint64_t own_bytes(const struct stat& info) {
+  const uint64_t bytes = static_cast<uint64_t>(info.st_blocks) * kBlock;
+  return S_ISDIR(info.st_mode) ? bytes : bytes / std::max<uint64_t>(info.st_nlink, 1);
+}
 
 void read_layers(StateDir& state, Inventory& out) {
   {
@@ -103,13 +111,33 @@ std::map<LayerId, std::string> layer_descriptions(const Inventory& inventory) {
 uint64_t tree_bytes(int dirfd, const std::string& name) {
   const auto info = sys::lstatat(dirfd, name);
   if (!info) return 0;
-  const uint64_t own = static_cast<uint64_t>(info->st_blocks) * kBlock;
-  if (!S_ISDIR(info->st_mode)) return own / std::max<uint64_t>(info->st_nlink, 1);
-  const auto dir = sys::try_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!dir) return own;
-  uint64_t sum = own;
-  for (const auto& child : sys::list_dir(dir->get())) sum += tree_bytes(dir->get(), child);
-  return sum;
+  uint64_t sum = own_bytes(*info);
+  if (!S_ISDIR(info->st_mode)) return sum;
+  auto dir = sys::try_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return sum;
+  try {
+    DirectoryChain chain(std::move(*dir));
+    std::vector<std::vector<std::string>> left = {sys::list_dir(chain.fd())};
+    for (;;) {
+      if (left.back().empty()) {
+        left.pop_back();
+        if (left.empty()) return sum;
+        chain.leave();
+        continue;
+      }
+      const std::string child = std::move(left.back().back());
+      left.back().pop_back();
+      const auto there = sys::lstatat(chain.fd(), child);
+      if (!there) continue;
+      sum += own_bytes(*there);
+      if (!S_ISDIR(there->st_mode)) continue;
+      chain.enter(child);
+      left.push_back(sys::list_dir(chain.fd()));
+    }
+  } catch (const Error&) {
+    // Somebody changes the tree at this moment; what was counted is as good as any answer.
+    return sum;
+  }
 }
 
 uint64_t path_bytes(const std::string& path) {

@@ -26,7 +26,7 @@ class Measure {
     UsageItem database;
     database.type = UsageType::database;
     database.id = "lade.db";
-    for (const char* file : {"/lade.db", "/lade.db-wal", "/lade.db-shm"}) {
+    for (const char* file : {"/lade.db", "/lade.db-wal", "/lade.db-shm", "/reserve"}) {
       database.bytes += path_bytes(state_.root() + file);
     }
     out_.push_back(std::move(database));

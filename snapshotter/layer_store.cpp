@@ -14,6 +14,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/file_lock.hpp"
+#include "base/remove_tree.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
 #include "snapshotter/descriptor_row.hpp"

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "snapshotter/reserve.hpp"
 
 namespace lade {
 namespace {
@@ -142,6 +143,7 @@ std::unique_ptr<StateDir> StateDir::open(const std::string& root) {
         state->database_ = Database::open(state->root_ + "/lade.db", kSchemaVersion, schema);
         state->content_ = ContentStore::open(state->root_);
         state->layers_ = LayerStore::open(state->root_, *state->database_, *state->content_);
+        keep_reserve(state->root_);
         state->images_ = std::make_unique<ImageStore>(*state->database_);
         return state;
       });

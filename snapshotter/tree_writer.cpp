@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 #include "snapshotter/open_beneath.hpp"
 #include "snapshotter/overlay_xattrs.hpp"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/text.hpp"
 #include "solver/entry_metadata.hpp"
 

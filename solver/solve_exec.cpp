@@ -2,11 +2,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <sys/statvfs.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "snapshotter/cache_mount.hpp"
+#include "snapshotter/reserve.hpp"
 #include "solver/restore_mount.hpp"
 #include "solver/solve_run.hpp"
 
@@ -33,15 +33,6 @@ bool succeeded(const ExecOp& op, const ExecResult& result) {
   if (op.good_exit_codes.empty()) return result.exit_code == 0;
   return std::find(op.good_exit_codes.begin(), op.good_exit_codes.end(), result.exit_code) !=
          op.good_exit_codes.end();
-}
-
-/// What a step wrote lies there still, whatever it says of its failure.
-bool is_disk_full(const std::string& directory) {
-  constexpr uint64_t kFull = 1u << 20;
-  struct statvfs info{};
-  return ::statvfs(directory.c_str(), &info) == 0 &&
-         (uint64_t{info.f_bavail} * info.f_frsize < kFull ||
-          (info.f_files > 0 && info.f_favail == 0));
 }
 
 /// In double quotes, on one line.
@@ -120,6 +111,7 @@ Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attemp
   if (result.setup_error.empty()) {
     if (result.out_of_memory) message += ": out of memory";
     Error error(fmt::format("{}: exit code: {}", message, result.exit_code));
+    // What the step wrote lies there still, whatever it says of its failure.
     if (is_disk_full(state_.root())) error.set_hint(kRoomHint);
     return error;
   }

@@ -98,7 +98,7 @@ int run_prune(const Globals& globals, const PruneFlags& flags) {
   if (!flags.force && !confirmed(options)) return 0;
   const auto state = StateDir::open(StateDir::default_root(globals.root));
   CollectedRecords records(state->database());
-  const auto removed = prune(*state, records, options);
+  const auto [removed, failures] = prune(*state, records, options);
   uint64_t bytes = 0;
   for (const auto& one : removed) {
     bytes += one.bytes;
@@ -110,7 +110,8 @@ int run_prune(const Globals& globals, const PruneFlags& flags) {
   }
   fmt::print("Total reclaimed space: {}\n", human_size(bytes));
   state->database().checkpoint_if_large();
-  return 0;
+  for (const auto& failure : failures) fmt::print(stderr, "ERROR: {}\n", failure);
+  return failures.empty() ? 0 : 1;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "solver/source/local.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.hpp"
+#include "base/directory_chain.hpp"
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/stream.hpp"
@@ -67,19 +69,26 @@ class Scanner {
 
   void run(int root) {
     add(root, ".", "", sys::fstat(root));
-    descend(root, "", nullptr);
+    place_.emplace(sys::openat(root, ".", O_RDONLY | O_DIRECTORY), DirectoryChain::Mounts::cross);
+    descend("", nullptr);
   }
 
   std::deque<std::string> strings;  // what is not in the cache: paths and link targets
   std::vector<Scanned> found;
 
  private:
-  void descend(int dir, const std::string& prefix, const PatternMatcher::Match* parent) {
+  /// Lists place_, which is `prefix`.
+  void descend(const std::string& prefix, const PatternMatcher::Match* parent) {
     std::string path = prefix.empty() ? "" : prefix + "/";
     const size_t parent_size = path.size();
-    for (const auto& name : sys::list_dir(dir)) {
+    for (const auto& name : sys::list_dir(place_->fd())) {
+      const int dir = place_->fd();
       path.resize(parent_size);
       path += name;
+      if (path.size() >= PATH_MAX) {
+        throw Error(fmt::format("the build context has a path of more than {} bytes below {}",
+                                PATH_MAX - 1, quoted(path.substr(0, path.find('/')))));
+      }
       PatternMatcher::Match match;
       if (!ignore_.empty()) match = ignore_.match(path, parent);
       struct stat info{};
@@ -92,10 +101,9 @@ class Scanner {
       const size_t position = found.size();
       add(dir, name, path, info);
       if (!directory) continue;
-      const UniqueFd child = with_context("could not read the build context", [&] {
-        return sys::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      });
-      descend(child.get(), path, &match);
+      with_context("could not read the build context", [&] { place_->enter(name); });
+      descend(path, &match);
+      place_->leave();
       // An excluded directory is there only for what "!" took back below it.
       if (match.matched && found.size() == position + 1) found.pop_back();
     }
@@ -139,6 +147,7 @@ class Scanner {
   const LocalSourceOptions& options_;
   StatCache& cache_;
   PatternMatcher ignore_;
+  std::optional<DirectoryChain> place_;
   std::map<std::pair<dev_t, ino_t>, uint32_t> groups_;
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/temp_dir.hpp"
 
 namespace lade {

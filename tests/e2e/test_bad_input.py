@@ -220,6 +220,7 @@ class BadCommandLines(BadInput):
                 dest = place / kind
                 result = self.assert_fails(BASE, "No space left", args=("-o", f"type={kind},dest={dest}"))
                 self.assertIn(str(place), result.stderr)
+                self.assertNotIn("lade prune", result.stderr, "that frees nothing on the output's disk")
                 if kind != "local":
                     self.assertEqual(list(place.iterdir()), [])
                 subprocess.run(["rm", "-rf", dest], check=True)

@@ -1,5 +1,6 @@
 """Garbage collection: what goes, what stays, and that kills at any moment leave a whole state directory."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import random
 import signal
 import sqlite3
 import subprocess
+import tarfile
 import time
 import unittest
 
@@ -116,6 +118,60 @@ class Collection(LadeTest):
         self.prune("--filter", "until=24h")
         self.assertEqual(self.build_number(1).ran, [])
         self.assertEqual(len(self.build_number(2).ran), 3)
+
+    def test_a_full_disk_can_be_pruned(self):
+        state = self.ws.dir / "small"
+        state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", state], check=True)
+        try:
+            subprocess.run(["cp", "-a", f"{self.ws.state}/.", state], check=True)
+            for number in range(3):
+                self.build_number(number, state=state)
+            filler = "FROM busybox\nRUN dd if=/dev/zero of=/big bs=4k\n"  # until there is no room left
+            self.assert_fails(self.build(filler, state=state, code=None), "No space left")
+            with open(state / "fill", "wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * 4096)
+            self.ws.lade("prune", "-af", state=state)
+            (state / "fill").unlink()
+            self.assertEqual(len(self.build_number(0, state=state).ran), 3)
+        finally:
+            subprocess.run(["umount", "-l", state], check=True)
+
+    def test_what_cannot_be_removed_is_reported_and_keeps_nothing_else(self):
+        self.build_number(1)
+        before = self.sizes()["layer"]
+        top = max((path for path in (self.ws.state / "layers").iterdir() if path.name not in ("0", "00")),
+                  key=lambda path: path.stat().st_mtime)
+        inside = top / "mounted"
+        inside.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", inside], check=True)
+        try:
+            result = self.ws.lade("prune", "-af", code=1)
+            self.assertIn("ERROR: ", result.stderr)
+            self.assertLess(self.sizes().get("layer", 0), before / 2)
+        finally:
+            # The layer was moved to tmp/ before it could not be removed.
+            for place in (inside, *(self.ws.state / "tmp").glob("*/mounted")):
+                if os.path.ismount(place):
+                    subprocess.run(["umount", "-l", place], check=True)
+        self.prune("-a")
+        self.verify()
+
+    def test_trees_deeper_than_descriptors_are_measured_and_removed(self):
+        archive = self.ws.dir / "deep.tar"
+        with tarfile.open(archive, "w") as tar:
+            for depth in range(1, 1501):
+                member = tarfile.TarInfo("/".join(["d"] * depth))
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(member)
+        self.ws.lade("import", archive, "deep")
+        self.build("FROM deep\nCOPY --from=deep / /again\n")
+        self.assertGreater(self.sizes()["layer"], 0)
+        self.ws.lade("rmi", "deep")
+        self.prune("-a")
+        self.verify()
+        self.assertNotIn("layer", self.sizes())
 
     def test_types_are_removed_by_themselves(self):
         self.build_number(1)

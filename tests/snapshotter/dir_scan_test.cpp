@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/temp_dir.hpp"
 #include "layers.hpp"
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "layer_store_fixture.hpp"
 #include "snapshotter/dir_scan.hpp"
 #include "snapshotter/state.hpp"

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/remove_tree.hpp"
 #include "base/text.hpp"
 #include "solve_fixture.hpp"
 #include "solver/lower_remote.hpp"

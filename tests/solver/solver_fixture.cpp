@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/stream.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
