@@ -85,7 +85,9 @@ size_t Glob::add_stars(size_t at, Dialect dialect) {
   if (at < text_.size() && text_[at] == '/') ++at;
   const bool last = at == text_.size();
   token.type = last ? Token::Type::rest : Token::Type::directories;
-  tokens_.push_back(std::move(token));
+  // "**/**/" is "**/": a long run of them would be entered whole again at every "/" of a path.
+  const bool repeated = !first && tokens_.back().type == Token::Type::directories;
+  if (!repeated || last) tokens_.push_back(std::move(token));
   // moby's shortcuts are part of the language: "**x" means "ends in x", not "x in any directory".
   if (first) {
     kind_ = Kind::suffix;
@@ -130,49 +132,49 @@ size_t Glob::add_set(size_t at) {
   return at + 1;
 }
 
-// Adds `state` and what can be reached from it without a character.
-void Glob::enter(States& states, size_t state) const {
+// Adds `state` and what can be reached from it without a character; returns one past the last.
+size_t Glob::enter(States& states, size_t state) const {
   for (;; ++state) {
     states[state] = 1;
-    if (state == tokens_.size()) return;
+    if (state == tokens_.size()) return state + 1;
     const auto type = tokens_[state].type;
     if (type != Token::Type::star && type != Token::Type::directories &&
         type != Token::Type::rest) {
-      return;
+      return state + 1;
     }
   }
 }
 
 // The states (positions in tokens_) after `path`, all possibilities at once: no backtracking, so
-// that
-// "*a*a*a*b" costs no more than it is long.
+// that "*a*a*a*b" costs no more than it is long. Only states before `end` are looked at: a pattern
+// may be much longer than any path.
 Glob::States Glob::run(std::string_view path) const {
   States now(tokens_.size() + 1);
   States next(tokens_.size() + 1);
-  enter(now, 0);
-  for (size_t at = 0; at < path.size();) {
+  size_t end = enter(now, 0);
+  for (size_t at = 0; at < path.size() && end > 0;) {
     const auto c = decode_utf8(path, at);
     at += c.size;
-    std::fill(next.begin(), next.end(), 0);
-    bool alive = false;
-    for (size_t state = 0; state < tokens_.size(); ++state) {
+    size_t next_end = 0;
+    for (size_t state = 0; state < std::min(end, tokens_.size()); ++state) {
       if (!now[state] || !tokens_[state].accepts(c.code)) continue;
-      alive = true;
       switch (tokens_[state].type) {
         case Token::Type::star:
         case Token::Type::rest:
-          enter(next, state);
+          next_end = std::max(next_end, enter(next, state));
           break;
         case Token::Type::directories:
           next[state] = 1;
-          if (c.code == U'/') enter(next, state + 1);
+          next_end = std::max(next_end, state + 1);
+          if (c.code == U'/') next_end = std::max(next_end, enter(next, state + 1));
           break;
         default:
-          enter(next, state + 1);
+          next_end = std::max(next_end, enter(next, state + 1));
       }
     }
+    std::fill_n(now.begin(), end, 0);
     now.swap(next);
-    if (!alive) break;
+    end = next_end;
   }
   return now;
 }

@@ -62,7 +62,7 @@ class Glob {
   size_t add_set(size_t at);
   Utf8Char set_member(size_t& at) const;
   [[noreturn]] void malformed(std::string_view why) const;
-  void enter(States& states, size_t state) const;
+  size_t enter(States& states, size_t state) const;
   States run(std::string_view path) const;
 
   std::string text_;

@@ -16,6 +16,7 @@
 #include "exporter/joined_trees.hpp"
 #include "recipe/build_cache.hpp"
 #include "recipe/sbom.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "solver/lower_scan.hpp"
 
@@ -65,7 +66,7 @@ ImageConfig empty_config(const Platform& platform) {
 
 /// Frontends need not say what exporters fill in.
 ImageConfig config_of_frontend(const std::string& text) {
-  auto json = nlohmann::json::parse(text, nullptr, false);
+  auto json = parse_foreign_json(text);
   if (!json.is_object()) return ImageConfig::parse(text);
   auto& rootfs = json["rootfs"];
   if (rootfs.is_null()) rootfs = nlohmann::json::object();

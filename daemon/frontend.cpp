@@ -19,6 +19,7 @@
 #include "recipe/call_print.hpp"
 #include "recipe/csv.hpp"
 #include "recipe/frontend.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "solver/lower_local_name.hpp"
 
@@ -98,7 +99,7 @@ class DockerfileFrontend {
   /// "cache-imports" in JSON, "cache-from" in the spelling before that.
   void import_caches() {
     if (const std::string text = option("cache-imports"); !text.empty()) {
-      const auto entries = nlohmann::json::parse(text, nullptr, false);
+      const auto entries = parse_foreign_json(text);
       if (!entries.is_array()) throw Error("the frontend option cache-imports is no JSON list");
       for (const auto& entry : entries) {
         CacheEntry import;
@@ -313,7 +314,7 @@ class DockerfileFrontend {
     out.config.working_dir = "/";
     const std::string text = option(std::string(kInputMetadata) + input);
     if (text.empty()) return out;
-    const auto json = nlohmann::json::parse(text, nullptr, false);
+    const auto json = parse_foreign_json(text);
     if (!json.is_object()) throw Error("failed to parse input metadata " + lade::quoted(text));
     const std::string coded = json.value(kConfigMetadata, "");
     if (coded.empty()) return out;

@@ -12,6 +12,7 @@
 #include "daemon/agents.hpp"
 #include "daemon/caches.hpp"
 #include "daemon/step_error.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "solver/source/oci_layout.hpp"
 
 namespace lade {
@@ -22,7 +23,7 @@ constexpr uint64_t kMaxDocument = 4u << 20;
 
 /// The media type that a manifest or index says it has.
 std::string media_type_in(const std::string& bytes) {
-  const auto json = nlohmann::json::parse(bytes, nullptr, false);
+  const auto json = parse_foreign_json(bytes);
   if (json.is_object() && json.contains("mediaType") && json["mediaType"].is_string()) {
     return json["mediaType"].get<std::string>();
   }

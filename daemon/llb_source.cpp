@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "daemon/frontend_context.hpp"
 #include "daemon/llb_loader.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "solver/lower_remote.hpp"
 #include "solver/source/remote.hpp"
 
@@ -45,7 +46,7 @@ std::vector<std::string> list_attr(const pb::SourceOp& source, const std::string
   std::vector<std::string> out;
   const std::string text = attr(source, name);
   if (text.empty()) return out;
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_foreign_json(text);
   if (!json.is_array()) throw Error(fmt::format("{} is no JSON list", name));
   for (const auto& value : json) {
     if (!value.is_string()) throw Error(fmt::format("{} is no list of strings", name));

@@ -12,6 +12,7 @@
 #include "base/sys.hpp"
 #include "exporter/image_documents.hpp"
 #include "exporter/output_file.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/json_writer.hpp"
 
 namespace lade {
@@ -73,7 +74,7 @@ class IndexLock {
 };
 
 Json parse_document(const std::string& path, const std::string& text) {
-  Json document = Json::parse(text, nullptr, false);
+  Json document = parse_foreign_json(text);
   if (!document.is_object())
     throw Error(lade::quoted(path) + " is no JSON object", ErrorKind::corrupt);
   return document;

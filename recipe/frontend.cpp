@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "parser/directives.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {
@@ -23,7 +24,7 @@ std::optional<parser::Directive> detect(const std::shared_ptr<const SourceFile>&
     ++line;
   }
   if (!trim(text).starts_with('{')) return std::nullopt;
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_foreign_json(text);
   if (!json.is_object() || !json.contains("syntax") || !json["syntax"].is_string()) {
     return std::nullopt;
   }

@@ -7,6 +7,7 @@
 #include "base/stream.hpp"
 #include "base/text.hpp"
 #include "exporter/flat_tree.hpp"
+#include "snapshotter/content/json_reader.hpp"
 
 namespace lade {
 namespace {
@@ -25,7 +26,7 @@ std::string subjects_of(const Json& statement) {
 }
 
 Attestation parse_statement(const std::string& text, const std::string& name) {
-  const Json statement = Json::parse(text, nullptr, false);
+  const Json statement = parse_foreign_json(text);
   if (!statement.is_object() || !statement.contains("predicate")) {
     throw Error(fmt::format("the scanner's {} is no in-toto statement", lade::quoted(name)));
   }
@@ -69,7 +70,7 @@ class FileLayers {
 /// As BuildKit completes the SBOM of an image itself.
 std::string with_layers(StateDir& state, const LayerStack& stack, const LayerProvider& provider,
                         const std::string& predicate, const WrittenImage& image) {
-  Json document = Json::parse(predicate);
+  Json document = parse_foreign_json(predicate);
   const auto version = document.is_object() ? document.find("spdxVersion") : document.end();
   if (!document.is_object() || version == document.end() || !version->is_string() ||
       !version->get<std::string>().starts_with("SPDX-2.")) {

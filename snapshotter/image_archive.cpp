@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "snapshotter/archive_handle.hpp"
 #include "snapshotter/content/decompress.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "snapshotter/stored_image.hpp"
 
@@ -250,13 +251,8 @@ class Loader {
 
   /// Of a layout that BuildKit or docker wrote, manifest.json gives the names only.
   void read_docker_manifest(bool make_images) {
-    Json document;
-    try {
-      document = Json::parse(*contents_.document("manifest.json"));
-    } catch (const Json::exception& error) {
-      fail(std::string("manifest.json: ") + error.what());
-    }
-    if (!document.is_array()) fail("manifest.json is no list");
+    const Json document = parse_foreign_json(*contents_.document("manifest.json"));
+    if (!document.is_array()) fail("manifest.json is not a JSON list");
     for (const auto& item : document) {
       DockerImage image;
       try {

@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "solver/source/child_process.hpp"
 
@@ -81,7 +82,7 @@ std::string body_of(const std::string& answer) {
 /// Docker answers 200 before it reads the images: what went wrong is in the stream of documents.
 void check_events(const std::string& body) {
   for (const auto& line : split(body, '\n')) {
-    const auto event = nlohmann::json::parse(line, nullptr, false);
+    const auto event = parse_foreign_json(line);
     if (event.is_object() && event.contains("error") && event["error"].is_string()) {
       throw Error(event["error"].get<std::string>());
     }

@@ -1,5 +1,6 @@
 #include "snapshotter/content/json_reader.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -59,7 +60,37 @@ class Watcher {
   std::vector<std::set<std::string>> keys_;
 };
 
+/// How deep brackets nest, in text that need not be JSON.
+size_t nesting(std::string_view text) {
+  size_t depth = 0;
+  size_t deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
 }  // namespace
+
+nlohmann::json parse_foreign_json(std::string_view text) {
+  constexpr size_t kMaxForeignDepth = 128;
+  if (nesting(text) > kMaxForeignDepth) return json(json::value_t::discarded);
+  return json::parse(text, nullptr, false);
+}
 
 JsonDocument::JsonDocument(std::string_view bytes, uint64_t limit, std::string name)
     : name_(std::move(name)) {

@@ -56,6 +56,11 @@ class JsonValue {
   std::string_view document_;
 };
 
+/// Of whatever form; discarded (`is_discarded()`) if it is malformed or nests more than 128 levels.
+/// Everything foreign that is no JsonDocument goes through this: copying and writing a value
+/// recurse a level a level.
+nlohmann::json parse_foreign_json(std::string_view text);
+
 class JsonDocument {
  public:
   /// Parses `bytes`, which `name` ("image config") calls in errors. Throws Error(corrupt) for more

@@ -1,5 +1,7 @@
 #include "base/pattern.hpp"
 
+#include <string>
+
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
@@ -179,6 +181,39 @@ TEST(PatternMatcherTest, WalkersGetTheSameVerdicts) {
   EXPECT_TRUE(a.matched);
   EXPECT_FALSE(b.matched);
   EXPECT_TRUE(c.matched);
+}
+
+std::string repeat(std::string_view text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+TEST(PatternMatcherTest, RunsOfDoubleStarsMeanOne) {
+  for (const char* path : {"x", "a/x", "a/b/x", "ax", "a/x/b", "x/y", ""}) {
+    EXPECT_EQ(PatternMatcher({"a/**/**/**/x"}).matches(path),
+              PatternMatcher({"a/**/x"}).matches(path))
+        << path;
+    EXPECT_EQ(PatternMatcher({"a/**/**/**"}).matches(path),
+              PatternMatcher({"a/**/*"}).matches(path))
+        << path;
+  }
+}
+
+// Each would run for hours if a pattern's cost were the square of its length.
+TEST(PatternMatcherTest, HugePatternsOfAStrangerCostLittle) {
+  for (const std::string& pattern :
+       {repeat("**/", 20'000) + "x", "?" + repeat("**/", 20'000) + "x", repeat("a?", 30'000),
+        repeat("*a", 30'000), repeat("**/a*", 10'000), repeat("***/", 15'000) + "x"}) {
+    const PatternMatcher matcher({pattern});
+    int matched = 0;
+    for (int i = 0; i < 2'000; ++i) {
+      const std::string path = "some/directory/of/a/project/file" + std::to_string(i);
+      matched += matcher.matches(path) ? 1 : 0;
+      matched += matcher.may_match_below(path) ? 0 : 1;
+    }
+    EXPECT_LT(matched, 4'001);
+  }
 }
 
 TEST(PatternMatcherTest, TrimsAndCleansPatterns) {

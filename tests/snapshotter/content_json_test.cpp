@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "snapshotter/content/json_reader.hpp"
@@ -130,6 +131,22 @@ TEST(JsonReader, TakesNullForAbsent) {
   EXPECT_TRUE(root["a"].keys().empty());
   EXPECT_THAT(root["l"].strings(), ElementsAre("x", ""));
   EXPECT_EQ(root["m"].string_map().at("k"), "");
+}
+
+TEST(ForeignJson, IsBoundedInDepth) {
+  const auto nested = [](size_t levels) {
+    return std::string(levels, '[') + std::string(levels, ']');
+  };
+  EXPECT_TRUE(parse_foreign_json(nested(128)).is_array());
+  EXPECT_TRUE(parse_foreign_json(nested(129)).is_discarded());
+  // Copying or writing these would overflow the stack.
+  EXPECT_TRUE(parse_foreign_json(nested(1'000'000)).is_discarded());
+  std::string objects;
+  for (int i = 0; i < 200'000; ++i) objects += R"({"a":)";
+  EXPECT_TRUE(parse_foreign_json(objects).is_discarded());
+  EXPECT_TRUE(parse_foreign_json("{").is_discarded());
+  // Brackets in strings nest nothing.
+  EXPECT_TRUE(parse_foreign_json(R"(["\"\\)" + std::string(1000, '[') + R"("])").is_array());
 }
 
 }  // namespace
