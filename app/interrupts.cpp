@@ -1,5 +1,6 @@
 #include "app/interrupts.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <string_view>
 
@@ -11,15 +12,21 @@ namespace lade {
 namespace {
 
 constexpr std::chrono::milliseconds kGrace(1500);
-constexpr int kInterrupted = 130;  // 128 + SIGINT, as shells have it
+
+std::atomic<int> first_signal = 0;
 
 [[noreturn]] void end_canceled() {
   constexpr std::string_view kMessage = "ERROR: canceled\n";
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
-  end_abruptly(kInterrupted);
+  end_abruptly(interrupted_exit_code());
 }
 
 }  // namespace
+
+int interrupted_exit_code() {
+  const int signal = first_signal;
+  return signal == 0 ? 0 : 128 + signal;
+}
 
 Interrupts::Interrupts()
     : thread_({SIGINT, SIGTERM}, [this](int signal) { return take(signal); }) {}
@@ -31,6 +38,8 @@ void Interrupts::set_cancel(std::function<void()> cancel) {
 
 std::optional<std::chrono::milliseconds> Interrupts::take(int signal) {
   const std::lock_guard lock(mutex_);
+  int none = 0;
+  first_signal.compare_exchange_strong(none, signal);
   // 0: the moment is over.
   if (signal == 0 || canceled_ || !cancel_) end_canceled();
   cancel_();

@@ -30,6 +30,10 @@ class Interrupts {
   SignalThread thread_;  // ends before what it uses
 };
 
+/// What a process that was interrupted ends with, as shells have it: 128 + the signal's number. 0
+/// if no signal came.
+int interrupted_exit_code();
+
 /// While it lives, the first signal calls `cancel`. `interrupts` may be null: then nothing does.
 class CancelScope {
  public:

@@ -6,8 +6,10 @@
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
+#include "app/interrupts.hpp"
 #include "base/command_line.hpp"
 #include "base/error.hpp"
+#include "base/standard_streams.hpp"
 #include "base/text.hpp"
 
 namespace {
@@ -65,6 +67,7 @@ int run(int argc, char** argv, const lade::Command* command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lade::fill_standard_streams();
   // A reader that went away is an error of one write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   const lade::Command* command = nullptr;
@@ -79,6 +82,7 @@ int main(int argc, char** argv) {
     return run(argc, argv, command);
   } catch (const lade::Error& error) {
     lade::print_error(error);
+    if (const int code = lade::interrupted_exit_code(); code != 0) return code;
     if (command && command->failure != 0) return command->failure;
     return error.kind() == lade::ErrorKind::usage ? kUsage : kFailed;
   } catch (const std::exception& error) {

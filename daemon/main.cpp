@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/standard_streams.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
 #include "daemon/shared_executor.hpp"
 
 int main(int argc, char** argv) {
+  lade::fill_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
   try {
     const auto options = lade::read_options(argc, argv);

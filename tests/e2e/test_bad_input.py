@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tarfile
 
 from support import LadeTest
 
@@ -228,6 +229,29 @@ class BadCommandLines(BadInput):
             self.assert_fails(BASE, str(place), args=("-o", f"type=oci,dest={place}/x.tar"))
         finally:
             subprocess.run(["umount", place], check=True)
+
+    def test_standard_streams_that_are_closed_at_the_start(self):
+        """Descriptors of lade's own must not take their numbers: progress would go into its sockets and files."""
+        self.write({"Dockerfile": BASE + "RUN echo to the log && echo made > /made\n"})
+        for closed in ((0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)):
+            with self.subTest(closed=closed):
+                def close(closed=closed):
+                    for fd in closed:
+                        os.close(fd)
+
+                dest = self.ws.out / "x.tar"
+                process = subprocess.Popen(
+                    self.ws.command("build", "--no-cache", "-o", f"type=tar,dest={dest}", self.ws.context),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=close)
+                self.assertEqual(process.wait(timeout=60), 0)
+                with tarfile.open(dest) as tar:
+                    self.assertEqual(tar.extractfile("made").read(), b"made\n")
+        process = subprocess.Popen(self.ws.command("build", "-o", "type=tar,dest=-", self.ws.context),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   preexec_fn=lambda: os.close(1))
+        stderr = process.communicate(timeout=60)[1].decode()
+        self.assertEqual(process.returncode, 1, stderr)
+        self.assertIn("ERROR", stderr)
 
     def test_a_reader_of_standard_output_that_goes_away(self):
         self.write({"Dockerfile": BASE})
