@@ -13,6 +13,7 @@
 #include "parser/grammar.hpp"
 #include "recipe/build_values.hpp"
 #include "recipe/usage.hpp"
+#include "registry/http.hpp"
 
 namespace lade {
 namespace {
@@ -33,6 +34,7 @@ struct Flags {
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_ca;
+  bool insecure_tcp = false;
   std::string oci_worker = "auto";
   std::vector<std::string> labels;
   std::string snapshotter = "auto";
@@ -64,6 +66,9 @@ void add_flags(CommandLine& app, Flags& flags) {
   app.add_option("--tlscert", flags.tls_certificate, "Certificate for tcp addresses");
   app.add_option("--tlskey", flags.tls_key, "Its key");
   app.add_option("--tlscacert", flags.tls_ca, "Authority that clients' certificates must be of");
+  app.add_flag("--allow-insecure-tcp", flags.insecure_tcp,
+               "Listen at tcp addresses other than loopback without TLS: whoever reaches them can "
+               "run steps on this machine");
   app.add_option("--oci-worker", flags.oci_worker, "true or auto: it is the only worker");
   app.add_list("--oci-worker-labels", flags.labels, "Label of the worker, K=V");
   app.add_option("--oci-worker-snapshotter", flags.snapshotter, "auto or overlayfs");
@@ -113,6 +118,29 @@ void check_entitlements(const std::set<std::string>& names) {
   }
 }
 
+/// A client may run whatever it likes, as root in a sandbox, and read what others have built.
+void check_addresses(DaemonOptions& options) {
+  if (options.tls.any()) return;
+  for (const auto& address : options.addresses) {
+    constexpr std::string_view kTcp = "tcp://";
+    if (!address.starts_with(kTcp)) continue;
+    if (is_loopback(address.substr(kTcp.size()))) {
+      options.notes.push_back(address + " has no TLS: every user of this machine can use it");
+      continue;
+    }
+    if (options.insecure_tcp) {
+      options.notes.push_back(address + " has no TLS: whoever reaches it can use it");
+      continue;
+    }
+    Error error(fmt::format("{} has no TLS, so that whoever reaches it could use it", address),
+                ErrorKind::usage);
+    error.set_hint(
+        "give --tlscert, --tlskey and --tlscacert, listen at 127.0.0.1 or a unix socket, or say "
+        "--allow-insecure-tcp");
+    throw error;
+  }
+}
+
 DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   check_fixed(flags);
   DaemonOptions out;
@@ -121,6 +149,7 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   out.group = flags.group;
   out.debug = flags.debug;
   out.tls = {flags.tls_certificate, flags.tls_key, flags.tls_ca};
+  out.insecure_tcp = flags.insecure_tcp;
   for (const auto& list : flags.entitlements) {
     for (const auto& name : split(list, ',')) out.entitlements.insert(name);
   }
@@ -159,6 +188,7 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   if (out.addresses.empty()) {
     out.addresses.emplace_back(as_buildkitd ? kBuildkitAddress : kDefaultAddress);
   }
+  check_addresses(out);
   return out;
 }
 

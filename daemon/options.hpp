@@ -40,6 +40,7 @@ struct DaemonOptions {
   std::vector<std::string> addresses;
   std::string group;  ///< owns unix sockets; empty: this user's
   TlsFiles tls;
+  bool insecure_tcp = false;  ///< tcp addresses other than loopback may do without TLS
   bool debug = false;
   std::set<std::string> entitlements;
   std::map<std::string, std::string> labels;

@@ -33,6 +33,8 @@
 namespace lade {
 namespace {
 
+/// Each build has about four: a session, its solve, its progress, a frontend's own.
+constexpr int kMaxCalls = 1024;
 constexpr int kMaxGrpcMessage = 16 << 20;  // as BuildKit's
 constexpr auto kGrace = std::chrono::seconds(5);
 
@@ -204,6 +206,11 @@ class Daemon {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+    // A call under way takes a thread. Further ones are refused (RESOURCE_EXHAUSTED), so that a
+    // flood of them ends neither the daemon nor the machine.
+    grpc::ResourceQuota quota("lade daemon");
+    quota.SetMaxThreads(kMaxCalls);
+    builder.SetResourceQuota(quota);
     // Two daemons at one port would share its connections.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     std::vector<int> ports(options_.addresses.size(), 0);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -105,6 +106,45 @@ TEST_F(DaemonTest, ASecondDaemonDoesNotTakeTheSocket) {
   grpc::ClientContext context;
   api::InfoResponse info;
   EXPECT_TRUE(client_->control().Info(&context, {}, &info).ok());
+}
+
+size_t threads_of(pid_t pid) {
+  const UniqueFd tasks = sys::open(fmt::format("/proc/{}/task", pid), O_RDONLY | O_DIRECTORY);
+  return sys::list_dir(tasks.get()).size();
+}
+
+TEST_F(DaemonTest, AFloodOfCallsIsBoundedAndPasses) {
+  {
+    constexpr int kCalls = 3000;
+    std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+    std::vector<std::unique_ptr<grpc::ClientReader<api::BuildHistoryEvent>>> calls;
+    for (int i = 0; i < kCalls; ++i) {
+      contexts.push_back(std::make_unique<grpc::ClientContext>());
+      calls.push_back(client_->control().ListenBuildHistory(contexts.back().get(), {}));
+    }
+    size_t most = 0;
+    for (int i = 0; i < 20; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      most = std::max(most, threads_of(daemon_->pid()));
+    }
+    EXPECT_GT(most, 500U);
+    EXPECT_LT(most, 1500U);
+    for (auto& context : contexts) context->TryCancel();
+    for (auto& call : calls) call->Finish();
+  }
+  // What the flood took is given back in its own time.
+  grpc::Status status;
+  for (int i = 0; i < 100; ++i) {
+    grpc::ClientContext context;
+    api::InfoResponse info;
+    status = client_->control().Info(&context, {}, &info);
+    if (status.ok()) break;
+    ASSERT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  offer("FROM scratch\nCOPY a.txt /\n", {{"a.txt", "hello"}});
+  EXPECT_TRUE(build(to_tar("after")).ok());
 }
 
 TEST_F(DaemonTest, BuildsFromTheSessionsDirectories) {

@@ -112,5 +112,25 @@ TEST(DaemonFlags, BeatTheFile) {
   EXPECT_EQ(options.addresses.front(), "unix:///file");
 }
 
+TEST(DaemonFlags, TcpWithoutTlsIsForThisMachineUnlessAsked) {
+  for (const char* address : {"tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1"}) {
+    const auto options = flags({"--config", "/dev/null", "--addr", address});
+    ASSERT_EQ(options.notes.size(), 1U) << address;
+    EXPECT_NE(options.notes[0].find("every user of this machine"), std::string::npos);
+  }
+  for (const char* address : {"tcp://0.0.0.0:1", "tcp://:1", "tcp://10.1.2.3:1", "tcp://[::]:1",
+                              "tcp://127.0.0.1.example.com:1"}) {
+    const std::vector<std::string> words = {"--config", "/dev/null", "--addr", address};
+    EXPECT_NE(error_of([&] { flags(words); }).find("has no TLS"), std::string::npos) << address;
+    auto insecure = words;
+    insecure.emplace_back("--allow-insecure-tcp");
+    EXPECT_EQ(flags(insecure).notes.size(), 1U);
+    auto secure = words;
+    secure.insert(secure.end(), {"--tlscert", "c", "--tlskey", "k"});
+    EXPECT_TRUE(flags(secure).notes.empty());
+  }
+  EXPECT_TRUE(flags({"--config", "/dev/null", "--addr", "unix:///x"}).notes.empty());
+}
+
 }  // namespace
 }  // namespace lade

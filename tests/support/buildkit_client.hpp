@@ -78,6 +78,8 @@ class DaemonProcess {
   DaemonProcess(const DaemonProcess&) = delete;
   DaemonProcess& operator=(const DaemonProcess&) = delete;
 
+  int pid() const { return pid_; }
+
   std::string address() const { return "unix:" + directory_ + "/socket"; }
   std::string root() const { return directory_ + "/state"; }
   /// Sends a signal and waits for the end; returns the exit code, 128 + N if signal N ended it.
