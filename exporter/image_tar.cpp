@@ -8,6 +8,7 @@
 #include <archive_entry.h>
 
 #include "base/error.hpp"
+#include "exporter/blob_check.hpp"
 #include "exporter/image_documents.hpp"
 #include "exporter/layout_directory.hpp"
 #include "exporter/output_file.hpp"
@@ -83,7 +84,9 @@ void write_entries(StateDir& state, const TarEntries& entries, OutputFile& out) 
     out.write(tar_header(name, entry, size));
     if (entry.blob) {
       const UniqueFd fd = open_image_blob(state, *entry.blob);
+      BlobCheck check(fd.get(), *entry.blob);
       out.copy_from(fd.get(), size);
+      check.finish();
     } else {
       out.write(entry.text);
     }

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/file_lock.hpp"
 #include "base/sys.hpp"
+#include "exporter/blob_check.hpp"
 #include "exporter/image_documents.hpp"
 #include "exporter/output_file.hpp"
 #include "snapshotter/content/json_reader.hpp"
@@ -142,7 +143,9 @@ void add_blob(StateDir& state, const Descriptor& blob, const std::string& dir, U
   }
   const UniqueFd from = open_image_blob(state, blob);
   OutputFile out = OutputFile::create(path);
+  BlobCheck check(from.get(), blob);
   out.copy_from(from.get(), blob.size);
+  check.finish();
   out.commit();
   if (!present) undo.made(path);
 }

@@ -271,6 +271,30 @@ class Collection(LadeTest):
         (victim.parent / "new-file").write_text("x")
         self.assertIn("'new-file': it is not in the index", self.ws.lade("du", "--verify", code=None).stdout)
 
+    def test_damaged_blobs_are_noticed_on_every_way_out(self):
+        registry = self.ws.registry()
+        self.build_number(1, "-t", "app")
+        blobs = sorted((self.ws.state / "blobs/sha256").iterdir(), key=lambda path: -path.stat().st_size)
+        times = blobs[0].stat()
+        with open(blobs[0], "r+b") as blob:
+            blob.seek(1_000_000)
+            byte = blob.read(1)
+            blob.seek(1_000_000)
+            blob.write(bytes([byte[0] ^ 1]))
+        os.utime(blobs[0], ns=(times.st_atime_ns, times.st_mtime_ns))
+        dest = self.ws.out / "x"
+        for words in (("build", "-o", f"type=oci,dest={dest}", self.ws.context),
+                      ("build", "-o", f"type=oci,tar=false,dest={dest}", self.ws.context),
+                      ("build", "-o", f"type=docker,dest={dest}", self.ws.context),
+                      ("build", "-o", "type=oci,dest=-", self.ws.context),
+                      ("build", "-o", f"type=image,name={registry.host}/app,push=true", self.ws.context),
+                      ("build", "--cache-to", f"type=local,dest={dest}", self.ws.context),
+                      ("save", "-o", dest, "app")):
+            result = self.ws.lade(*words, code=1)
+            self.assertRegex(result.stderr, f"{blobs[0].name}.* (is damaged|other bytes than|digest)", str(words))
+            self.assertFalse(dest.exists() and not dest.is_dir(), words)
+            subprocess.run(["rm", "-rf", dest], check=True)
+
     def test_what_a_kill_left_is_swept(self):
         self.build_number(1)
         (self.ws.state / "layers/zzzz").mkdir()
