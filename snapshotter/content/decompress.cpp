@@ -10,6 +10,7 @@
 #include <isa-l/igzip_lib.h>
 #include <lzma.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/error.hpp"
 
@@ -20,8 +21,9 @@ using std::string_view_literals::operator""sv;
 
 constexpr size_t kInputSize = 128 * 1024;
 constexpr size_t kPeekSize = 10;
-/// zstd's own limit for streams of strangers; --ultra --long=31 would ask for 2 GiB.
-constexpr int kZstdWindowLog = 27;
+/// 512 MiB, as BuildKit's decoder takes; --ultra --long=31 would ask for 2 GiB. Memory is taken only
+/// as far as there is data.
+constexpr int kZstdWindowLog = 29;
 /// What `xz -9` needs is 65 MiB.
 constexpr uint64_t kXzMemory = 256u << 20;
 /// The libraries count in 32 bits.
@@ -210,6 +212,11 @@ class ZstdSource : public Decoder {
     // At a frame's end a call without input would announce the next frame's header as awaited.
     if (bytes.empty() && frame_ended_) return 0;
     const size_t result = ZSTD_decompressStream(context_.get(), &out, &in);
+    // Whole, but not for us: nobody should take it for something else than zstd.
+    if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge) {
+      throw Error(fmt::format("the zstd data needs a window of more than {} MiB",
+                              (uint64_t{1} << kZstdWindowLog) >> 20));
+    }
     if (ZSTD_isError(result)) corrupt(ZSTD_getErrorName(result));
     input_.consume(in.pos);
     frame_ended_ = result == 0;

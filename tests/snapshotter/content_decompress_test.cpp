@@ -188,10 +188,18 @@ TEST(Decompress, SkipsZstdSkippableFrames) {
   EXPECT_EQ(unpacked(skippable + frame + skippable + frame + skippable), "hellohello");
 }
 
-TEST(Decompress, RefusesHugeZstdWindows) {
-  // A frame header that asks for a window of 1 GiB.
-  EXPECT_THAT(failure(std::string("\x28\xb5\x2f\xfd\x00\xa0\x01\0\0\0\0\0", 12)),
-              HasSubstr("malformed zstd data"));
+TEST(Decompress, TakesZstdWindowsOfHalfAGigabyteAndNamesLargerOnes) {
+  // Frame headers alone: a window of 512 MiB, and one of 1 GiB. Only the former may be mistaken for
+  // something else than zstd.
+  EXPECT_THAT(failure(std::string("\x28\xb5\x2f\xfd\x00\x98\x01\x00", 8)),
+              HasSubstr("zstd data ends too early"));
+  try {
+    unpacked(std::string("\x28\xb5\x2f\xfd\x00\xa0\x01\x00", 8));
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::general);
+    EXPECT_THAT(error.message(), HasSubstr("a window of more than 512 MiB"));
+  }
 }
 
 TEST(Decompress, ExpandsBombsInBoundedMemory) {
