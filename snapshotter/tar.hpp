@@ -46,11 +46,12 @@ enum class TarDialect {
 
 /// Unpacks `tar` (plain, uncompressed bytes) into the empty directory `dir`, an overlay-ready tree:
 /// whiteouts as char 0:0, opaque directories as xattr (`userxattr`: user.overlay.opaque instead of
-/// trusted.). Returns the index with content digests. Everything untrusted: names with ".." or
-/// through symlinks, entries over char 0:0, overlay xattrs, absurd sizes are refused
-/// (Error(corrupt) naming the entry); nothing is written outside `dir`. Parents that the tar leaves
-/// out are made (0755 0:0, mtime 0) and are in the index, since an overlay shows them. A later
-/// entry of the same name replaces an earlier one. `implied`, if given, gets the paths of the
+/// trusted.). Returns the index with content digests. Everything untrusted: names with "..",
+/// entries over char 0:0, overlay xattrs, absurd sizes are refused (Error(corrupt) naming the
+/// entry); names below symlinks of the archive go where those lead with `dir` as the root; nothing
+/// is written outside `dir`. What is behind the end of a plain archive is ignored. Parents that the
+/// tar leaves out are made (0755 0:0, mtime 0) and are in the index, since an overlay shows them. A
+/// later entry of the same name replaces an earlier one. `implied`, if given, gets the paths of the
 /// directories that were made up.
 LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr = false,
                        std::vector<std::string>* implied = nullptr);

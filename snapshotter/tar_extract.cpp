@@ -95,6 +95,14 @@ class TarReader {
 
   /// What is after the end mark belongs to the stream, and to its digest.
   void drain() { lade::drain(source_); }
+  /// Of a stream that has no digest, where junk behind the archive harms nobody.
+  void drain_leniently() {
+    try {
+      drain();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) throw;
+    }
+  }
 
  private:
   static la_ssize_t on_read(archive*, void* self, const void** bytes) {
@@ -116,7 +124,9 @@ class TarReader {
   void check(int result) {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     // Warnings are about names that are not ASCII (kept as bytes) and records nobody needs.
-    if (result < ARCHIVE_WARN) throw corrupt("bad tar: " + archive_message(archive_.get()));
+    // A header whose checksum is wrong is ARCHIVE_RETRY.
+    if (result < ARCHIVE_WARN || result == ARCHIVE_RETRY)
+      throw corrupt("bad tar: " + archive_message(archive_.get()));
   }
 
   ByteSource& source_;
@@ -128,9 +138,10 @@ class TarReader {
   ReadArchive archive_;
 };
 
-/// "./usr//bin/" -> "usr/bin"; "" is the root. Leading slashes go, as all tar readers have it.
+/// "./usr//bin/" -> "usr/bin"; "" and none are the root. Leading slashes go, as all tar readers
+/// have it.
 std::string clean_name(const char* raw) {
-  if (!raw) throw corrupt("bad tar: an entry without a name");
+  if (!raw) return {};  // a name of no bytes
   const std::string_view name = raw;
   if (name.size() > kMaxPath) throw corrupt("bad tar: a name is longer than 4095 bytes");
   std::string out;
@@ -159,10 +170,16 @@ class Extraction {
     size_t count = 0;
     while (archive_entry* header = reader_.next()) {
       if (++count > kMaxEntries) throw corrupt("bad tar: more than 10 million entries");
-      const std::string path = clean_name(archive_entry_pathname(header));
+      const std::string name = clean_name(archive_entry_pathname(header));
+      const std::string path =
+          with_context([&] { return quoted("/" + name); }, [&] { return resolve(name); });
       with_context([&] { return quoted("/" + path); }, [&] { take(path, header); });
     }
-    reader_.drain();
+    if (dialect_ == TarDialect::plain) {
+      reader_.drain_leniently();
+    } else {
+      reader_.drain();
+    }
     std::vector<Entry> entries;
     entries.reserve(table_.size());
     for (auto& [path, item] : table_) {
@@ -187,10 +204,60 @@ class Extraction {
   };
   using Table = std::map<std::string, Item, PathLess>;
 
+  /// Where an entry of that name goes: through the symlinks that the archive has made so far, as if
+  /// it were unpacked with the directory as the root ("lib -> usr/lib", then "lib/f"). The last
+  /// part is not followed: the entry replaces what has its name.
+  std::string resolve(const std::string& path) {
+    const std::string_view parent = parent_of(path);
+    if (parent.empty() || !has_symlinks_) return path;
+    // Most entries follow one of the same directory.
+    if (parent != asked_parent_) {
+      found_parent_ = resolve_directory(parent);
+      asked_parent_ = parent;
+    }
+    const std::string name = path.substr(parent.size() + 1);
+    return found_parent_.empty() ? name : found_parent_ + "/" + name;
+  }
+
+  std::string resolve_directory(std::string_view path) const {
+    constexpr int kMaxLinks = 40;   // as the kernel's
+    std::vector<std::string> left;  // parts still to be walked, the next one last
+    const auto walk_first = [&left](std::string_view parts) {
+      auto words = split(parts, '/');
+      left.insert(left.end(), std::make_move_iterator(words.rbegin()),
+                  std::make_move_iterator(words.rend()));
+    };
+    walk_first(path);
+    std::string done;
+    for (int links = 0; !left.empty();) {
+      const std::string part = std::move(left.back());
+      left.pop_back();
+      if (part.empty() || part == ".") continue;
+      if (part == "..") {
+        done.resize(parent_of(done).size());  // of the top it is the top
+        continue;
+      }
+      std::string next = done.empty() ? part : done + "/" + part;
+      const auto at = table_.find(next);
+      if (at == table_.end() || at->second.entry.type != EntryType::symlink) {
+        done = std::move(next);
+        if (done.size() > kMaxPath) throw corrupt("bad tar: a name is longer than 4095 bytes");
+        continue;
+      }
+      if (++links > kMaxLinks) throw corrupt("bad tar: its symlinks lead nowhere");
+      const std::string& target = at->second.entry.link_target;
+      if (target.starts_with('/')) done.clear();
+      walk_first(target);
+    }
+    return done;
+  }
+
   void take(const std::string& path, archive_entry* header) {
+    // No name, or "." of a file: containerd and Docker leave such members out, too.
+    if (path.empty() && archive_entry_filetype(header) != AE_IFDIR) return;
     if (dialect_ == TarDialect::layer && take_marker(path)) return;
     if (const char* target = archive_entry_hardlink(header)) {
-      add_link(path, clean_name(target));
+      add_link(path, resolve(clean_name(target)));
       return;
     }
     Entry entry = describe(path, header);
@@ -198,12 +265,12 @@ class Extraction {
       add_directory(std::move(entry));
       return;
     }
-    if (path.empty()) throw corrupt("bad tar: the root is no directory");
     Item& item = make_room(path);
     if (entry.type == EntryType::regular) {
       extract_file(entry);
     } else {
       writer_.make(entry);
+      has_symlinks_ = has_symlinks_ || entry.type == EntryType::symlink;
     }
     item.entry = std::move(entry);
   }
@@ -322,7 +389,8 @@ class Extraction {
     auto at = table_.find(path);
     if (at != table_.end() && at->second.entry.type != EntryType::whiteout) {
       if (at->second.entry.type != EntryType::directory) {
-        throw corrupt(fmt::format("bad tar: {} is no directory", quoted(fmt::format("/{}", path))));
+        throw corrupt(
+            fmt::format("bad tar: {} is not a directory", quoted(fmt::format("/{}", path))));
       }
       return at->second;
     }
@@ -362,6 +430,7 @@ class Extraction {
   Item& make_room(const std::string& path) {
     if (const auto parent = parent_of(path); !parent.empty()) need_directory(parent);
     const auto [at, is_new] = table_.try_emplace(path);
+    asked_parent_.clear();  // what is made or removed here may be a symlink
     if (is_new) return at->second;
     writer_.remove(path);
     at->second.implied = false;
@@ -374,7 +443,6 @@ class Extraction {
   }
 
   void add_link(const std::string& path, const std::string& target) {
-    if (path.empty()) throw corrupt("bad tar: the root is no directory");
     if (path == target) return;
     const auto is_file = [](const Item& item) {
       return item.entry.type != EntryType::directory && item.entry.type != EntryType::whiteout;
@@ -440,6 +508,9 @@ class Extraction {
   Table table_;
   uint32_t last_group_ = 0;
   uint64_t holes_ = 0;
+  bool has_symlinks_ = false;
+  std::string asked_parent_;  // as entries name it; empty: none
+  std::string found_parent_;  // where it really is
 };
 
 }  // namespace

@@ -287,6 +287,7 @@ class XzSource : public Decoder {
 
  private:
   size_t step(char* buffer, size_t size) override {
+    check(failure_);
     const std::string_view bytes = input_.available();
     stream_.next_in = reinterpret_cast<const uint8_t*>(bytes.data());
     stream_.avail_in = bytes.size();
@@ -294,14 +295,21 @@ class XzSource : public Decoder {
     stream_.avail_out = size;
     const lzma_ret result = lzma_code(&stream_, input_ended_ ? LZMA_FINISH : LZMA_RUN);
     input_.consume(bytes.size() - stream_.avail_in);
-    check(result);
+    const size_t count = size - stream_.avail_out;
+    // What was decoded before a mistake comes first: it may be all that is wanted.
+    if (count > 0) {
+      failure_ = result == LZMA_STREAM_END ? LZMA_OK : result;
+    } else {
+      check(result);
+    }
     ended_ = result == LZMA_STREAM_END;
-    return size - stream_.avail_out;
+    return count;
   }
 
   void check(lzma_ret result) const {
     if (result == LZMA_MEMLIMIT_ERROR) {
-      throw Error("xz data needs more than 256 MiB to decompress", ErrorKind::corrupt);
+      // Whole, but not for us: nobody should take it for something else than xz.
+      throw Error("xz data needs more than 256 MiB to decompress");
     }
     // LZMA_BUF_ERROR only says that there was nothing to do yet.
     if (result != LZMA_OK && result != LZMA_STREAM_END && result != LZMA_BUF_ERROR) {
@@ -317,6 +325,7 @@ class XzSource : public Decoder {
 
   lzma_stream stream_ = LZMA_STREAM_INIT;
   bool input_ended_ = false;
+  lzma_ret failure_ = LZMA_OK;  // to be told by the next step
 };
 
 class Borrowed : public ByteSource {

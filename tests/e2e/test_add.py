@@ -1,5 +1,6 @@
 """ADD: archives by content, and what it has in common with COPY."""
 
+import os
 import tarfile
 
 from image import compress, make_tar, tar_info
@@ -63,6 +64,35 @@ class AddArchives(LadeTest):
         self.assertEqual((tree["r/link"].type, tree["r/link/f"].data), ("dir", b"f"))
         self.assertEqual((tree["r/dir"].data, tree["r/file"].target), (b"file", "dir"))
         self.assertNotIn("r/dir/below", tree)
+
+    def test_entries_below_links_of_the_archive_go_where_they_lead(self):
+        archive = make_tar([tar_info("usr/lib/", tarfile.DIRTYPE), tar_info("lib", tarfile.SYMTYPE, linkname="usr/lib"),
+                            ("lib/f", b"content"), tar_info("hard", tarfile.LNKTYPE, linkname="lib/f")])
+        tree = self.tree("FROM scratch\nADD x.tar /x/\n", files={"x.tar": archive})
+        self.assertEqual((tree["x/usr/lib/f"].data, tree["x/lib"].target), (b"content", "usr/lib"))
+        self.assertEqual(tree["x/hard"].inode, tree["x/usr/lib/f"].inode)
+        # The same as a base, as a context and as an image's layer.
+        (self.ws.dir / "x.tar").write_bytes(archive)
+        self.ws.lade("import", self.ws.dir / "x.tar", "linked")
+        self.assertEqual(self.tree("FROM linked\nCOPY f /\n", files={"f": "f"}, name="b.tar")["usr/lib/f"].data, b"content")
+        dest = self.ws.out / "c.tar"
+        context = make_tar([("Dockerfile", b"FROM scratch\nCOPY . /\n"), tar_info("usr/lib/", tarfile.DIRTYPE),
+                            tar_info("lib", tarfile.SYMTYPE, linkname="usr/lib"), ("lib/f", b"content")])
+        self.ws.lade("build", "-o", f"type=tar,dest={dest}", "-", stdin=context)
+        with tarfile.open(dest) as tar:
+            self.assertEqual(tar.extractfile("usr/lib/f").read(), b"content")
+
+    def test_bytes_behind_an_archive_are_ignored(self):
+        data = make_tar([("inside", b"content")])
+        files = {f"{kind}-{what}": compress(data, kind) + junk for kind in ("tar", "gz", "bz2", "xz", "zst")
+                 for what, junk in (("zeros", bytes(3000)), ("junk", b"junk" * 1000))}
+        tree = self.tree("FROM scratch\n" + "".join(f"ADD {name} /{name}/\n" for name in files), files=files)
+        for name in files:
+            self.assertEqual(tree[f"{name}/inside"].data, b"content", name)
+        # What is cut off is not the same as what is too much.
+        for kind in ("gz", "bz2", "xz", "zst"):
+            cut = compress(make_tar([("inside", os.urandom(3 << 20))]), kind)
+            self.assert_fails("FROM scratch\nADD x /x/\n", "Dockerfile:2", files={"x": cut[:len(cut) // 2]})
 
     def test_an_archive_cannot_write_outside_its_destination(self):
         data = make_tar([tar_info("link", tarfile.SYMTYPE, linkname="../../outside"), ("link/f", b"f"), tar_info("../../up")])

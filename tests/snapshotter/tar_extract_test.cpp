@@ -56,12 +56,58 @@ TEST_F(TarExtractTest, NamesThatLeaveTheDirectoryAreRefused) {
   EXPECT_EQ(failure(member("a/../x", '0')), "no error");
 }
 
-TEST_F(TarExtractTest, NothingGoesThroughASymlink) {
-  EXPECT_THAT(failure(member("l", '2', "", "/tmp") + member("l/x", '0')),
-              HasSubstr("no directory"));
+TEST_F(TarExtractTest, EntriesBelowSymlinksGoWhereTheyLeadWithinTheTop) {
+  const LayerIndex index = extract(
+      member("usr/lib/", '5') + member("lib", '2', "", "usr/lib") + member("lib/f", '0', "f") +
+      member("abs", '2', "", "/usr/lib") + member("abs/g", '0', "g") +
+      member("out", '2', "", "../../../etc") + member("out/h", '0', "h") +
+      member("a/b/up", '2', "", "../../usr/./x/..") + member("a/b/up/i", '0', "i") +
+      member("chain", '2', "", "lib") + member("chain/j/", '5') + member("chain/j/k", '0', "k") +
+      member("later", '2', "", "made/later") + member("later/l", '0', "l") +
+      member("hard", '1', "", "lib/f") + member("lib/hard2", '1', "", "chain/j/k") + kEnd);
+  for (const char* path : {"usr/lib/f", "usr/lib/g", "etc/h", "usr/i", "usr/lib/j/k",
+                           "made/later/l", "hard", "usr/lib/hard2"}) {
+    EXPECT_TRUE(index.find(path) && index.find(path)->type == EntryType::regular) << path;
+  }
+  EXPECT_EQ(index.find("lib")->type, EntryType::symlink);
+  EXPECT_EQ(index.find("hard")->hardlink_group, index.find("usr/lib/f")->hardlink_group);
+  EXPECT_EQ(index.find("usr/lib/hard2")->hardlink_group, index.find("usr/lib/j/k")->hardlink_group);
+  expect_matches_disk(index);
+}
+
+TEST_F(TarExtractTest, NothingOutsideIsReachedThroughSymlinks) {
+  const TempDir outside = TempDir::create("/tmp", "lade-test-");
+  for (const std::string& target : {outside.path(), "../../../../../../.." + outside.path(),
+                                    "/proc/self/root" + outside.path()}) {
+    extract(member("l", '2', "", target) + member("l/x", '0', "x") + member("l/x/../y", '0', "y") +
+            kEnd);
+    EXPECT_FALSE(sys::lstatat(AT_FDCWD, outside.path() + "/x")) << target;
+    EXPECT_FALSE(sys::lstatat(AT_FDCWD, outside.path() + "/y")) << target;
+  }
+}
+
+TEST_F(TarExtractTest, SymlinksThatLeadNowhereAreRefused) {
+  EXPECT_THAT(failure(member("l", '2', "", "l") + member("l/x", '0')),
+              HasSubstr("its symlinks lead nowhere"));
+  EXPECT_THAT(failure(member("a", '2', "", "b") + member("b", '2', "", "a") + member("a/x", '0')),
+              HasSubstr("its symlinks lead nowhere"));
   EXPECT_THAT(failure(member("l", '2', "", "/etc") + member("h", '1', "", "l/passwd")),
               HasSubstr("no earlier file"));
-  EXPECT_THAT(failure(member("f", '0') + member("f/x", '0')), HasSubstr("no directory"));
+  EXPECT_THAT(failure(member("f", '0') + member("l", '2', "", "f") + member("l/x", '0')),
+              HasSubstr("'/f' is not a directory"));
+}
+
+TEST_F(TarExtractTest, ALinkThatWasReplacedLeadsNowhereAnyMore) {
+  const LayerIndex index =
+      extract(member("l", '2', "", "one") + member("l/a", '0') + member("l", '2', "", "two") +
+              member("l/b", '0') + member("l/", '5') + member("l/c", '0') + kEnd);
+  EXPECT_THAT(paths(index), ElementsAre("l", "l/c", "one", "one/a", "two", "two/b"));
+}
+
+TEST_F(TarExtractTest, MembersWithoutANameAreLeftOut) {
+  EXPECT_THAT(paths(extract(member("", '0', "x") + member(".", '0', "x") + member("a", '0') +
+                            member("", '1', "", "a") + kEnd)),
+              ElementsAre("a"));
 }
 
 TEST_F(TarExtractTest, LaterEntriesReplaceEarlierOnes) {
