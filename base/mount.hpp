@@ -28,6 +28,9 @@ struct Mount {
   /// inside the mounted tree, never outside.
   std::string subpath;
   bool read_only = false;
+  /// Device nodes on it can be opened, as far as the step's device rules go. Without it none can,
+  /// but for the root filesystem's.
+  bool devices = false;
   bool userxattr = false;   ///< overlay: rootless form
   uint64_t size_bytes = 0;  ///< tmpfs
   uint32_t mode = 0755;     ///< tmpfs

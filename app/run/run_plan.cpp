@@ -99,6 +99,7 @@ void add_volumes(StateDir& state, const RunRequest& request, const RunImage& ima
       }
       Mount mount;
       mount.source = volume.source;
+      mount.devices = true;  // as far as the rules go: the caller chose it, no image
       mount.target = volume.target;
       mount.read_only = volume.read_only;
       host_mounts.push_back(std::move(mount));

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <set>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -15,36 +15,6 @@
 
 namespace lade::sandbox {
 namespace {
-
-/// Mount points of the cgroup hierarchies, from /proc/self/mountinfo:
-/// "ID PARENT DEV ROOT MOUNTPOINT OPTIONS [TAGS...] - TYPE SOURCE SUPEROPTIONS".
-std::vector<std::string> hierarchies() {
-  std::vector<std::string> out;
-  for (const auto& line : split(sys::read_file("/proc/self/mountinfo").value_or(""), '\n')) {
-    const auto fields = split(line, ' ');
-    for (size_t i = 5; i + 1 < fields.size(); ++i) {
-      if (fields[i] != "-") continue;
-      if (fields[i + 1] == "cgroup" || fields[i + 1] == "cgroup2") out.push_back(fields[4]);
-      break;
-    }
-  }
-  return out;
-}
-
-/// A v1 cpuset group takes no process before it has CPUs and memory nodes: those of its parent.
-void inherit_cpuset(const std::string& dir) {
-  for (const char* name : {"cpuset.cpus", "cpuset.mems"}) {
-    const auto own = sys::read_file(fmt::format("{}/{}", dir, name));
-    if (!own || !trim(*own).empty()) continue;
-    const auto inherited = sys::read_file(fmt::format("{}/{}", dir_name(dir), name));
-    const UniqueFd file = sys::open(fmt::format("{}/{}", dir, name), O_WRONLY);
-    sys::write_all(file.get(), inherited.value_or(""));
-  }
-}
-
-bool is_v2(const std::string& dir) {
-  return ::access((dir + "/cgroup.controllers").c_str(), F_OK) == 0;
-}
 
 /// What groups are limited by: the file of one, what is written to it, and docker's word for it.
 struct Setting {
@@ -103,38 +73,14 @@ std::vector<Setting> v2_settings(const CgroupLimits& limits) {
   return out;
 }
 
-void write_setting(const std::string& path, const std::string& value) {
-  const UniqueFd file = sys::open(path, O_WRONLY);
-  with_context([&] { return fmt::format("could not write {} to {}", value, quoted(path)); },
-               [&] { sys::write_all(file.get(), value); });
-}
-
-/// A v2 group has the files of those controllers only that the groups above it pass on.
-void pass_controllers_on(const std::string& dir) {
-  const auto there = split(trim(sys::read_file(dir + "/cgroup.controllers").value_or("")), ' ');
-  const auto passed =
-      split(trim(sys::read_file(dir + "/cgroup.subtree_control").value_or("")), ' ');
-  for (const char* controller : {"memory", "cpu", "cpuset"}) {
-    const auto has = [&](const auto& list) {
-      return std::find(list.begin(), list.end(), controller) != list.end();
-    };
-    if (!has(there) || has(passed)) continue;
-    write_setting(dir + "/cgroup.subtree_control", fmt::format("+{}", controller));
+/// Those that the limits need.
+std::vector<std::string> controllers_of(const CgroupLimits& limits) {
+  std::vector<std::string> out;
+  for (const auto& setting : v2_settings(limits)) {
+    std::string controller(setting.file, std::strchr(setting.file, '.'));
+    if (std::ranges::find(out, controller) == out.end()) out.push_back(std::move(controller));
   }
-}
-
-void make_group(const std::string& hierarchy, const std::string& path, bool limited) {
-  std::string dir = hierarchy;
-  for (const auto& part : split(path, '/')) {
-    if (part.empty()) continue;
-    if (limited && is_v2(dir)) pass_controllers_on(dir);
-    dir += "/" + part;
-    if (::mkdir(dir.c_str(), 0755) != 0) {
-      if (errno == EEXIST) continue;
-      throw_errno("could not make the cgroup " + quoted(dir));
-    }
-    if (::access((dir + "/cpuset.mems").c_str(), F_OK) == 0 && !is_v2(dir)) inherit_cpuset(dir);
-  }
+  return out;
 }
 
 uint64_t counter(const std::string& text, std::string_view key) {
@@ -153,28 +99,28 @@ uint64_t counter(const std::string& text, std::string_view key) {
 
 StepCgroup StepCgroup::create(const std::string& parent, const std::string& name,
                               const CgroupLimits& limits) {
-  // clean_path keeps ".." from leading out of the hierarchy.
-  const std::string path = clean_path("/" + parent + "/" + name);
-  StepCgroup group;
-  for (const auto& hierarchy : hierarchies()) {
-    if (::access(hierarchy.c_str(), W_OK) != 0) continue;
-    group.dirs_.push_back(hierarchy + path);
-    make_group(hierarchy, path, limits.any());
+  // A cleaned path does not lead out of the hierarchy.
+  const std::string above = clean_path("/" + parent);
+  StepCgroup out;
+  for (auto& hierarchy : find_hierarchies()) {
+    if (::access(hierarchy.mount.c_str(), W_OK) != 0) continue;
+    auto group = OwnGroup::make(hierarchy, join_path(above, name), controllers_of(limits));
+    out.groups_.push_back({std::move(hierarchy), std::move(group)});
   }
-  if (group.dirs_.empty()) {
+  if (out.groups_.empty()) {
     throw Error("no cgroup hierarchy is writable, so the step cannot run in cgroup " +
                 quoted(parent));
   }
-  group.limit(limits);
-  return group;
+  out.limit(limits);
+  return out;
 }
 
 void StepCgroup::limit(const CgroupLimits& limits) const {
   std::set<std::string> missing;
   for (const auto& setting : v1_settings(limits)) missing.insert(setting.option);
-  for (const auto& dir : dirs_) {
-    for (const auto& setting : is_v2(dir) ? v2_settings(limits) : v1_settings(limits)) {
-      const std::string path = fmt::format("{}/{}", dir, setting.file);
+  for (const auto& [hierarchy, group] : groups_) {
+    for (const auto& setting : hierarchy.v2 ? v2_settings(limits) : v1_settings(limits)) {
+      const std::string path = fmt::format("{}/{}", group.dir(), setting.file);
       if (::access(path.c_str(), F_OK) != 0) continue;
       write_setting(path, setting.value);
       missing.erase(setting.option);
@@ -186,36 +132,31 @@ void StepCgroup::limit(const CgroupLimits& limits) const {
       fmt::format("the cgroups of this machine cannot limit {} of the step", join(names, ", ")));
 }
 
-StepCgroup& StepCgroup::operator=(StepCgroup&& other) noexcept {
-  if (this != &other) {
-    remove();
-    dirs_ = std::move(other.dirs_);
-    other.dirs_.clear();
-  }
-  return *this;
+const OwnGroup* StepCgroup::v2_group() const {
+  const auto found = std::ranges::find_if(groups_, [](const auto& in) { return in.hierarchy.v2; });
+  return found == groups_.end() ? nullptr : &found->group;
 }
 
-void StepCgroup::enter() const {
-  for (const auto& dir : dirs_) {
-    const UniqueFd file = sys::open(dir + "/cgroup.procs", O_WRONLY);
-    with_context([&] { return "could not enter the cgroup " + quoted(dir); },
-                 [&] { sys::write_all(file.get(), "0"); });
+const OwnGroup* StepCgroup::v1_group(std::string_view controller) const {
+  const auto found =
+      std::ranges::find_if(groups_, [&](const auto& in) { return in.hierarchy.has(controller); });
+  return found == groups_.end() ? nullptr : &found->group;
+}
+
+void StepCgroup::enter_v1() const {
+  for (const auto& [hierarchy, group] : groups_) {
+    if (!hierarchy.v2) enter_group(group.dir());
   }
 }
 
 bool StepCgroup::out_of_memory() const {
-  for (const auto& dir : dirs_) {
+  for (const auto& in : groups_) {
     for (const char* name : {"/memory.events", "/memory.oom_control"}) {
-      if (counter(sys::read_file(dir + name).value_or(""), "oom_kill") > 0) return true;
+      const auto text = sys::read_file(in.group.dir() + name).value_or("");
+      if (counter(text, "oom_kill") > 0) return true;
     }
   }
   return false;
-}
-
-void StepCgroup::remove() {
-  // A group that still has processes (EBUSY) belongs to somebody who joined it from outside.
-  for (const auto& dir : dirs_) ::rmdir(dir.c_str());
-  dirs_.clear();
 }
 
 }  // namespace lade::sandbox

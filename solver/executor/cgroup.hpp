@@ -1,18 +1,16 @@
 // A control group for one step, in each hierarchy the host has (cgroup v2, v1, or both).
 #pragma once
 
-#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cgroup_limits.hpp"
+#include "solver/executor/cgroup_tree.hpp"
 
 namespace lade::sandbox {
 
-/// Where steps run that only have limits.
-inline constexpr const char* kDefaultParent = "/lade";
-
-/// Owns the directories; they are removed with it, when the step's processes are gone. Move-only.
+/// Owns the groups; they are removed with it, when the step's processes are gone. Move-only.
 class StepCgroup {
  public:
   StepCgroup() = default;
@@ -20,20 +18,25 @@ class StepCgroup {
   /// none, and if there is one of `limits` that none of them can set.
   static StepCgroup create(const std::string& parent, const std::string& name,
                            const CgroupLimits& limits = {});
-  StepCgroup(StepCgroup&& other) noexcept : dirs_(std::move(other.dirs_)) { other.dirs_.clear(); }
-  StepCgroup& operator=(StepCgroup&& other) noexcept;
-  ~StepCgroup() { remove(); }
 
-  /// Moves the calling process into it. Throws Error.
-  void enter() const;
+  /// Which a process is born into (CLONE_INTO_CGROUP): moving one takes milliseconds. May be null.
+  const OwnGroup* v2_group() const;
+  /// Of the hierarchy that has the controller; may be null.
+  const OwnGroup* v1_group(std::string_view controller) const;
+  /// Moves the calling process into the others. Throws Error.
+  void enter_v1() const;
   /// Whether the kernel killed a process in it for lack of memory.
   bool out_of_memory() const;
 
  private:
-  void limit(const CgroupLimits& limits) const;
-  void remove();
+  struct InHierarchy {
+    Hierarchy hierarchy;
+    OwnGroup group;
+  };
 
-  std::vector<std::string> dirs_;
+  void limit(const CgroupLimits& limits) const;
+
+  std::vector<InHierarchy> groups_;
 };
 
 }  // namespace lade::sandbox

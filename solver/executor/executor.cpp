@@ -15,6 +15,7 @@
 #include "base/error.hpp"
 #include "base/event_loop.hpp"
 #include "base/sys.hpp"
+#include "solver/executor/cgroup_tree.hpp"
 #include "solver/executor/network_helper.hpp"
 #include "solver/executor/protocol.hpp"
 #include "solver/executor/zygote.hpp"
@@ -72,8 +73,10 @@ ZygoteExecutor::~ZygoteExecutor() {
     }
   }
   channel_.hang_up();
-  while (::waitpid(zygote_, nullptr, 0) < 0 && errno == EINTR) {
+  int status = 0;
+  while (::waitpid(zygote_, &status, 0) < 0 && errno == EINTR) {
   }
+  if (status != 0) sandbox::sweep_groups(sandbox::find_hierarchies());
 }
 
 void ZygoteExecutor::attach(EventLoop& loop) {
@@ -218,7 +221,7 @@ std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
   if (pid < 0) throw_errno("could not start the zygote");
   if (pid == 0) {
     pair.lade.close();
-    sandbox::run_zygote(std::move(pair.zygote));
+    sandbox::run_zygote(std::move(pair.zygote), options);
   }
   return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid);
 }

@@ -13,8 +13,8 @@
 //
 // Nothing of a sandbox has a name on the host: mounts exist in its own mount namespace only,
 // ephemeral files on a tmpfs there, network slots as descriptors of the zygote. So there is nothing
-// to tidy after a crash; the one exception is the cgroup of a step whose zygote itself was
-// SIGKILLed.
+// to tidy after a crash; the one exception are cgroups whose zygote itself was SIGKILLed: its
+// Executor's end removes them, or the next zygote.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,14 @@ enum class NetworkMode {
 enum class SecurityMode {
   sandbox,   ///< Docker's default capabilities, seccomp filter, masked and read-only paths
   insecure,  ///< all capabilities, no filter, /sys and /proc writable, host devices
+};
+
+/// How steps are kept from the machine's devices; the strictest that still works for them first.
+/// Insecure steps are not.
+enum class DeviceDefence : uint8_t {
+  cgroup_v2,  ///< rules as a BPF program
+  cgroup_v1,  ///< rules of the devices controller
+  mounts,     ///< no mount of a step's but its /dev has devices
 };
 
 struct ResourceLimit {  ///< setrlimit(2) in the step
@@ -86,7 +94,7 @@ struct ExecSpec {
   uint64_t shm_bytes = 64u << 20;
   /// Run in a cgroup of its own below this one (a path from the cgroup root, as in
   /// /proc/PID/cgroup), in every hierarchy the host has mounted. Without it the step stays in
-  /// lade's own cgroups.
+  /// lade's own cgroups, or in one below them that steps share.
   std::optional<std::string> cgroup_parent;
   /// Of the step's cgroup, which is then made without a cgroup_parent, too, below "/lade". What no
   /// hierarchy can limit is an error.
@@ -132,6 +140,8 @@ struct ExecResult {
 struct ExecutorOptions {
   /// Reserved for the rootless form: creation fails with a clear Error today.
   bool rootless = false;
+  /// The first choice; what follows is taken where the machine lacks it.
+  DeviceDefence devices = DeviceDefence::cgroup_v2;
 };
 
 class Executor {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/sys.hpp"
 
 namespace lade::sandbox {
 
@@ -70,20 +71,20 @@ UniqueFd open_mount_at(int dir, const std::string& name) {
   return fd;
 }
 
-void make_read_only(int mount_fd) {
+void add_attributes(int mount_fd, uint64_t attributes) {
   mount_attr change{};
-  change.attr_set = MOUNT_ATTR_RDONLY;
+  change.attr_set = attributes;
   if (::mount_setattr(mount_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change) != 0) {
-    throw_errno("could not make a mount read-only");
+    throw_errno("could not change a mount's attributes");
   }
 }
 
-void set_attributes(int mount_fd, uint64_t attributes) {
-  mount_attr change{};
-  change.attr_set = attributes;
-  if (::mount_setattr(mount_fd, "", AT_EMPTY_PATH, &change, sizeof change) != 0) {
-    throw_errno("could not change a mount's attributes");
-  }
+void make_read_only(int mount_fd) {
+  add_attributes(mount_fd, MOUNT_ATTR_RDONLY);
+}
+
+void make_nodev(int mount_fd) {
+  add_attributes(mount_fd, MOUNT_ATTR_NODEV);
 }
 
 void attach(int mount_fd, int target_fd) {
@@ -91,6 +92,17 @@ void attach(int mount_fd, int target_fd) {
                    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
     throw_errno("could not attach a mount");
   }
+}
+
+void attach_at(int root, const char* target, int mount_fd) {
+  with_context([&] { return fmt::format("could not mount {}", target); },
+               [&] {
+                 const auto fd = sys::open_in_root(root, target, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+                 if (!fd) {
+                   throw Error("the root filesystem has no such directory", ErrorKind::not_found);
+                 }
+                 attach(mount_fd, fd->get());
+               });
 }
 
 }  // namespace lade::sandbox

@@ -9,11 +9,15 @@
 #include <initializer_list>
 #include <string>
 
+#include <sys/mount.h>
 #include <sys/types.h>
 
 #include "base/unique_fd.hpp"
 
 namespace lade::sandbox {
+
+/// Of what holds neither programs nor devices.
+inline constexpr unsigned no_code = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 /// A filesystem being configured.
 class FsContext {
@@ -50,11 +54,16 @@ UniqueFd clone_tree(int path_fd);
 /// The mount that covers `name` in `dir`, itself.
 UniqueFd open_mount_at(int dir, const std::string& name);
 
-/// Makes the mount and all mounts below it read-only.
+/// Adds MOUNT_ATTR_* attributes to the mount and all mounts below it.
+void add_attributes(int mount_fd, uint64_t attributes);
 void make_read_only(int mount_fd);
-void set_attributes(int mount_fd, uint64_t attributes);
+/// Device nodes on it cannot be opened any more.
+void make_nodev(int mount_fd);
 
 /// Gives the mount its place: on what `target_fd` stands for.
 void attach(int mount_fd, int target_fd);
+/// On a directory of a root filesystem. Not through a symlink: an image must not choose where /proc
+/// really is.
+void attach_at(int root, const char* target, int mount_fd);
 
 }  // namespace lade::sandbox

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "solver/executor/device_rules.hpp"
 #include "solver/executor/mount_api.hpp"
 #include "solver/executor/overlay.hpp"
 
@@ -59,6 +60,14 @@ UniqueFd open_mount(const Mount& mount, Staging& staging) {
       return narrow(open_tmpfs(mount), mount, staging);
   }
   throw Error("unknown kind of mount");
+}
+
+/// A single node that any step may have does no harm, wherever it lies: the host's /dev/null over a
+/// file is a habit.
+bool has_nodes(const Mount& mount, Nodes nodes, int mount_fd) {
+  if (nodes == Nodes::anywhere || (nodes == Nodes::by_rules && mount.devices)) return true;
+  const struct stat info = sys::fstat(mount_fd);
+  return may_open(info.st_mode, info.st_rdev);
 }
 
 /// Makes a missing target inside something that was mounted before it (/dev, a tmpfs, a cache):
@@ -120,21 +129,23 @@ void mount_file(int root, const EphemeralFile& file, Staging& staging, const std
 
 }  // namespace
 
-UniqueFd mount_root(const Mount& mount, Staging& staging) {
+UniqueFd mount_root(const Mount& mount, Nodes nodes, Staging& staging) {
   return with_context("could not mount the root filesystem", [&] {
     UniqueFd root = open_mount(mount, staging);
     if (!S_ISDIR(sys::fstat(root.get()).st_mode)) throw Error("it is not a directory");
     if (mount.read_only) make_read_only(root.get());
+    if (nodes == Nodes::in_dev) make_nodev(root.get());
     attach(root.get(), staging.open_dir(staging.make_dir()).get());
     return root;
   });
 }
 
-void mount_into(int root, const Mount& mount, Staging& staging) {
+void mount_into(int root, const Mount& mount, Nodes nodes, Staging& staging) {
   with_context([&] { return "could not mount at " + quoted(mount.target); },
                [&] {
                  const UniqueFd source = open_mount(mount, staging);
                  if (mount.read_only) make_read_only(source.get());
+                 if (!has_nodes(mount, nodes, source.get())) make_nodev(source.get());
                  const UniqueFd target = open_target(root, mount.target, source.get());
                  if (is_root(root, target.get()))
                    throw Error("the target is the root filesystem itself");

@@ -70,8 +70,12 @@ NetworkPool::~NetworkPool() {
   for (const auto& slot : slots_) slot->exit.reset();  // all at once; then each is waited for
 }
 
+bool NetworkPool::has_free_slot() const {
+  return std::ranges::any_of(slots_, [](const auto& slot) { return !slot->lent; });
+}
+
 void NetworkPool::prepare() {
-  if (std::ranges::any_of(slots_, [](const auto& slot) { return !slot->lent; })) return;
+  if (has_free_slot()) return;
   auto slot = std::make_unique<Slot>();
   slot->link = make_network_link(own_netns_.get());
   slots_.push_back(std::move(slot));

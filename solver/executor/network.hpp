@@ -27,6 +27,7 @@ class NetworkPool {
   NetworkPool& operator=(const NetworkPool&) = delete;
   ~NetworkPool();  ///< ends all helpers and waits for them
 
+  bool has_free_slot() const;
   /// Makes a slot unless there is a free one. Throws Error.
   void prepare();
   /// A free slot, now the caller's. `helper` is slirp4netns's path. Throws Error.

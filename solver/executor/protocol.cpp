@@ -26,6 +26,7 @@ void write_mount(WireWriter& out, const Mount& mount) {
       .text(mount.work)
       .text(mount.subpath)
       .number(mount.read_only)
+      .number(mount.devices)
       .number(mount.userxattr)
       .number(mount.size_bytes)
       .number(mount.mode);
@@ -48,6 +49,7 @@ Mount read_mount(WireReader& in) {
   mount.work = in.text();
   mount.subpath = in.text();
   mount.read_only = in.number<bool>();
+  mount.devices = in.number<bool>();
   mount.userxattr = in.number<bool>();
   mount.size_bytes = in.number();
   mount.mode = in.number<uint32_t>();

@@ -27,7 +27,9 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/executor/capabilities.hpp"
+#include "solver/executor/cgroup_mounts.hpp"
 #include "solver/executor/command.hpp"
+#include "solver/executor/dev_mounts.hpp"
 #include "solver/executor/init.hpp"
 #include "solver/executor/mounts.hpp"
 #include "solver/executor/protocol.hpp"
@@ -45,6 +47,7 @@ struct Child {
   const ExecSpec& spec;
   UniqueFd root;
   UniqueFd null;  // the sandbox's own /dev/null
+  std::vector<CgroupMount> cgroups;
 };
 
 /// Nobody else shares our session, so no terminal's signals arrive and no terminal can be taken
@@ -53,8 +56,17 @@ void leave_session(Child&) {
   ::setsid();
 }
 
+/// Into v2 groups processes are born.
+void enter_groups(const ChildPlan& plan) {
+  if (plan.cgroup != nullptr) plan.cgroup->enter_v1();
+  if (plan.leave != nullptr) enter_group(*plan.leave);
+}
+
 void enter_cgroup(Child& child) {
-  if (child.plan.cgroup != nullptr) child.plan.cgroup->enter();
+  enter_groups(child.plan);
+  child.cgroups = child.plan.cgroups != nullptr
+                      ? *child.plan.cgroups
+                      : find_cgroup_mounts(child.plan.hierarchies, child.spec.security);
   // Only now, so that the cgroup becomes the namespace's root.
   if (::unshare(CLONE_NEWCGROUP) != 0) throw_errno("could not make a cgroup namespace");
 }
@@ -106,7 +118,7 @@ void join_step(Child& child) {
   // or get at what it has open of the host, once its privileges are the same as theirs.
   if (::prctl(PR_SET_DUMPABLE, 0) != 0) throw_errno("could not close the process off");
   wait_for_joined(child);
-  if (child.plan.cgroup != nullptr) child.plan.cgroup->enter();
+  enter_groups(child.plan);
   const UniqueFd root = root_of_joined(child);
   constexpr int kNamespaces =
       CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
@@ -121,16 +133,25 @@ void join_step(Child& child) {
   child.null = std::move(sys::open_in_root(child.root.get(), "/dev/null", O_RDONLY).value());
 }
 
+Nodes nodes_of(const Child& child) {
+  if (child.spec.security == SecurityMode::insecure) return Nodes::anywhere;
+  return child.plan.nodev ? Nodes::in_dev : Nodes::by_rules;
+}
+
 void put_together(Child& child) {
   Staging staging;
-  child.root = mount_root(child.spec.rootfs, staging);
+  const Nodes nodes = nodes_of(child);
+  child.root = mount_root(child.spec.rootfs, nodes, staging);
   const int root = child.root.get();
-  mount_system(root, child.spec);
+  mount_system(root, child.spec, child.cgroups);
+  mount_dev(root, child.spec, nodes, staging);
   child.null = std::move(sys::open_in_root(root, "/dev/null", O_RDONLY).value());
   mount_files(root, child.spec.files, true, staging);
-  for (const auto& mount : child.spec.mounts) mount_into(root, mount, staging);
+  for (const auto& mount : child.spec.mounts) {
+    if (!is_dev(mount)) mount_into(root, mount, nodes, staging);
+  }
   mount_files(root, child.spec.files, false, staging);
-  if (child.spec.security == SecurityMode::sandbox) mask_paths(root);
+  if (child.spec.security == SecurityMode::sandbox) mask_paths(root, child.null.get());
 }
 
 void make_root(Child& child) {
@@ -301,7 +322,7 @@ void report(int fd, int exit_code, std::string message) {
 
 void run_child(const ChildPlan& plan) noexcept {
   try {
-    Child child{plan, plan.spec, {}, {}};
+    Child child{plan, plan.spec, {}, {}, {}};
     if (plan.joined_pidfd >= 0) {
       for (const auto step : setup_joined) step(child);
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "solver/executor/cgroup.hpp"
+#include "solver/executor/cgroup_mounts.hpp"
 #include "solver/executor/executor.hpp"
 #include "solver/executor/seccomp.hpp"
 
@@ -18,8 +19,12 @@ struct ChildPlan {
   int terminal_fd;  ///< socket for the terminal's other side; -1: no terminal
   int failure_fd;  ///< write end of a close-on-exec pipe: takes one SetupFailure, or EOF on success
   int zygote_pidfd;
-  int netns_fd = -1;                      ///< network slot to join; -1 for none
-  const StepCgroup* cgroup = nullptr;     ///< may be null
+  const std::vector<Hierarchy>& hierarchies;
+  const std::vector<CgroupMount>* cgroups = nullptr;  ///< null: to be found in `hierarchies`
+  int netns_fd = -1;                                  ///< network slot to join; -1 for none
+  const StepCgroup* cgroup = nullptr;                 ///< to enter, but for v2; may be null
+  const std::string* leave = nullptr;  ///< v1 `devices` group to enter instead of the zygote's
+  bool nodev = false;                  ///< nothing else keeps the step from the machine's devices
   const SeccompFilter* filter = nullptr;  ///< null for insecure steps
   /// A step that this one joins (already in its PID namespace): its process, a pidfd of that, and
   /// the read end of its failure pipe. -1: none.

@@ -26,6 +26,8 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "solver/executor/cgroup.hpp"
+#include "solver/executor/cgroup_mounts.hpp"
+#include "solver/executor/device_guard.hpp"
 #include "solver/executor/network.hpp"
 #include "solver/executor/sandbox_child.hpp"
 #include "solver/executor/seccomp.hpp"
@@ -51,6 +53,7 @@ struct Running {
   bool slot_reusable = true;
   std::string network_failure;  // why it was killed
   bool joined = false;          // in the sandbox of another
+  bool guarded = false;         // kept from devices by the zygote's group
   std::optional<StepCgroup> cgroup;
 };
 
@@ -66,9 +69,11 @@ UniqueFd pidfd_of(pid_t pid) {
 
 class Zygote {
  public:
-  explicit Zygote(Channel channel);
+  Zygote(Channel channel, const ExecutorOptions& options);
   void serve();
   void shut_down();
+  /// The zygote cannot remove the group it is in.
+  bool leaves_group() const { return guard_ && !guard_->way_out().empty(); }
 
  private:
   void handle(Channel::Packet packet);
@@ -76,7 +81,12 @@ class Zygote {
   void launch(Pending step, NetworkPool::Slot* slot);
   void join(Pending step);
   void lose_network(const NetworkPool::EndedHelper& helper);
-  pid_t clone_child(uint64_t flags, const ChildPlan& plan) const;
+  DeviceGuard& guard();
+  void sweep();
+  void prepare_network();
+  void place(Running& step, ChildPlan& plan, SecurityMode security);
+  const OwnGroup* group_of(const Running& step) const;
+  static pid_t clone_child(uint64_t flags, const ChildPlan& plan, const OwnGroup* group);
   const SeccompFilter* filter_for(const ExecSpec& spec);
   ChildPlan plan_for(const Pending& step, int failure_fd);
   void signal_step(uint64_t id, int number);
@@ -87,16 +97,23 @@ class Zygote {
   void flush();
   void wait();
 
+  const ExecutorOptions& options_;
   Channel channel_;
   UniqueFd children_;  // signalfd for SIGCHLD
   UniqueFd own_pidfd_;
   std::optional<SeccompFilter> filter_;
+  // Once there is a guard:
+  std::vector<Hierarchy> hierarchies_;
+  std::vector<CgroupMount> shared_groups_;  // what steps see that have no groups of their own
+  std::optional<DeviceGuard> guard_;
+  bool swept_ = false;
   NetworkPool network_;
   std::unordered_map<pid_t, Running> running_;
   std::deque<std::string> unsent_;  // reports; so that a slow lade never blocks us
 };
 
-Zygote::Zygote(Channel channel) : channel_(std::move(channel)) {
+Zygote::Zygote(Channel channel, const ExecutorOptions& options)
+    : options_(options), channel_(std::move(channel)) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
@@ -113,6 +130,7 @@ void Zygote::serve() {
     while (auto packet = channel_.receive()) handle(std::move(*packet));
     for (const auto& failed : network_.update()) lose_network(failed);
     reap();
+    sweep();
   }
 }
 
@@ -128,7 +146,8 @@ void Zygote::handle(Channel::Packet packet) {
   const auto request = in.number<Request>();
   if (request == Request::prefetch_network) {
     try {
-      network_.prepare();
+      prepare_network();
+      guard();
       if (!filter_) filter_ = SeccompFilter::compile();
     } catch (const Error&) {
       // The step that needs it will try again and report.
@@ -160,17 +179,57 @@ void Zygote::handle(Channel::Packet packet) {
 void Zygote::begin(Pending step) {
   if (step.request.spec.join) return join(std::move(step));
   if (step.request.spec.network != NetworkMode::sandbox) return launch(std::move(step), nullptr);
+  prepare_network();
   NetworkPool::Slot* slot = network_.acquire(step.request.network_helper);
   launch(std::move(step), slot);
 }
 
+DeviceGuard& Zygote::guard() {
+  if (guard_ && !guard_->is_there()) guard_.reset();
+  if (!guard_) {
+    hierarchies_ = find_hierarchies();
+    guard_ = DeviceGuard::create(options_.devices, hierarchies_);
+    shared_groups_ = find_cgroup_mounts(hierarchies_, SecurityMode::sandbox);
+  }
+  return *guard_;
+}
+
+/// Once, beside the first step: of those who were killed earlier.
+void Zygote::sweep() {
+  if (!guard_ || swept_) return;
+  swept_ = true;
+  sweep_groups(hierarchies_);
+}
+
+void Zygote::prepare_network() {
+  if (network_.has_free_slot()) return;
+  // Before there is a guard nothing is guarded.
+  if (!guard_) return network_.prepare();
+  guard_->outside([&] { network_.prepare(); });
+}
+
+/// Says which groups the step runs in, and what is left for mounts to keep it from.
+void Zygote::place(Running& step, ChildPlan& plan, SecurityMode security) {
+  if (step.cgroup) plan.cgroup = &*step.cgroup;
+  if (security == SecurityMode::insecure) {
+    if (!step.cgroup && !guard().way_out().empty()) plan.leave = &guard().way_out();
+    return;
+  }
+  if (step.cgroup) {
+    plan.nodev = !guard().protect(*step.cgroup);
+  } else {
+    plan.nodev = guard().defence() == DeviceDefence::mounts;
+    plan.cgroups = &shared_groups_;
+    step.guarded = !plan.nodev;
+  }
+}
+
 void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
   const ExecSpec& spec = step.request.spec;
-  const bool insecure = spec.security == SecurityMode::insecure;
   Running running;
   running.id = step.id;
   running.slot = slot;
-  running.slot_reusable = !insecure;
+  running.slot_reusable = spec.security != SecurityMode::insecure;
   try {
     if (spec.cgroup_parent || spec.cgroup_limits.any()) {
       running.cgroup =
@@ -180,16 +239,23 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
     sys::Pipe failure = sys::pipe();
     ChildPlan plan = plan_for(step, failure.write.get());
     if (slot != nullptr) plan.netns_fd = NetworkPool::netns(*slot);
-    if (running.cgroup) plan.cgroup = &*running.cgroup;
+    place(running, plan, spec.security);
     uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
     if (spec.network == NetworkMode::none) flags |= CLONE_NEWNET;
-    const pid_t pid = clone_child(flags, plan);
+    const pid_t pid = clone_child(flags, plan, group_of(running));
     running.failure = std::move(failure.read);
     running_.emplace(pid, std::move(running));
   } catch (...) {
     if (slot != nullptr) network_.release(slot, true);
     throw;
   }
+}
+
+/// The v2 group to be born in; nullptr for the zygote's own.
+const OwnGroup* Zygote::group_of(const Running& step) const {
+  if (step.cgroup) return step.cgroup->v2_group();
+  const bool shared = step.guarded && guard_ && guard_->defence() == DeviceDefence::cgroup_v2;
+  return shared ? &guard_->group() : nullptr;
 }
 
 const SeccompFilter* Zygote::filter_for(const ExecSpec& spec) {
@@ -208,6 +274,7 @@ ChildPlan Zygote::plan_for(const Pending& step, int failure_fd) {
       .terminal_fd = step.terminal.get(),
       .failure_fd = failure_fd,
       .zygote_pidfd = own_pidfd_.get(),
+      .hierarchies = hierarchies_,
       .filter = filter_for(step.request.spec),
   };
 }
@@ -222,6 +289,8 @@ void Zygote::join(Pending step) {
   sys::Pipe failure = sys::pipe();
   ChildPlan plan = plan_for(step, failure.write.get());
   if (target->second.cgroup) plan.cgroup = &*target->second.cgroup;
+  const bool unguarded = !target->second.cgroup && !target->second.guarded;
+  if (unguarded && !guard().way_out().empty()) plan.leave = &guard().way_out();
   plan.joined_pid = target->first;
   plan.joined_pidfd = pidfd.get();
   plan.joined_failure_fd = target->second.failure.get();
@@ -231,7 +300,7 @@ void Zygote::join(Pending step) {
   pid_t pid = -1;
   std::exception_ptr problem;
   try {
-    pid = clone_child(0, plan);
+    pid = clone_child(0, plan, group_of(target->second));
   } catch (...) {
     problem = std::current_exception();
   }
@@ -245,10 +314,14 @@ void Zygote::join(Pending step) {
   running_.emplace(pid, std::move(running));
 }
 
-pid_t Zygote::clone_child(uint64_t flags, const ChildPlan& plan) const {
+pid_t Zygote::clone_child(uint64_t flags, const ChildPlan& plan, const OwnGroup* group) {
   clone_args args{};
   args.flags = flags;
   args.exit_signal = SIGCHLD;
+  if (group != nullptr) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(group->fd());
+  }
   // As fork(2) would return: on a copy of this stack.
   const long pid = ::syscall(SYS_clone3, &args, sizeof args);
   if (pid < 0) throw_errno("could not make a sandbox");
@@ -380,15 +453,16 @@ void settle(Channel& channel) {
 
 }  // namespace
 
-void run_zygote(Channel channel) noexcept {
+void run_zygote(Channel channel, const ExecutorOptions& options) noexcept {
   try {
     settle(channel);
-    Zygote zygote(std::move(channel));
+    Zygote zygote(std::move(channel), options);
     zygote.serve();
     zygote.shut_down();
+    if (zygote.leaves_group()) ::_exit(static_cast<int>(ZygoteExit::left_group));
   } catch (const std::exception&) {
     // Lade sees the socket's end; the sandboxes and helpers see ours.
-    ::_exit(1);
+    ::_exit(static_cast<int>(ZygoteExit::failed));
   }
   ::_exit(0);
 }

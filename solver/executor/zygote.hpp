@@ -9,7 +9,13 @@
 
 namespace lade::sandbox {
 
+/// What it exits with: 0 if nothing is left of it.
+enum class ZygoteExit : int {
+  failed = 1,
+  left_group = 2,  ///< a cgroup to be swept (sweep_groups())
+};
+
 /// The zygote's life, in the forked process.
-[[noreturn]] void run_zygote(Channel channel) noexcept;
+[[noreturn]] void run_zygote(Channel channel, const ExecutorOptions& options) noexcept;
 
 }  // namespace lade::sandbox

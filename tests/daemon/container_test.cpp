@@ -14,6 +14,7 @@
 #include "daemon/proto/status.pb.h"
 #include "tests/support/buildkit_client.hpp"
 #include "tests/support/daemon_program.hpp"
+#include "tests/support/loop_disk.hpp"
 
 namespace lade::test {
 namespace {
@@ -488,6 +489,41 @@ TEST_F(ContainerTest, WhatIsNotAllowedIsRefused) {
   EXPECT_FALSE(make(rootless).ok());
   processes.signal("nobody", "TERM");
   EXPECT_FALSE(processes.finish().ok());
+}
+
+TEST_F(ContainerTest, NobodyInOneReachesTheMachinesDevices) {
+  const LoopDisk disk(dir_.path() + "/disk");
+  if (!disk) GTEST_SKIP() << "no loop device can be had";
+  auto wanted = request();
+  for (const auto type : {pb::CACHE, pb::TMPFS, pb::BIND}) {
+    auto& mount = *wanted.add_mounts();
+    mount.set_dest("/" + pb::MountType_Name(type));
+    mount.set_mounttype(type);
+    if (type == pb::CACHE) mount.mutable_cacheopt()->set_id("a cache");
+  }
+  ASSERT_TRUE(make(wanted).ok());
+  Processes processes(*client_);
+  // busybox is whatever it is called.
+  const std::string script =
+      "for d in / /CACHE /TMPFS /BIND; do test -b $d/d || ln -s /bin/sh /bin/mknod; "
+      "mknod -m 666 $d/d " +
+      disk.node() +
+      "; cat $d/d; echo overwritten 1<>$d/d; done 2>&1; echo; test -b /d && echo there";
+  processes.start("1", {"sh", "-c", script + "; exec sleep 1000"});
+  ASSERT_TRUE(processes.said("1", "there"));
+  const auto user = processes.run("2", {"sh", "-c", "cat /d 2>&1; echo overwritten 1<>/d"},
+                                  [](auto& init) { init.mutable_meta()->set_user("u"); });
+  const auto joined = processes.run(
+      "3", {"sh", "-c", "mknod /e " + disk.node() + "; cat /e 2>&1; echo overwritten 1<>/e"});
+  processes.signal("1", "KILL");
+  for (const auto& said :
+       {processes.ended("1").out, user.out + user.err, joined.out + joined.err}) {
+    EXPECT_EQ(said.find(disk.content), std::string::npos) << said;
+    const bool refused = said.find("Permission denied") != std::string::npos ||
+                         said.find("not permitted") != std::string::npos;
+    EXPECT_TRUE(refused) << said;
+  }
+  EXPECT_EQ(disk.now(), disk.content);
 }
 
 TEST_F(ContainerTest, MuchOutputComesThroughAtTheClientsPace) {

@@ -303,32 +303,40 @@ TEST_F(ExecutorTest, RootlessIsRefusedClearly) {
 }
 
 TEST_F(ExecutorTest, ACgroupOfItsOwnIsMadeAndRemoved) {
-  auto spec = sh("cat /proc/self/cgroup");
-  spec.cgroup_parent = "lade-test";
-  const auto finished = run(spec);
-  if (finished.result.setup_error.find("no cgroup hierarchy") != std::string::npos) {
-    GTEST_SKIP() << finished.result.setup_error;
-  }
-  EXPECT_EQ(finished.result.setup_error, "");
-  // The namespace's root is the step's group.
-  EXPECT_THAT(finished.out, HasSubstr(":/\n"));
-  EXPECT_THAT(finished.out, ::testing::Not(HasSubstr("lade-test")));
-  EXPECT_FALSE(finished.result.out_of_memory);
-  size_t parents = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/sys/fs/cgroup")) {
-    const auto parent = entry.path() / "lade-test";
-    if (!std::filesystem::exists(parent)) continue;
-    ++parents;
-    for (const auto& child : std::filesystem::directory_iterator(parent)) {
-      EXPECT_FALSE(child.is_directory()) << child.path();
+  const std::string parent = fmt::format("lade-test-{}", ::getpid());
+  const auto groups = [&] {
+    std::vector<std::filesystem::path> roots = {"/sys/fs/cgroup"};
+    for (const auto& entry : std::filesystem::directory_iterator(roots[0])) {
+      roots.push_back(entry.path());
     }
-    ::rmdir(parent.c_str());
+    size_t found = 0;
+    for (const auto& root : roots) found += std::filesystem::exists(root / parent) ? 1 : 0;
+    return found;
+  };
+  auto spec = sh("cat /proc/self/cgroup; while ! test -e /tmp/over; do sleep 0.01; done");
+  spec.cgroup_parent = parent;
+  std::string out;
+  std::optional<ExecResult> result;
+  size_t while_it_runs = 0;
+  executor().start(
+      spec,
+      [&](LogStream, std::string_view bytes) {
+        out += bytes;
+        while_it_runs = groups();
+        testing::write_text(root() + "/tmp/over", "");
+      },
+      [&](const ExecResult& ended) { result = ended; });
+  loop().run_until([&] { return result.has_value(); });
+  if (result->setup_error.find("no cgroup hierarchy") != std::string::npos) {
+    GTEST_SKIP() << result->setup_error;
   }
-  if (std::filesystem::exists("/sys/fs/cgroup/lade-test")) {
-    ++parents;
-    ::rmdir("/sys/fs/cgroup/lade-test");
-  }
-  EXPECT_GT(parents, 0u);
+  EXPECT_EQ(result->setup_error, "");
+  // The namespace's root is the step's group.
+  EXPECT_THAT(out, HasSubstr(":/\n"));
+  EXPECT_THAT(out, ::testing::Not(HasSubstr(parent)));
+  EXPECT_FALSE(result->out_of_memory);
+  EXPECT_GT(while_it_runs, 0u);
+  EXPECT_EQ(groups(), 0u);
 }
 
 }  // namespace

@@ -132,10 +132,90 @@ TEST_F(IsolationTest, DevIsMinimalAndWorks) {
   EXPECT_NE(run(sh("echo x > /dev/full")).result.exit_code, 0);
 }
 
+TEST_F(IsolationTest, ATmpfsAtDevIsTheSandboxesDev) {
+  auto spec =
+      sh("cd /dev; echo *; echo x > null && cat null; df -k /dev | grep /dev | tr -s ' '; "
+         "cat /dev/below/file; mount | grep -c ' /dev '");
+  ASSERT_TRUE(testing::write_text(dir() + "/file", "found\n"));
+  for (const char* target : {"/dev/", "/dev/below/file"}) {
+    Mount mount;
+    mount.target = target;
+    mount.source = dir() + "/file";
+    if (spec.mounts.empty()) mount.kind = MountKind::tmpfs;
+    mount.size_bytes = 1u << 20;
+    spec.mounts.push_back(mount);
+  }
+  const auto lines = split(trim(output_of(spec)), '\n');
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0],
+            "below fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero");
+  EXPECT_THAT(lines[1], HasSubstr(" 1024 "));
+  EXPECT_EQ(lines[2], "found");
+  EXPECT_EQ(lines[3], "1");
+}
+
+TEST_F(IsolationTest, WhatElseIsMountedAtDevCoversIt) {
+  auto spec =
+      sh("cd /dev; echo *; cat /proc/timer_list /proc/keys; ls /proc/acpi /proc/scsi 2>/dev/null; "
+         "true");
+  Mount mount;
+  mount.source = make_dir("nothing-but-this");
+  ASSERT_TRUE(testing::write_text(mount.source + "/file", ""));
+  mount.target = "/dev";
+  spec.mounts.push_back(mount);
+  EXPECT_THAT(output_of(spec), ::testing::StartsWith("file\n"));
+  EXPECT_THAT(output_of(spec), Not(HasSubstr("cpu")));
+}
+
 TEST_F(IsolationTest, SharedMemoryHasTheSizeAskedFor) {
   auto spec = sh("df -k /dev/shm | grep /dev/shm | tr -s ' '");
   spec.shm_bytes = 3u << 20;
   EXPECT_THAT(output_of(spec), HasSubstr(" 3072 "));
+}
+
+class CgroupViewTest : public IsolationTest {
+ protected:
+  /// Of a step with limits that whatever version of cgroups this machine has can set.
+  std::string limited(const std::string& script) {
+    auto spec = sh(script);
+    spec.cgroup_limits.memory = 64 << 20;
+    const auto finished = run(spec);
+    unlimited_ = finished.result.setup_error;
+    return finished.out;
+  }
+  std::string unlimited_;  // why
+};
+
+TEST_F(CgroupViewTest, AStepSeesItsOwnLimits) {
+  const auto said = limited(
+      "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; "
+      "mount | grep -c ' /sys/fs/cgroup.*[(]ro'; find /sys/fs/cgroup -name 'lade*'; "
+      "find /sys/fs/cgroup -name 'release_agent'");
+  if (unlimited_.find("cgroup") != std::string::npos) GTEST_SKIP() << unlimited_;
+  EXPECT_EQ(unlimited_, "");
+  const auto lines = split(trim(said), '\n');
+  ASSERT_EQ(lines.size(), 2u) << said;
+  EXPECT_EQ(lines[0], "67108864");
+  EXPECT_NE(lines[1], "0");
+}
+
+TEST_F(CgroupViewTest, NothingInItCanBeWritten) {
+  const auto said = limited(
+      "cd /sys/fs/cgroup; for d in . *; do test -d $d && ! mkdir $d/x 2>&1 && ! (echo 1 > "
+      "$d/cgroup.procs) 2>&1; done; true");
+  if (unlimited_.find("cgroup") != std::string::npos) GTEST_SKIP() << unlimited_;
+  EXPECT_EQ(unlimited_, "");
+  ASSERT_NE(said, "");
+  for (const auto& line : split(trim(said), '\n')) {
+    EXPECT_THAT(line, HasSubstr("Read-only file system"));
+  }
+}
+
+TEST_F(CgroupViewTest, NoStepSeesTheMachinesGroups) {
+  // Files that the topmost groups of v1 and of v2 have alone, and whatever else is run there.
+  EXPECT_EQ(output_of(sh("cd /sys/fs/cgroup; find . -name release_agent -o -name '*.slice'; "
+                         "test ! -e cgroup.procs || test -e cgroup.type || echo topmost; true")),
+            "");
 }
 
 TEST_F(IsolationTest, AnInsecureStepHasEverythingTheHostHas) {

@@ -21,10 +21,11 @@ void make_busybox_root(const std::string& root) {
   }
   fs::copy_file("/bin/busybox", root + "/bin/busybox");
   for (const char* applet :
-       {"sh",     "cat",   "echo",     "sleep",  "true",   "id",       "ls",  "mount", "touch",
-        "stat",   "ps",    "hostname", "ip",     "wget",   "mkdir",    "rm",  "wc",    "dd",
-        "chroot", "mknod", "grep",     "head",   "env",    "readlink", "pwd", "chown", "unshare",
-        "nc",     "kill",  "df",       "umount", "setsid", "find",     "tr"}) {
+       {"sh",    "cat",   "echo",    "sleep",    "true", "id",   "ls",     "mount",
+        "touch", "stat",  "ps",      "hostname", "ip",   "wget", "mkdir",  "rm",
+        "wc",    "dd",    "chroot",  "mknod",    "grep", "head", "env",    "readlink",
+        "pwd",   "chown", "unshare", "nc",       "kill", "df",   "umount", "setsid",
+        "find",  "tr",    "ln",      "mv",       "chmod"}) {
     fs::create_symlink("busybox", fs::path(root) / "bin" / applet);
   }
 }
@@ -117,7 +118,7 @@ void SandboxTest::SetUp() {
   temp_ = TempDir::create(fs::temp_directory_path().string(), "lade-executor-");
   root_ = make_dir("root");
   make_busybox_root(root_);
-  executor_ = Executor::create({});
+  executor_ = Executor::create(options());
   loop_ = std::make_unique<EventLoop>();
   executor_->attach(*loop_);
 }

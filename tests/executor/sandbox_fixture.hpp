@@ -44,6 +44,7 @@ bool eventually(const std::function<bool()>& done, int milliseconds = 10000);
 class SandboxTest : public ::testing::Test {
  protected:
   void SetUp() override;
+  virtual ExecutorOptions options() const { return {}; }
 
   const std::string& root() const { return root_; }
   const std::string& dir() const { return temp_.path(); }
