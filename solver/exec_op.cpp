@@ -296,11 +296,12 @@ class Preparation {
     auto& files = out_.spec.files;
     for (const char* file : {"/etc/resolv.conf", "/etc/hosts"}) stubs_->need(file, false);
     const std::string resolv = sandbox_resolv_conf(out_.spec.network);
-    files.push_back({"/etc/resolv.conf", resolv, 0644, 0, 0, false, true});
+    // Read-only, so that what a step writes there is not lost without a word.
+    files.push_back({"/etc/resolv.conf", resolv, 0644, 0, 0, true, true});
     std::vector<std::pair<std::string, std::string>> hosts;  // address, name
     for (const auto& [name, address] : op_.extra_hosts) hosts.emplace_back(address, name);
     files.push_back(
-        {"/etc/hosts", sandbox_hosts(out_.spec.hostname, hosts), 0644, 0, 0, false, true});
+        {"/etc/hosts", sandbox_hosts(out_.spec.hostname, hosts), 0644, 0, 0, true, true});
     if (op_.script) {
       files.push_back({op_.script->path, op_.script->content, 0755, 0, 0, true, false});
     }

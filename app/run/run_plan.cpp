@@ -141,6 +141,10 @@ PreparedExec prepare_run(StateDir& state, const RunRequest& request, const RunIm
   };
   std::stable_sort(prepared.spec.mounts.begin(), prepared.spec.mounts.end(),
                    [&](const Mount& a, const Mount& b) { return depth(a) < depth(b); });
+  // A container may write its hosts and resolv.conf; with all else of it they are not kept.
+  for (auto& file : prepared.spec.files) {
+    if (file.before_mounts) file.read_only = request.read_only;
+  }
   prepared.spec.rootfs.read_only = request.read_only;
   prepared.spec.init = request.init;
   return prepared;

@@ -126,6 +126,11 @@ class Run(LadeTest):
         self.assertEqual(out.splitlines()[:3], ["refused", "in-image", "y"])
         self.assertIn("1024", out)
 
+    def test_a_container_may_write_its_hosts_and_resolv_conf(self):
+        script = "echo 192.0.2.1 x >> /etc/hosts && tail -n 1 /etc/hosts; echo y > /etc/resolv.conf && cat /etc/resolv.conf"
+        self.assertEqual(self.sh(script), "192.0.2.1 x\ny\n")
+        self.assertEqual(self.sh(f"({script}) 2>&1 | grep -c Read-only", "--read-only"), "2\n")
+
     def test_nothing_of_a_container_is_kept(self):
         self.build(DOCKERFILE, "-t", "app")
         before = sorted(path.name for path in (self.ws.state / "layers").iterdir())

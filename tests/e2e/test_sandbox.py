@@ -64,6 +64,23 @@ class Sandbox(LadeTest):
                          ["A=1", "B=2", "HOME=/root",
                           "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PWD=/w", "/w", "0022"])
 
+    def test_files_of_the_builders_refuse_writes_rather_than_lose_them(self):
+        lines = self.output("echo 192.0.2.1 x >> /etc/hosts; echo x > /etc/resolv.conf; mv /etc/hosts /h; true")
+        self.assertEqual([line.split(": ")[-1] for line in lines],
+                         ["Read-only file system", "Read-only file system", "Device or resource busy"])
+
+    def test_a_tmpfs_on_dev_still_has_the_devices(self):
+        lines = self.output("--mount=type=tmpfs,target=/dev echo x > /dev/null && ls /dev | grep -c -e null -e pts -e shm && "
+                            "touch /dev/mine; ls /dev | grep -c mine", "test ! -e /dev/mine && echo gone")
+        self.assertEqual(lines, ["3", "1", "gone"])
+
+    def test_a_program_sees_the_limits_of_its_step(self):
+        lines = self.output("cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2> /dev/null; "
+                            "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2> /dev/null || cut -d ' ' -f 1 /sys/fs/cgroup/cpu.max; "
+                            "echo 1 > /sys/fs/cgroup/cgroup.procs || echo 1 > /sys/fs/cgroup/memory/tasks || echo refused",
+                            args=("--memory", "100m", "--cpu-quota", "50000"))
+        self.assertEqual([lines[0], lines[1], lines[-1]], ["104857600", "50000", "refused"])
+
     def test_add_host_is_in_etc_hosts(self):
         lines = self.output("grep given /etc/hosts", args=("--add-host", "given.example:192.0.2.7"))
         self.assertEqual(lines[0].split(), ["192.0.2.7", "given.example"])
