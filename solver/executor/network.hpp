@@ -32,12 +32,12 @@ class NetworkPool {
   void prepare();
   /// A free slot, now the caller's. `helper` is slirp4netns's path. Throws Error.
   Slot* acquire(const std::string& helper);
-  /// Gives it back. One that is not reusable ends.
+  /// Gives it back. One that is not reusable, or whose helper failed the step, ends.
   void release(Slot* slot, bool reusable);
   static int netns(const Slot& slot);
 
-  /// Of a helper that has ended: which slot it was of, and why it did not even start (empty: it
-  /// did, and the next packet starts another).
+  /// Of a helper that has ended: which slot it was of, and why it did not start or was lost (empty:
+  /// it ended as it should). A step's slot gets no other, and is not reused after the step.
   struct EndedHelper {
     Slot* slot = nullptr;
     std::string failure;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -18,8 +19,10 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "solver/executor/frame_carrier.hpp"
 #include "solver/executor/mount_api.hpp"
 #include "solver/executor/network_link.hpp"
+#include "solver/executor/own_mounts.hpp"
 #include "solver/executor/signals.hpp"
 
 namespace lade::sandbox {
@@ -44,12 +47,21 @@ void arrange_descriptors(int tap, int exit_fd, int errors) {
 
 /// slirp4netns with a socket in the working directory for a network card. The write end of a pipe
 /// is its life line, besides the parent's.
-[[noreturn]] void exec_slirp(const std::string& helper, int directory) {
+[[noreturn]] void exec_slirp(const std::string& helper, int directory, pid_t parent) {
   reset_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() == 1) ::_exit(1);
+  if (::getppid() != parent) ::_exit(1);
   ::dup2(fixed_errors, STDOUT_FILENO);
   ::dup2(fixed_errors, STDERR_FILENO);
+  try {
+    // Here and not in the process that carries frames, which would keep the host's filesystems
+    // busy: slirp4netns detaches what it finds.
+    if (::unshare(CLONE_NEWNS) != 0) throw_errno("could not make a mount namespace");
+    own_mounts();
+  } catch (const Error& error) {
+    ::dprintf(STDERR_FILENO, "%s\n", error.what());
+    ::_exit(127);
+  }
   const std::string mtu = fmt::format("--mtu={}", network_mtu);
   if (::fchdir(directory) == 0) {
     // --enable-sandbox and --enable-seccomp: it speaks TCP with whatever a step sends, so it gets
@@ -61,14 +73,58 @@ void arrange_descriptors(int tap, int exit_fd, int errors) {
   ::_exit(127);
 }
 
+/// slirp4netns's process. It ends with this object.
+class Slirp {
+ public:
+  Slirp(const std::string& helper, int directory) {
+    const pid_t parent = ::getpid();
+    pid_ = ::fork();
+    if (pid_ < 0) throw_errno("could not start slirp4netns");
+    if (pid_ == 0) exec_slirp(helper, directory, parent);
+  }
+  Slirp(const Slirp&) = delete;
+  Slirp& operator=(const Slirp&) = delete;
+  ~Slirp() {
+    if (has_ended()) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, &status_, 0);
+  }
+
+  bool has_ended() {
+    if (!ended_) ended_ = ::waitpid(pid_, &status_, WNOHANG) == pid_;
+    return ended_;
+  }
+  /// Its socket is closed a moment before.
+  bool ends_soon() {
+    for (int i = 0; i < 1000 && !has_ended(); ++i) ::usleep(1000);
+    return ended_;
+  }
+  void report_end() const {
+    if (WIFSIGNALED(status_)) {
+      ::dprintf(fixed_errors, "it was ended by SIG%s\n", sigabbrev_np(WTERMSIG(status_)));
+    } else {
+      ::dprintf(fixed_errors, "it ended with exit code %d\n", WEXITSTATUS(status_));
+    }
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int status_ = 0;
+  bool ended_ = false;
+};
+
+bool is_told_to_end() {
+  pollfd exit{fixed_exit, POLLIN, 0};
+  return ::poll(&exit, 1, 0) > 0;
+}
+
 /// Its socket, once it listens; empty if it ended before, or took too long.
-UniqueFd connect_to(pid_t slirp, int directory) {
+UniqueFd connect_to(Slirp& slirp, int directory, Clock::time_point deadline) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   const std::string path = fmt::format("/proc/self/fd/{}/{}", directory, socket_name);
   std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
-  const auto deadline = Clock::now() + start_timeout;
-  while (Clock::now() < deadline && ::waitpid(slirp, nullptr, WNOHANG) == 0) {
+  while (Clock::now() < deadline && !slirp.has_ended() && !is_told_to_end()) {
     UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) break;
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return fd;
@@ -77,52 +133,49 @@ UniqueFd connect_to(pid_t slirp, int directory) {
   return {};
 }
 
-/// Carries frames one way. A full receiver is waited for with the frame in hand.
-class Carrier {
- public:
-  Carrier(int from, int to) : from_(from), to_(to) {}
-
-  bool is_blocked() const { return size_ > 0; }
-  /// False when either side has ended.
-  bool carry() {
-    constexpr int burst = 64;  // then the other way gets its turn
-    for (int i = 0; i < burst; ++i) {
-      if (size_ == 0) {
-        const ssize_t got = ::read(from_, frame_.data(), frame_.size());
-        if (got < 0) return errno == EAGAIN || errno == EINTR;
-        if (got == 0) return false;
-        size_ = static_cast<size_t>(got);
-      }
-      if (::write(to_, frame_.data(), size_) < 0) {
-        if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) return true;
-        if (errno == EPIPE || errno == ECONNRESET) return false;
-        // A frame that the interface does not take is lost, as on any wire.
-      }
-      size_ = 0;
-    }
-    return true;
+/// Whether it answers at all: it takes the connection before it sets itself up, and may fail then.
+/// The question is who has the gateway's address, the answer whatever comes first.
+bool answers(int socket, Clock::time_point deadline) {
+  constexpr std::array<uint8_t, 42> question = {
+      0xff, 0xff, 0xff, 0xff, 0xff, 0xff,                // to all,
+      2,    0,    0,    0,    0,    1,                   // from a card of nobody's
+      8,    6,                                           // ARP
+      0,    1,    8,    0,    6,    4,    0,  1,         // of IPv4 on Ethernet: a request
+      2,    0,    0,    0,    0,    1,    0,  0, 0, 0,   // by one who has no address yet
+      0,    0,    0,    0,    0,    0,    10, 0, 2, 2};  // for the gateway
+  if (::write(socket, question.data(), question.size()) < 0) return false;
+  while (Clock::now() < deadline) {
+    pollfd fds[] = {{socket, POLLIN, 0}, {fixed_exit, POLLIN, 0}};
+    if (::poll(fds, 2, 100) < 0) continue;
+    if (fds[1].revents != 0) return false;
+    if (fds[0].revents == 0) continue;
+    std::array<char, 256> answer;
+    return ::read(socket, answer.data(), answer.size()) > 0;
   }
-
- private:
-  int from_;
-  int to_;
-  size_t size_ = 0;  // of the frame in hand
-  std::array<char, network_frame_bytes> frame_;
-};
-
-short wanted(const Carrier& in, const Carrier& out) {
-  return static_cast<short>((in.is_blocked() ? 0 : POLLIN) | (out.is_blocked() ? POLLOUT : 0));
+  return false;
 }
 
-void carry_frames(int tap, int socket, int exit_fd) {
-  static Carrier out(tap, socket);
-  static Carrier in(socket, tap);
-  for (;;) {
-    pollfd fds[] = {{tap, wanted(out, in), 0}, {socket, wanted(in, out), 0}, {exit_fd, POLLIN, 0}};
-    if (::poll(fds, 3, -1) < 0 && errno != EINTR) return;
-    if (fds[2].revents != 0) return;
-    if (!out.carry() || !in.carry()) return;
+HelperExit serve(const std::string& helper) {
+  ::prctl(PR_SET_NAME, "lade-network");
+  // A filesystem that is mounted nowhere: nothing is left of it, whatever happens.
+  const UniqueFd directory = new_filesystem("tmpfs", {{"mode", "0700"}}, 0);
+  Slirp slirp(helper, directory.get());
+  const auto deadline = Clock::now() + start_timeout;
+  const UniqueFd socket = connect_to(slirp, directory.get(), deadline);
+  if (!socket || !answers(socket.get(), deadline)) {
+    if (is_told_to_end()) return HelperExit::ended;
+    if (slirp.ends_soon()) slirp.report_end();
+    return HelperExit::no_start;
   }
+  if (carry_frames(fixed_tap, socket.get(), fixed_exit) != CarryEnd::helper) {
+    return HelperExit::ended;
+  }
+  if (slirp.ends_soon()) {
+    slirp.report_end();
+  } else {
+    ::dprintf(fixed_errors, "it closed its socket\n");
+  }
+  return HelperExit::lost;
 }
 
 }  // namespace
@@ -131,19 +184,7 @@ void run_network_helper(const std::string& helper, int tap, int exit_fd, int err
   auto how = HelperExit::no_start;
   try {
     arrange_descriptors(tap, exit_fd, errors);
-    ::prctl(PR_SET_NAME, "lade-network");
-    // A filesystem that is mounted nowhere: nothing is left of it, whatever happens.
-    const UniqueFd directory = new_filesystem("tmpfs", {{"mode", "0700"}}, 0);
-    const pid_t slirp = ::fork();
-    if (slirp < 0) throw_errno("could not start slirp4netns");
-    if (slirp == 0) exec_slirp(helper, directory.get());
-    const UniqueFd socket = connect_to(slirp, directory.get());
-    if (socket) {
-      how = HelperExit::ended;
-      carry_frames(fixed_tap, socket.get(), fixed_exit);
-    }
-    ::kill(slirp, SIGKILL);
-    ::waitpid(slirp, nullptr, 0);
+    how = serve(helper);
   } catch (const Error& error) {
     ::dprintf(fixed_errors, "%s\n", error.what());
   }

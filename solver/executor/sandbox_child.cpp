@@ -32,6 +32,7 @@
 #include "solver/executor/dev_mounts.hpp"
 #include "solver/executor/init.hpp"
 #include "solver/executor/mounts.hpp"
+#include "solver/executor/own_mounts.hpp"
 #include "solver/executor/protocol.hpp"
 #include "solver/executor/signals.hpp"
 #include "solver/executor/staging.hpp"
@@ -125,7 +126,7 @@ void join_step(Child& child) {
   if (::setns(child.plan.joined_pidfd, kNamespaces) != 0) {
     throw_errno("could not enter the container");
   }
-  // Where lade itself is in a chroot, the namespace has another root below the sandbox's.
+  // Whatever the namespace's root is, the container's is this one.
   if (::fchdir(root.get()) != 0 || ::chroot(".") != 0) {
     throw_errno("could not enter the container's root filesystem");
   }
@@ -155,14 +156,7 @@ void put_together(Child& child) {
 }
 
 void make_root(Child& child) {
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    if (errno != EINVAL) throw_errno("could not make the mounts private");
-    // Mounting the root on itself here would propagate to the host: the mount that it lies on may
-    // be shared and has no name inside the chroot by which to make it private.
-    throw Error(
-        "lade runs in a chroot whose root is no mount point; bind it on itself before "
-        "(mount --bind DIR DIR)");
-  }
+  own_mounts();
   put_together(child);
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ namespace lade {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::SandboxTest;
 
 /// A TCP listener on the host; its port. Connections complete without anybody accepting them.
@@ -216,18 +218,114 @@ TEST_F(NetworkSlotTest, AHelperThatDiedIsReplaced) {
               HasSubstr("1\n"));
 }
 
-TEST_F(NetworkSlotTest, AHelperThatDoesNotStartFailsTheStepThatNeedsIt) {
-  const std::string path = std::getenv("PATH");
-  const std::string broken = make_dir("broken");
-  ASSERT_TRUE(testing::write_text(broken + "/slirp4netns", "#!/bin/sh\necho broken >&2\nexit 1\n"));
-  ASSERT_EQ(::chmod((broken + "/slirp4netns").c_str(), 0755), 0);
-  ::setenv("PATH", (broken + ":" + path).c_str(), 1);
+/// A step that has used its network and runs on while one of its helper's processes is killed.
+class LostHelperTest : public NetworkSlotTest {
+ protected:
+  ExecResult kill_during_a_step(const std::string& process) {
+    const auto zygote = testing::child_named(::getpid(), "lade-zygote");
+    if (!zygote) return {};
+    ExecResult result;
+    bool done = false;
+    executor().start(
+        in(NetworkMode::sandbox, "ping -c 1 10.0.2.2 >/dev/null && echo up; sleep 60"),
+        [&](LogStream, std::string_view) {
+          for (const pid_t pid : testing::processes_of_session(*zygote)) {
+            const std::string name = testing::read_text(fmt::format("/proc/{}/comm", pid));
+            if (name == process + "\n") ::kill(pid, SIGKILL);
+          }
+        },
+        [&](const ExecResult& r) {
+          result = r;
+          done = true;
+        });
+    loop().run_until([&] { return done; });
+    return result;
+  }
+};
+
+TEST_F(LostHelperTest, SlirpThatDiedFailsTheStepThatUsesIt) {
+  const auto result = kill_during_a_step("slirp4netns");
+  EXPECT_EQ(result.exit_code, 125);
+  EXPECT_EQ(result.setup_error,
+            "the network of the sandbox was lost: slirp4netns: it was ended by SIGKILL");
+}
+
+TEST_F(LostHelperTest, ACarrierThatDiedFailsTheStepThatUsesIt) {
+  const auto result = kill_during_a_step("lade-network");
+  EXPECT_EQ(result.exit_code, 125);
+  EXPECT_EQ(result.setup_error,
+            "the network of the sandbox was lost: the process that carries its frames "
+            "(lade-network) was ended by SIGKILL");
+}
+
+TEST_F(LostHelperTest, TheNextStepHasANetworkAgain) {
+  kill_during_a_step("slirp4netns");
+  EXPECT_THAT(output_of(in(NetworkMode::sandbox, "ping -c 1 10.0.2.2")), HasSubstr(" 0% packet"));
+}
+
+/// With another slirp4netns.
+class BrokenHelperTest : public NetworkSlotTest {
+ protected:
+  void TearDown() override {
+    ::setenv("PATH", path_.c_str(), 1);
+    NetworkSlotTest::TearDown();
+  }
+  void install(const std::string& script) {
+    const std::string dir = make_dir("broken");
+    ASSERT_TRUE(testing::write_text(dir + "/slirp4netns", script, 0755));
+    ::setenv("PATH", (dir + ":" + path_).c_str(), 1);
+  }
+  std::string error_of_a_packet() {
+    return run(in(NetworkMode::sandbox, "ping -c 1 10.0.2.2; sleep 60")).result.setup_error;
+  }
+
+ private:
+  std::string path_ = std::getenv("PATH");
+};
+
+TEST_F(BrokenHelperTest, OneThatDoesNotStartFailsTheStepThatNeedsIt) {
+  install("#!/bin/sh\necho broken >&2\nexit 1\n");
   EXPECT_EQ(output_of(in(NetworkMode::sandbox, "echo no packet")), "no packet\n");
-  const auto finished = run(in(NetworkMode::sandbox, "nc -w 20 10.0.2.2 9 </dev/null; sleep 20"));
-  ::setenv("PATH", path.c_str(), 1);
-  EXPECT_THAT(finished.result.setup_error,
+  EXPECT_THAT(error_of_a_packet(),
               AllOf(HasSubstr("could not set up the network of the sandbox: slirp4netns: "),
-                    HasSubstr("broken")));
+                    HasSubstr("broken; it ended with exit code 1")));
+}
+
+// It may do that; its helper has nothing to do then and is not started over and over.
+TEST_F(BrokenHelperTest, AnInsecureStepWithoutItsInterfaceRunsOn) {
+  const std::string starts = make_dir("starts") + "/log";
+  install("#!/bin/sh\necho started >>" + starts + "\nexec /usr/bin/slirp4netns \"$@\"\n");
+  auto spec = in(NetworkMode::sandbox,
+                 "ping -c 1 10.0.2.2 >/dev/null; ip link del tap0; sleep 1; echo done");
+  spec.security = SecurityMode::insecure;
+  EXPECT_EQ(output_of(spec), "done\n");
+  EXPECT_EQ(testing::read_text(starts), "started\n");
+}
+
+// It takes the connection before it sets itself up.
+TEST_F(BrokenHelperTest, OneThatEndsOnceItIsConnectedFailsTheStepThatNeedsIt) {
+  if (!std::filesystem::exists("/usr/bin/python3")) GTEST_SKIP() << "needs python3";
+  install(R"(#!/usr/bin/python3
+import socket
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind("frames")
+listener.listen()
+connection = listener.accept()[0]
+raise SystemExit(3)
+)");
+  EXPECT_EQ(error_of_a_packet(),
+            "could not set up the network of the sandbox: slirp4netns: it ended with exit code 3");
+}
+
+// A helper that finds the host's mounts takes them apart; with its own it may.
+TEST_F(BrokenHelperTest, NoMountOfTheHostIsWithinItsReach) {
+  const std::string found = make_dir("found") + "/mounts";
+  install("#!/bin/sh\ncat /proc/self/mountinfo >" + found + "\numount -l /proc; umount -l /dev\n");
+  EXPECT_THAT(error_of_a_packet(), HasSubstr("could not set up the network"));
+  const std::string mounts = testing::read_text(found);
+  EXPECT_THAT(mounts, HasSubstr(" /proc "));
+  EXPECT_THAT(mounts, Not(HasSubstr("shared:")));
+  // That the host's are as they were, TearDown() sees.
 }
 
 // Frames of all sizes, both ways at once, through a receiver that is slower than the sender.

@@ -9,6 +9,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,11 +23,11 @@ void make_busybox_root(const std::string& root) {
   }
   fs::copy_file("/bin/busybox", root + "/bin/busybox");
   for (const char* applet :
-       {"sh",    "cat",   "echo",    "sleep",    "true", "id",   "ls",     "mount",
-        "touch", "stat",  "ps",      "hostname", "ip",   "wget", "mkdir",  "rm",
-        "wc",    "dd",    "chroot",  "mknod",    "grep", "head", "env",    "readlink",
-        "pwd",   "chown", "unshare", "nc",       "kill", "df",   "umount", "setsid",
-        "find",  "tr",    "ln",      "mv",       "chmod"}) {
+       {"sh",    "cat",   "echo",    "sleep",    "true",  "id",   "ls",     "mount",
+        "touch", "stat",  "ps",      "hostname", "ip",    "wget", "mkdir",  "rm",
+        "wc",    "dd",    "chroot",  "mknod",    "grep",  "head", "env",    "readlink",
+        "pwd",   "chown", "unshare", "nc",       "kill",  "df",   "umount", "setsid",
+        "find",  "tr",    "ln",      "mv",       "chmod", "ping"}) {
     fs::create_symlink("busybox", fs::path(root) / "bin" / applet);
   }
 }
@@ -112,12 +114,33 @@ bool eventually(const std::function<bool()>& done, int milliseconds) {
   return done();
 }
 
+namespace {
+
+/// Gives this process a mount namespace of its own, once, whose mounts are shared as those of a
+/// machine with systemd are: what a sandbox mounts or unmounts must not show here all the same.
+bool share_mounts() {
+  return ::unshare(CLONE_NEWNS) == 0 &&
+         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) == 0;
+}
+
+}  // namespace
+
+void SandboxTest::TearDown() {
+  if (mounts_.empty()) return;
+  executor_.reset();
+  EXPECT_EQ(read_text("/proc/self/mountinfo"), mounts_);
+}
+
 void SandboxTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "sandboxes need root";
+  static const bool shared = share_mounts();
+  ASSERT_TRUE(shared) << "no mount namespace whose mounts are shared";
   if (!fs::exists("/bin/busybox")) GTEST_SKIP() << "needs /bin/busybox (package busybox-static)";
   temp_ = TempDir::create(fs::temp_directory_path().string(), "lade-executor-");
   root_ = make_dir("root");
   make_busybox_root(root_);
+  mounts_ = read_text("/proc/self/mountinfo");
   executor_ = Executor::create(options());
   loop_ = std::make_unique<EventLoop>();
   executor_->attach(*loop_);

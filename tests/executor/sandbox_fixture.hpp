@@ -41,9 +41,11 @@ std::string read_text(const std::string& path);
 /// Polls until `done` or the time is over; the final answer of `done`.
 bool eventually(const std::function<bool()>& done, int milliseconds = 10000);
 
+/// Each test ends with the mounts that it began with.
 class SandboxTest : public ::testing::Test {
  protected:
   void SetUp() override;
+  void TearDown() override;
   virtual ExecutorOptions options() const { return {}; }
 
   const std::string& root() const { return root_; }
@@ -66,6 +68,7 @@ class SandboxTest : public ::testing::Test {
   TempDir temp_;
   std::string root_;
   std::string upper_;
+  std::string mounts_;  // before the test, by /proc/self/mountinfo
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Executor> executor_;
 };
