@@ -286,6 +286,7 @@ void set_lower_options(const BuildFlags& flags, BuildRequest& request) {
   }
   read_allow(flags.allow, lower);
   lower.network = parse_network(flags.network);
+  request.network_deny = parse_network_deny(flags.network_deny);
   of_option("--platform", [&] { read_platforms(flags.platforms, request); });
   if (const auto preset = sys::getenv("DOCKER_DEFAULT_PLATFORM");
       flags.platforms.empty() && !preset.empty()) {
@@ -343,6 +344,9 @@ void add_step_flags(CommandLine& command, BuildFlags& flags) {
   command.add_list("--allow", flags.allow,
                    "grant network.host or security.insecure to the Dockerfile");
   command.add_option("--network", flags.network, "network of steps: default, none, host");
+  command.add_list("--network-deny", flags.network_deny,
+                   "addresses that steps with the default network cannot reach, beside this "
+                   "machine's own: CIDR[,CIDR...] (169.254.0.0/16,10.0.0.0/8)");
 }
 
 /// What comes out beside the image, and how the build goes about it.

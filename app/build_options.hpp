@@ -10,6 +10,7 @@
 #include "app/call.hpp"
 #include "app/progress.hpp"
 #include "app/ssh_agents.hpp"
+#include "base/address_range.hpp"
 #include "base/command_line.hpp"
 #include "recipe/cache_options.hpp"
 #include "recipe/output.hpp"
@@ -38,6 +39,7 @@ struct BuildFlags {
   std::string sbom;
   std::vector<std::string> cache_from;
   std::vector<std::string> cache_to;
+  std::vector<std::string> network_deny;
   std::vector<std::string> no_cache_filters;
   std::vector<std::string> platforms;
   std::vector<std::string> resources;
@@ -85,6 +87,7 @@ struct BuildRequest {
   PullPolicy pull = PullPolicy::missing;
   bool offline = false;  ///< nothing is asked of any registry or server
   int max_parallelism = 0;
+  std::vector<AddressRange> network_deny;
   std::optional<uint64_t> max_storage;  ///< bytes of the state directory, kept after the build
   bool cache_only = false;              ///< that no output is asked for is meant
   ProgressMode progress = ProgressMode::plain;

@@ -40,6 +40,7 @@ struct Flags {
   std::string snapshotter = "auto";
   std::vector<std::string> platforms;
   std::string network = "auto";
+  std::vector<std::string> network_deny;
   int max_parallelism = 0;
   std::string gc = "true";
   std::string keep_storage;
@@ -75,6 +76,9 @@ void add_flags(CommandLine& app, Flags& flags) {
   app.add_list("--oci-worker-platform", flags.platforms,
                "Platforms that the worker is said to have");
   app.add_option("--oci-worker-net", flags.network, "auto: steps have a network of their own");
+  app.add_list("--network-deny", flags.network_deny,
+               "Addresses that steps cannot reach, beside this machine's own: CIDR[,CIDR...] "
+               "(169.254.0.0/16,10.0.0.0/8); may be given several times");
   app.add_option("--oci-max-parallelism", flags.max_parallelism,
                  "Steps of one build running at once (default: no limit)");
   app.add_option("--oci-worker-gc", flags.gc, "Collect garbage by the policies (default: true)");
@@ -166,6 +170,7 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   }
   if (flags.max_parallelism < 0) throw_usage("--oci-max-parallelism cannot be negative");
   out.max_parallelism = flags.max_parallelism;
+  out.network_deny = parse_network_deny(flags.network_deny);
   out.gc = truth("--oci-worker-gc", flags.gc);
   if (!flags.keep_storage.empty()) {
     const bool plain = flags.keep_storage.find_first_not_of("0123456789") == std::string::npos;

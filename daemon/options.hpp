@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address_range.hpp"
 #include "registry/config.hpp"
 #include "snapshotter/gc.hpp"
 
@@ -48,6 +49,7 @@ struct DaemonOptions {
   bool gc = true;
   std::vector<GcPolicy> gc_policies;
   int max_parallelism = 0;
+  std::vector<AddressRange> network_deny;  ///< what no step reaches, beside this machine itself
   std::vector<RegistryRule> registries;
   std::map<std::string, RegistryTls> registry_tls;
   std::string provenance_directory = "/etc/buildkit/provenance.d";  ///< of JSON objects

@@ -97,7 +97,10 @@ class Table {
     }
   }
   [[noreturn]] void fail(const std::string& key, const std::string& why) const {
-    throw Error(fmt::format("{}: {} {}", file_, name(key), why), ErrorKind::usage);
+    throw Error(fmt::format("{} {}", place(key), why), ErrorKind::usage);
+  }
+  std::string place(const std::string& key) const {
+    return fmt::format("{}: {}", file_, name(key));
   }
 
  private:
@@ -166,6 +169,10 @@ void read_worker(Table& table, DaemonOptions& options) {
   }
   const std::string network = table.text("networkMode").value_or("auto");
   if (network != "auto") table.fail("networkMode", "= " + network + " is not supported");
+  for (const auto& range : table.texts("networkDeny")) {  // lade's own
+    options.network_deny.push_back(
+        with_context(table.place("networkDeny"), [&] { return AddressRange::parse(range); }));
+  }
   if (table.flag("rootless").value_or(false)) table.fail("rootless", "is not supported");
   if (table.flag("noProcessSandbox").value_or(false)) {
     table.fail("noProcessSandbox", "is not supported");

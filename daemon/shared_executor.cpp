@@ -234,8 +234,8 @@ class StandIn : public Executor {
 
 }  // namespace
 
-ExecutorHost::ExecutorHost() : state_(std::make_shared<State>()) {
-  state_->executor = Executor::create({});
+ExecutorHost::ExecutorHost(const ExecutorOptions& options) : state_(std::make_shared<State>()) {
+  state_->executor = Executor::create(options);
 }
 
 void ExecutorHost::start_thread() {

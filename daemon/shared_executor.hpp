@@ -14,7 +14,7 @@ namespace lade {
 class ExecutorHost {
  public:
   /// Forks the zygote: before the process has any thread.
-  ExecutorHost();
+  explicit ExecutorHost(const ExecutorOptions& options);
   /// Kills what still runs. All stand-ins must be gone.
   ~ExecutorHost();
   ExecutorHost(const ExecutorHost&) = delete;

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "parser/grammar.hpp"
+#include "recipe/usage.hpp"
 #include "solver/ulimit.hpp"
 
 namespace lade {
@@ -203,6 +204,16 @@ std::chrono::nanoseconds parse_duration(const std::string& text) {
     throw Error(lade::quoted(text) + " is not a duration like 90s or 10m");
   }
   return duration;
+}
+
+std::vector<AddressRange> parse_network_deny(const std::vector<std::string>& texts) {
+  std::vector<AddressRange> out;
+  of_option("--network-deny", [&] {
+    for (const auto& text : texts) {
+      for (const auto& range : split(text, ',')) out.push_back(AddressRange::parse(range));
+    }
+  });
+  return out;
 }
 
 }  // namespace lade

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/address_range.hpp"
 #include "solver/definition.hpp"
 #include "solver/source/image.hpp"
 
@@ -46,5 +47,8 @@ PullPolicy parse_pull(const std::string& text);
 
 /// --network. Throws Error(usage).
 OpNetwork parse_network(const std::string& text);
+
+/// --network-deny, each "CIDR[,CIDR...]". Throws Error(usage).
+std::vector<AddressRange> parse_network_deny(const std::vector<std::string>& texts);
 
 }  // namespace lade

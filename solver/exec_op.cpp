@@ -295,9 +295,10 @@ class Preparation {
   void add_files() {
     auto& files = out_.spec.files;
     for (const char* file : {"/etc/resolv.conf", "/etc/hosts"}) stubs_->need(file, false);
-    const std::string resolv = sandbox_resolv_conf(out_.spec.network);
     // Read-only, so that what a step writes there is not lost without a word.
-    files.push_back({"/etc/resolv.conf", resolv, 0644, 0, 0, true, true});
+    EphemeralFile resolv{.target = "/etc/resolv.conf", .content = {}};
+    resolv.read_only = resolv.before_mounts = resolv.resolv_conf = true;
+    files.push_back(std::move(resolv));
     std::vector<std::pair<std::string, std::string>> hosts;  // address, name
     for (const auto& [name, address] : op_.extra_hosts) hosts.emplace_back(address, name);
     files.push_back(

@@ -222,6 +222,9 @@ void add_run_flags(CommandLine& command, RunFlags& flags) {
   command.add_option("--name", flags.name, "Not possible: no containers are kept");
   command.add_option("--network,--net", flags.network,
                      "Network: default (outbound only), none, host");
+  command.add_list("--network-deny", flags.network_deny,
+                   "Addresses that the default network does not reach, beside this machine's own: "
+                   "CIDR[,CIDR...]");
   command.add_option("--platform", flags.platform, "Platform of the image, os/arch[/variant]");
   command.add_flag("--privileged", flags.privileged,
                    "All capabilities, no system call filter, the host's devices");
@@ -270,6 +273,7 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   if (!flags.user.empty()) request.user = flags.user;
   request.entrypoint = flags.entrypoint;
   request.network = parse_network(flags.network);
+  request.network_deny = parse_network_deny(flags.network_deny);
   request.hostname = flags.hostname.empty() ? sys::random_hex(6) : flags.hostname;
   if (!flags.platform.empty()) {
     request.platform = of_option("--platform", [&] { return Platform::parse(flags.platform); });

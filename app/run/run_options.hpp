@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/address_range.hpp"
 #include "base/command_line.hpp"
 #include "base/mount.hpp"
 #include "solver/definition.hpp"
@@ -27,6 +28,7 @@ struct RunFlags {
   std::string user;
   std::optional<std::string> entrypoint;
   std::string network = "default";
+  std::vector<std::string> network_deny;
   std::string hostname;
   std::string name;
   std::string platform;
@@ -64,6 +66,7 @@ struct RunRequest {
   std::optional<std::string> user;
   std::optional<std::string> entrypoint;  ///< empty: none, not even the image's
   OpNetwork network = OpNetwork::sandbox;
+  std::vector<AddressRange> network_deny;
   std::string hostname;
   std::optional<Platform> platform;
   PullPolicy pull = PullPolicy::missing;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <unordered_map>
 
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include "base/event_loop.hpp"
 #include "base/sys.hpp"
 #include "solver/executor/cgroup_tree.hpp"
+#include "solver/executor/host_addresses.hpp"
 #include "solver/executor/network_helper.hpp"
 #include "solver/executor/protocol.hpp"
 #include "solver/executor/zygote.hpp"
@@ -28,7 +30,8 @@ using sandbox::Channel;
 /// Lade's side: owns the zygote, the read ends of the steps' pipes, and the callbacks.
 class ZygoteExecutor final : public Executor {
  public:
-  ZygoteExecutor(Channel channel, pid_t zygote) : channel_(std::move(channel)), zygote_(zygote) {}
+  ZygoteExecutor(Channel channel, pid_t zygote, std::vector<AddressRange> network_deny)
+      : channel_(std::move(channel)), zygote_(zygote), network_deny_(std::move(network_deny)) {}
   ~ZygoteExecutor() override;
 
   void attach(EventLoop& loop) override;
@@ -51,9 +54,12 @@ class ZygoteExecutor final : public Executor {
   void close_pipe(Step& step, LogStream stream);
   void finish(StepId id, const ExecResult& result);
   const std::string& network_helper();
+  std::string resolv_conf(NetworkMode network);
 
   Channel channel_;
   pid_t zygote_;
+  std::vector<AddressRange> network_deny_;
+  std::optional<sandbox::HostAddresses> host_addresses_;  // once they were asked for
   EventLoop* loop_ = nullptr;
   std::unordered_map<StepId, Step> steps_;
   StepId last_id_ = 0;
@@ -90,6 +96,16 @@ const std::string& ZygoteExecutor::network_helper() {
   return network_helper_;
 }
 
+std::string ZygoteExecutor::resolv_conf(NetworkMode network) {
+  if (network != NetworkMode::sandbox) return sandbox_resolv_conf(network, {});
+  if (!host_addresses_) host_addresses_.emplace();
+  host_addresses_->refresh();
+  auto denied = network_deny_;
+  const auto& own = host_addresses_->ranges();
+  denied.insert(denied.end(), own.begin(), own.end());
+  return sandbox_resolv_conf(network, AddressSet(std::move(denied)));
+}
+
 void ZygoteExecutor::prefetch_network() {
   try {
     channel_.send(WireWriter().number(sandbox::Request::prefetch_network).str());
@@ -103,6 +119,9 @@ Executor::StepId ZygoteExecutor::start(const ExecSpec& spec, OnOutput on_output,
   sandbox::StartRequest request{spec, {}};
   if (spec.network == NetworkMode::sandbox && !spec.join) {
     request.network_helper = network_helper();
+  }
+  for (auto& file : request.spec.files) {
+    if (file.resolv_conf) file.content = resolv_conf(spec.network);
   }
   const UniqueFd details = sandbox::memory_file(encode(request));
   sys::Pipe out;
@@ -223,7 +242,7 @@ std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
     pair.lade.close();
     sandbox::run_zygote(std::move(pair.zygote), options);
   }
-  return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid);
+  return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network_deny);
 }
 
 }  // namespace lade

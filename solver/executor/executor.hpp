@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/address_range.hpp"
 #include "base/cgroup_limits.hpp"
 #include "base/mount.hpp"
 #include "base/progress.hpp"
@@ -35,7 +36,7 @@ namespace lade {
 class EventLoop;
 
 enum class NetworkMode {
-  sandbox,  ///< own network namespace, outbound access, no way to the host's loopback
+  sandbox,  ///< own network namespace, outbound access, no way to the host itself
   none,     ///< own network namespace with loopback only
   host,     ///< the host's network namespace
 };
@@ -69,6 +70,7 @@ struct EphemeralFile {
   uint32_t gid = 0;
   bool read_only = false;
   bool before_mounts = false;  ///< a mount of the step's at or above `target` covers it
+  bool resolv_conf = false;    ///< the content is sandbox_resolv_conf() of when the step starts
 };
 
 /// One step, as plain data. Host paths (mount sources, layers) are absolute: the zygote has a
@@ -142,6 +144,8 @@ struct ExecutorOptions {
   bool rootless = false;
   /// The first choice; what follows is taken where the machine lacks it.
   DeviceDefence devices = DeviceDefence::cgroup_v2;
+  /// What steps with NetworkMode::sandbox cannot reach, beside the host itself.
+  std::vector<AddressRange> network_deny = {};
 };
 
 class Executor {
@@ -177,11 +181,11 @@ class Executor {
   virtual void signal(StepId step, int number) = 0;
 };
 
-/// /etc/resolv.conf for sandboxes: the host's, without loopback servers that a sandbox could not
-/// reach. Where the host has no others, the file with the upstream servers that systemd-resolved or
-/// NetworkManager keep beside theirs is used, then the network helper's forwarder. As it is for
-/// `host`.
-std::string sandbox_resolv_conf(NetworkMode network);
+/// /etc/resolv.conf for sandboxes: the host's, without servers that a sandbox could not reach:
+/// loopback, and what is `denied` (the host's own addresses among it). Where the host has no
+/// others, the file with the upstream servers that systemd-resolved or NetworkManager keep beside
+/// theirs is used, then the network helper's forwarder. As it is for `host`.
+std::string sandbox_resolv_conf(NetworkMode network, const AddressSet& denied);
 
 /// /etc/hosts with localhost and `hostname` and "IP name" lines for `extra_hosts`.
 std::string sandbox_hosts(const std::string& hostname,

@@ -3,21 +3,47 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <span>
 
 #include <poll.h>
 #include <unistd.h>
 
+#include "solver/executor/frame_filter.hpp"
+#include "solver/executor/host_addresses.hpp"
 #include "solver/executor/network_link.hpp"
 
 namespace lade::sandbox {
 namespace {
 
+/// What steps may not reach, as long as this machine's addresses stay as they are.
+class Denied {
+ public:
+  explicit Denied(const std::vector<AddressRange>& asked) : asked_(asked) { put_together(); }
+
+  int fd() const { return host_.fd(); }
+  void refresh() {
+    if (host_.refresh()) put_together();
+  }
+  const AddressSet& addresses() const { return addresses_; }
+
+ private:
+  void put_together() {
+    auto all = asked_;
+    all.insert(all.end(), host_.ranges().begin(), host_.ranges().end());
+    addresses_ = AddressSet(std::move(all));
+  }
+
+  const std::vector<AddressRange>& asked_;
+  HostAddresses host_;
+  AddressSet addresses_;
+};
+
 /// Carries frames one way. A full receiver is waited for with the frame in hand.
 class Carrier {
  public:
-  /// The ends say what it means that they are gone.
-  Carrier(int from, CarryEnd from_end, int to, CarryEnd to_end)
-      : from_(from), to_(to), from_end_(from_end), to_end_(to_end) {}
+  /// The ends say what it means that they are gone. `denied` is null where everything passes.
+  Carrier(int from, CarryEnd from_end, int to, CarryEnd to_end, const Denied* denied)
+      : from_(from), to_(to), from_end_(from_end), to_end_(to_end), denied_(denied) {}
 
   bool is_blocked() const { return size_ > 0; }
 
@@ -29,6 +55,8 @@ class Carrier {
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
         if (got <= 0) return from_end_;
         size_ = static_cast<size_t>(got);
+        if (!passes()) size_ = 0;
+        if (size_ == 0) continue;
       }
       if (::write(to_, frame_.data(), size_) < 0) {
         if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) return std::nullopt;
@@ -41,12 +69,25 @@ class Carrier {
   }
 
  private:
+  bool passes() {
+    if (denied_ == nullptr) return true;
+    const Frame frame(frame_.data(), size_);
+    const Verdict verdict = judge_frame(frame, denied_->addresses());
+    if (verdict == Verdict::refuse) {
+      const auto answer = refusal_of(frame);
+      // If there is no room the step waits for its own timeout.
+      [[maybe_unused]] const auto written = ::write(from_, answer.data(), answer.size());
+    }
+    return verdict == Verdict::pass;
+  }
+
   int from_;
   int to_;
   CarryEnd from_end_;
   CarryEnd to_end_;
+  const Denied* denied_;
   size_t size_ = 0;  // of the frame in hand
-  std::array<char, network_frame_bytes> frame_;
+  std::array<uint8_t, network_frame_bytes> frame_;
 };
 
 short wanted(const Carrier& in, const Carrier& out) {
@@ -55,13 +96,18 @@ short wanted(const Carrier& in, const Carrier& out) {
 
 }  // namespace
 
-CarryEnd carry_frames(int tap, int socket, int exit_fd) {
-  static Carrier out(tap, CarryEnd::interface, socket, CarryEnd::helper);
-  static Carrier in(socket, CarryEnd::helper, tap, CarryEnd::interface);
+CarryEnd carry_frames(int tap, int socket, int exit_fd, const std::vector<AddressRange>& asked) {
+  Denied denied(asked);
+  static Carrier out(tap, CarryEnd::interface, socket, CarryEnd::helper, &denied);
+  static Carrier in(socket, CarryEnd::helper, tap, CarryEnd::interface, nullptr);
   for (;;) {
-    pollfd fds[] = {{tap, wanted(out, in), 0}, {socket, wanted(in, out), 0}, {exit_fd, POLLIN, 0}};
-    if (::poll(fds, 3, -1) < 0) continue;  // EINTR
+    pollfd fds[] = {{tap, wanted(out, in), 0},
+                    {socket, wanted(in, out), 0},
+                    {exit_fd, POLLIN, 0},
+                    {denied.fd(), POLLIN, 0}};
+    if (::poll(fds, 4, -1) < 0) continue;  // EINTR
     if (fds[2].revents != 0) return CarryEnd::told;
+    if (fds[3].revents != 0) denied.refresh();
     for (Carrier* way : {&out, &in}) {
       if (const auto end = way->carry()) return *end;
     }

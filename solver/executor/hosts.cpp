@@ -4,9 +4,11 @@
 
 #include <fmt/format.h>
 
+#include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/executor/executor.hpp"
+#include "solver/executor/frame_filter.hpp"
 #include "solver/executor/resolv_conf.hpp"
 
 namespace lade {
@@ -26,28 +28,32 @@ std::string nameserver_of(std::string_view line) {
   return std::string(trim(rest));
 }
 
-/// Slots have IPv4 only, and a loopback address would be the sandbox's own.
-bool is_reachable(const std::string& server) {
-  return server.find(':') == std::string::npos && !server.starts_with("127.") &&
-         server != "0.0.0.0" && server != "localhost";
+/// Slots have IPv4 only, a loopback address would be the sandbox's own, and this machine's are out
+/// of reach.
+bool is_reachable(const std::string& server, const AddressSet& denied) {
+  try {
+    return is_usable_name_server(parse_ipv4(server), denied);
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace
 
-bool has_reachable_server(std::string_view text) {
+bool has_reachable_server(std::string_view text, const AddressSet& denied) {
   for (const auto& line : split(text, '\n')) {
     const auto server = nameserver_of(line);
-    if (!server.empty() && is_reachable(server)) return true;
+    if (!server.empty() && is_reachable(server, denied)) return true;
   }
   return false;
 }
 
-std::string filter_resolv_conf(std::string_view text) {
+std::string filter_resolv_conf(std::string_view text, const AddressSet& denied) {
   std::string out;
   bool any = false;
   for (const auto& line : split(text, '\n')) {
     const auto server = nameserver_of(line);
-    if (!server.empty() && !is_reachable(server)) continue;
+    if (!server.empty() && !is_reachable(server, denied)) continue;
     any = any || !server.empty();
     const auto kept = trim(line);
     if (!kept.empty() && kept[0] != '#' && kept[0] != ';') out += fmt::format("{}\n", kept);
@@ -58,17 +64,18 @@ std::string filter_resolv_conf(std::string_view text) {
 
 }  // namespace sandbox
 
-std::string sandbox_resolv_conf(NetworkMode network) {
+std::string sandbox_resolv_conf(NetworkMode network, const AddressSet& denied) {
   const std::string own = sys::read_file("/etc/resolv.conf").value_or("");
   // There the host's loopback is the step's, too.
   if (network == NetworkMode::host) return own;
-  if (sandbox::has_reachable_server(own)) return sandbox::filter_resolv_conf(own);
+  if (sandbox::has_reachable_server(own, denied)) return sandbox::filter_resolv_conf(own, denied);
   for (const char* upstream :
        {"/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"}) {
     const auto text = sys::read_file(upstream);
-    if (text && sandbox::has_reachable_server(*text)) return sandbox::filter_resolv_conf(*text);
+    if (text && sandbox::has_reachable_server(*text, denied))
+      return sandbox::filter_resolv_conf(*text, denied);
   }
-  return sandbox::filter_resolv_conf(own);
+  return sandbox::filter_resolv_conf(own, denied);
 }
 
 std::string sandbox_hosts(const std::string& hostname,

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/types.h>
 
+#include "base/address_range.hpp"
 #include "base/unique_fd.hpp"
 
 namespace lade::sandbox {
@@ -22,7 +23,8 @@ class NetworkPool {
  public:
   struct Slot;
 
-  NetworkPool();
+  /// No step reaches what is in `denied`.
+  explicit NetworkPool(std::vector<AddressRange> denied);
   NetworkPool(const NetworkPool&) = delete;
   NetworkPool& operator=(const NetworkPool&) = delete;
   ~NetworkPool();  ///< ends all helpers and waits for them
@@ -52,6 +54,7 @@ class NetworkPool {
   EndedHelper helper_ended(pid_t pid, int status);
 
  private:
+  std::vector<AddressRange> denied_;
   UniqueFd own_netns_;
   std::vector<std::unique_ptr<Slot>> slots_;
 };

@@ -155,7 +155,7 @@ bool answers(int socket, Clock::time_point deadline) {
   return false;
 }
 
-HelperExit serve(const std::string& helper) {
+HelperExit serve(const std::string& helper, const std::vector<AddressRange>& denied) {
   ::prctl(PR_SET_NAME, "lade-network");
   // A filesystem that is mounted nowhere: nothing is left of it, whatever happens.
   const UniqueFd directory = new_filesystem("tmpfs", {{"mode", "0700"}}, 0);
@@ -167,7 +167,7 @@ HelperExit serve(const std::string& helper) {
     if (slirp.ends_soon()) slirp.report_end();
     return HelperExit::no_start;
   }
-  if (carry_frames(fixed_tap, socket.get(), fixed_exit) != CarryEnd::helper) {
+  if (carry_frames(fixed_tap, socket.get(), fixed_exit, denied) != CarryEnd::helper) {
     return HelperExit::ended;
   }
   if (slirp.ends_soon()) {
@@ -180,11 +180,12 @@ HelperExit serve(const std::string& helper) {
 
 }  // namespace
 
-void run_network_helper(const std::string& helper, int tap, int exit_fd, int errors) {
+void run_network_helper(const std::string& helper, const std::vector<AddressRange>& denied, int tap,
+                        int exit_fd, int errors) {
   auto how = HelperExit::no_start;
   try {
     arrange_descriptors(tap, exit_fd, errors);
-    how = serve(helper);
+    how = serve(helper, denied);
   } catch (const Error& error) {
     ::dprintf(fixed_errors, "%s\n", error.what());
   }

@@ -42,10 +42,10 @@ ifreq request_for(const char* name) {
   return request;
 }
 
-sockaddr address_of(const char* text) {
+sockaddr address_of(uint32_t number) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  ::inet_pton(AF_INET, text, &address.sin_addr);
+  address.sin_addr.s_addr = htonl(number);
   sockaddr out{};
   std::memcpy(&out, &address, sizeof out);
   return out;
@@ -92,15 +92,15 @@ void configure() {
   request.ifr_mtu = network_mtu;
   control(socket.get(), SIOCSIFMTU, &request, "its MTU");
   bring_up(socket.get(), interface);
-  request.ifr_addr = address_of("10.0.2.100");
+  request.ifr_addr = address_of(network_step);
   control(socket.get(), SIOCSIFADDR, &request, "its address");
-  request.ifr_netmask = address_of("255.255.255.0");
+  request.ifr_netmask = address_of(network_mask);
   control(socket.get(), SIOCSIFNETMASK, &request, "its netmask");
   char device[] = "tap0";  // the kernel's struct wants it writable
   rtentry route{};
-  route.rt_dst = address_of("0.0.0.0");
-  route.rt_genmask = address_of("0.0.0.0");
-  route.rt_gateway = address_of("10.0.2.2");
+  route.rt_dst = address_of(INADDR_ANY);
+  route.rt_genmask = address_of(INADDR_ANY);
+  route.rt_gateway = address_of(network_gateway);
   route.rt_flags = RTF_UP | RTF_GATEWAY;
   route.rt_dev = device;
   control(socket.get(), SIOCADDRT, &route, "its route");

@@ -1,6 +1,8 @@
 #include <array>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -8,6 +10,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,6 +25,7 @@
 namespace lade {
 namespace {
 
+using testing::Finished;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::SandboxTest;
@@ -44,37 +48,78 @@ struct Listener {
   }
 };
 
-/// This machine's address towards the outside, if it has one; no packet is sent to find out.
-std::optional<std::string> own_address() {
-  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_port = htons(9);
-  ::inet_pton(AF_INET, "192.0.2.1", &name.sin_addr);
-  socklen_t size = sizeof name;
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&name), size) != 0) return std::nullopt;
-  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &size);
-  char text[INET_ADDRSTRLEN] = "";
-  ::inet_ntop(AF_INET, &name.sin_addr, text, sizeof text);
-  if (std::string_view(text).starts_with("127.")) return std::nullopt;
-  return text;
+/// Sends one client's bytes back until it sends no more.
+void serve_echo(const Listener& listener) {
+  const UniqueFd client(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  std::array<char, 65536> bytes{};
+  for (ssize_t size = 0; (size = ::read(client.get(), bytes.data(), bytes.size())) > 0;) {
+    sys::write_all(client.get(), {bytes.data(), static_cast<size_t>(size)});
+  }
 }
 
-/// Sends one client's bytes back until it sends no more.
-struct EchoServer {
-  Listener listener{INADDR_ANY};
-  int port = listener.port;
-  std::thread thread{[this] {
-    const UniqueFd client(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    std::array<char, 65536> bytes{};
-    for (ssize_t size = 0; (size = ::read(client.get(), bytes.data(), bytes.size())) > 0;) {
-      sys::write_all(client.get(), {bytes.data(), static_cast<size_t>(size)});
-    }
-  }};
-  ~EchoServer() {
-    ::shutdown(listener.fd.get(), SHUT_RDWR);  // in case nobody came
-    thread.join();
+bool shell_command(const std::string& command) {
+  return std::system((command + " 2>/dev/null").c_str()) == 0;
+}
+
+/// Another machine, as far as networks go: a namespace with an echo server at the end of a cable
+/// from this one's. The addresses are of the range for tests of networks.
+class OtherMachine {
+ public:
+  OtherMachine() : thread_([this] { live(); }) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return number_ != 0; });
+    const bool made =
+        number_ > 0 &&
+        shell_command(
+            fmt::format("ip link add {0} type veth peer name {0}e && ip addr add {1}/30 dev {0} && "
+                        "ip link set {0} up && ip link set {0}e netns {2}",
+                        cable_, host_address(), number_));
+    state_ = made ? State::connected : State::failed;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return state_ != State::connected; });
   }
+  ~OtherMachine() {
+    if (listener_) ::shutdown(listener_->fd.get(), SHUT_RDWR);  // in case nobody came
+    thread_.join();
+    shell_command("ip link del " + cable_);
+  }
+
+  bool is_there() const { return state_ == State::up; }
+  std::string address() const { return host_address(1); }
+  std::string host_address(int add = 0) const {
+    const int pid = ::getpid();
+    return fmt::format("198.18.{}.{}", pid / 64 % 256, pid % 64 * 4 + 1 + add);
+  }
+  const std::string& cable() const { return cable_; }
+  int port() const { return listener_->port; }
+
+ private:
+  enum class State { making, connected, up, failed };
+
+  void live() {
+    const bool alone = ::unshare(CLONE_NEWNET) == 0;
+    std::unique_lock lock(mutex_);
+    number_ = alone ? ::gettid() : -1;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return state_ != State::making; });
+    if (state_ == State::failed) return;
+    const bool up = shell_command(
+        fmt::format("ip addr add {1}/30 dev {0}e && ip link set {0}e up && ip link set lo up",
+                    cable_, address()));
+    if (up) listener_.emplace(INADDR_ANY);
+    state_ = up ? State::up : State::failed;
+    changed_.notify_all();
+    lock.unlock();
+    if (up) serve_echo(*listener_);
+  }
+
+  std::string cable_ = fmt::format("lade-t{}", ::getpid());
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  State state_ = State::making;
+  int number_ = 0;  // of the thread that is in it
+  std::optional<Listener> listener_;
+  std::thread thread_;  // last, for what it uses
 };
 
 class NetworkTest : public SandboxTest {
@@ -91,7 +136,7 @@ class NetworkTest : public SandboxTest {
     spec.network = network;
     spec.files.resize(1);
     spec.files[0].target = "/etc/resolv.conf";
-    spec.files[0].content = sandbox_resolv_conf(network);
+    spec.files[0].resolv_conf = true;
     return spec;
   }
 };
@@ -328,17 +373,87 @@ TEST_F(BrokenHelperTest, NoMountOfTheHostIsWithinItsReach) {
   // That the host's are as they were, TearDown() sees.
 }
 
+/// Steps that talk to another machine, through this one.
+class OtherMachineTest : public NetworkSlotTest {
+ protected:
+  void SetUp() override {
+    NetworkSlotTest::SetUp();
+    if (IsSkipped()) return;
+    if (!shell_command("ip -V >/dev/null")) GTEST_SKIP() << "needs ip (package iproute2)";
+    other_.emplace();
+    ASSERT_TRUE(other_->is_there());
+  }
+  const OtherMachine& other() const { return *other_; }
+  /// What a step hears from the echo server, at this address.
+  Finished talk_to(const std::string& address) {
+    return run(in(NetworkMode::sandbox,
+                  fmt::format("echo hello | nc -w 5 {} {}", address, other().port())));
+  }
+
+ private:
+  std::optional<OtherMachine> other_;
+};
+
 // Frames of all sizes, both ways at once, through a receiver that is slower than the sender.
-TEST_F(NetworkSlotTest, ManyBytesArriveAsTheyWereSent) {
-  const auto address = own_address();
-  if (!address) GTEST_SKIP() << "this machine has no address but loopback";
-  const EchoServer server;
+TEST_F(OtherMachineTest, ManyBytesArriveAsTheyWereSent) {
   const auto finished = run(in(
       NetworkMode::sandbox,
       fmt::format("head -c 20000000 /dev/urandom >/tmp/sent; nc -w 20 {} {} </tmp/sent >/tmp/got; "
                   "cmp /tmp/sent /tmp/got && echo same",
-                  *address, server.port)));
+                  other().address(), other().port())));
   EXPECT_EQ(finished.out, "same\n") << finished.err;
+}
+
+TEST_F(OtherMachineTest, IsReachedAndThisOnesAddressIsRefusedAtOnce) {
+  EXPECT_EQ(talk_to(other().address()).out, "hello\n");
+  const Listener here(INADDR_ANY);
+  const auto refused =
+      run(in(NetworkMode::sandbox,
+             fmt::format("nc -w 60 {} {} </dev/null", other().host_address(), here.port)));
+  EXPECT_THAT(refused.err, HasSubstr("No route to host"));
+}
+
+// An address that this machine gets while a step runs is its own from then on.
+TEST_F(OtherMachineTest, IsNotReachedOnceItsAddressIsThisOnes) {
+  const Listener here(INADDR_ANY);
+  auto spec = in(NetworkMode::sandbox,
+                 fmt::format("echo hello | nc -w 5 {} {} && read go; nc -w 60 {} {} </dev/null",
+                             other().address(), other().port(), other().address(), here.port));
+  sys::Pipe go = sys::pipe();
+  spec.input_fd = go.read.get();
+  Finished finished;
+  bool done = false;
+  executor().start(
+      spec,
+      [&](LogStream stream, std::string_view bytes) {
+        (stream == LogStream::out ? finished.out : finished.err) += bytes;
+        if (stream == LogStream::err) return;
+        EXPECT_TRUE(shell_command(
+            fmt::format("ip addr add {}/32 dev {}", other().address(), other().cable())));
+        sys::write_all(go.write.get(), "go\n");
+      },
+      [&](const ExecResult& result) {
+        finished.result = result;
+        done = true;
+      });
+  loop().run_until([&] { return done; });
+  EXPECT_EQ(finished.out, "hello\n");
+  EXPECT_THAT(finished.err, HasSubstr("No route to host"));
+}
+
+TEST_F(OtherMachineTest, IsNotReachedWhereItsNetworkIsDenied) {
+  restart({.rootless = false, .network_deny = {AddressRange::parse("198.18.0.0/15")}});
+  const auto refused = talk_to(other().address());
+  EXPECT_EQ(refused.out, "");
+  EXPECT_THAT(refused.err, HasSubstr("No route to host"));
+}
+
+TEST_F(NetworkSlotTest, WithEverythingDeniedThereAreStillNames) {
+  restart({.rootless = false, .network_deny = {AddressRange::parse("0.0.0.0/0")}});
+  EXPECT_EQ(output_of(in(NetworkMode::sandbox,
+                         "grep ^nameserver /etc/resolv.conf; "
+                         "ping -c 1 -w 5 10.0.2.3 >/dev/null && echo pong")),
+            "nameserver 10.0.2.3\npong\n");
 }
 
 }  // namespace

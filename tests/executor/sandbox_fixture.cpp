@@ -141,8 +141,13 @@ void SandboxTest::SetUp() {
   root_ = make_dir("root");
   make_busybox_root(root_);
   mounts_ = read_text("/proc/self/mountinfo");
-  executor_ = Executor::create(options());
+  restart(options());
+}
+
+void SandboxTest::restart(const ExecutorOptions& with) {
+  executor_.reset();
   loop_ = std::make_unique<EventLoop>();
+  executor_ = Executor::create(with);
   executor_->attach(*loop_);
 }
 

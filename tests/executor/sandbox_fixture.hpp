@@ -63,6 +63,8 @@ class SandboxTest : public ::testing::Test {
   /// Standard output of a step that must succeed.
   std::string output_of(const ExecSpec& spec);
   void end_executor() { executor_.reset(); }
+  /// Another executor.
+  void restart(const ExecutorOptions& options);
 
  private:
   TempDir temp_;

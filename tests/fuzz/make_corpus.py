@@ -52,6 +52,25 @@ SESSIONS = [
 ]
 
 
+def step_frame(kind: int, payload: bytes) -> bytes:
+    """Ethernet, as a step sends it."""
+    return b"\x52\x55\n\0\2\2" + b"\2\0\0\0\0\1" + kind.to_bytes(2, "big") + payload
+
+
+def packet(protocol: int, to: bytes, payload: bytes, fragment: int = 0) -> bytes:
+    """IPv4 from a step's address."""
+    return (b"\x45\0" + (20 + len(payload)).to_bytes(2, "big") + b"\0\1" + fragment.to_bytes(2, "big")
+            + bytes([64, protocol, 0, 0]) + b"\n\0\2d" + to + payload)
+
+
+ICMP, TCP, UDP = (1, b"\x08\0" + bytes(6)), (6, b"\x9c\x40\0\x35" + bytes(16)), (17, b"\x9c\x40\0\x35\0\x08\0\0")
+FRAMES = [step_frame(0x0800, packet(protocol, to, payload)) for protocol, payload in (ICMP, TCP, UDP)
+          for to in (b"\n\0\2\2", b"\n\0\2\3", b"\x7f\0\0\1", b"\xc0\0\2\2", b"\1\1\1\1")]
+FRAMES += [step_frame(0x0800, packet(17, b"\1\1\1\1", bytes(24), fragment)) for fragment in (0x2000, 3, 0x2003)]
+FRAMES += [step_frame(0x0806, b"\0\1\x08\0\6\4\0\1" + b"\2\0\0\0\0\1\n\0\2d" + bytes(6) + b"\n\0\2\2"),
+           step_frame(0x8100, b"\0\1\x08\0" + packet(*TCP[:1], b"\1\1\1\1", TCP[1])), step_frame(0x86dd, bytes(40))]
+
+
 def write(folder: pathlib.Path, seeds) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
@@ -73,6 +92,7 @@ def main() -> None:
     write(output / "xml_text", [b"<Error><Code>A &amp; &#x41;</Code></Error>", b"<R><UploadId>x</UploadId></R>",
                                 b"[default]\na = b\n[profile x]\nc=d\n"])
     write(output / "session", SESSIONS)
+    write(output / "frame_filter", FRAMES)
     write(output / "parser", files)
     write(output / "expansion", expansions)
     write(output / "dockerignore", [b"\x03a/b" + text.encode() for text in IGNORE_FILES])

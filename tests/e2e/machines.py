@@ -1,0 +1,87 @@
+"""Another machine, as far as networks go: a network namespace at the end of a cable from this one's."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+
+SERVER = """
+import json, queue, socket, sys, threading
+arrived = {"tcp": queue.Queue(), "udp": queue.Queue()}
+def listen(listener):
+    while True:
+        connection, sender = listener.accept()
+        connection.close()
+        arrived["tcp"].put(["connected", sender[0]])
+def receive(receiver):
+    while True:
+        text, sender = receiver.recvfrom(100)
+        arrived["udp"].put([text.decode(), sender[0]])
+for kind, serve in ((socket.SOCK_STREAM, listen), (socket.SOCK_DGRAM, receive)):
+    opened = socket.socket(socket.AF_INET, kind)
+    opened.bind(("0.0.0.0", 7777))
+    if kind is socket.SOCK_STREAM:
+        opened.listen()
+    threading.Thread(target=serve, args=(opened,), daemon=True).start()
+print("up", flush=True)
+for line in sys.stdin:
+    try:
+        print(json.dumps(arrived[line.strip()].get(timeout=20)), flush=True)
+    except queue.Empty:
+        print("null", flush=True)
+"""
+
+
+class OtherMachine:
+    """Listens for TCP and UDP at `port`. For `with`; what it got is asked for with next()."""
+
+    port = 7777
+
+    def __init__(self):
+        if not shutil.which("ip"):
+            raise unittest.SkipTest("needs ip (package iproute2)")
+        number = os.getpid()
+        self.cable = f"lade-e{number}"
+        network = f"198.18.{number // 64 % 256}"  # of the range for tests of networks
+        self.here, self.address = f"{network}.{number % 64 * 4 + 1}", f"{network}.{number % 64 * 4 + 2}"
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["unshare", "-n", sys.executable, "-c", "input(); exec(input())"], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self._connect()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _connect(self):
+        pid = str(self.process.pid)
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        while os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+            pass
+        inside = ["nsenter", "-t", pid, "-n"]
+        for command in (["ip", "link", "add", self.cable, "type", "veth", "peer", "name", f"{self.cable}e"],
+                        ["ip", "addr", "add", f"{self.here}/30", "dev", self.cable],
+                        ["ip", "link", "set", self.cable, "up"],
+                        ["ip", "link", "set", f"{self.cable}e", "netns", pid],
+                        [*inside, "ip", "addr", "add", f"{self.address}/30", "dev", f"{self.cable}e"],
+                        [*inside, "ip", "link", "set", f"{self.cable}e", "up"]):
+            subprocess.run(command, check=True)
+        self.process.stdin.write(f"exec({SERVER!r})\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "up\n"
+
+    def next(self, kind):
+        """The next connection ("tcp") or datagram ("udp"): [text, its sender], or None if there is none in time."""
+        self.process.stdin.write(f"{kind}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+        subprocess.run(["ip", "link", "del", self.cable], check=False, stderr=subprocess.DEVNULL)
