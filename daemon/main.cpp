@@ -10,6 +10,7 @@
 #include "daemon/shared_executor.hpp"
 
 int main(int argc, char** argv) {
+  lade::become_zygote_if_asked(argc, argv);
   lade::fill_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
   try {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/event_loop.hpp"
@@ -61,6 +62,9 @@ void deliver(const std::shared_ptr<Receiver>& receiver, std::function<void()> ca
 }  // namespace
 
 struct ExecutorHost::State {
+  explicit State(ExecutorOptions asked) : options(std::move(asked)) {}
+
+  const ExecutorOptions options;
   std::unique_ptr<Executor> executor;
   std::thread thread;
   std::mutex mutex;
@@ -114,7 +118,26 @@ struct ExecutorHost::State {
     }
   }
 
-  void start(Start& step) {
+  /// A daemon lives longer than one zygote may: the kernel kills what it likes when memory is
+  /// short. The steps that ran have ended by then.
+  void replace_lost() {
+    if (!executor->is_lost()) return;
+    fmt::print(stderr, "lade daemon: the process that makes sandboxes had died; it is replaced\n");
+    executor = Executor::create_late(options);
+    executor->attach(*loop);
+  }
+
+  /// As the executor is to be told: with its own number of the step that is joined.
+  ExecSpec located(const Start& step) const {
+    ExecSpec spec = step.spec;
+    if (!spec.join) return spec;
+    const auto joined = steps.find(*spec.join);
+    if (joined == steps.end()) throw Error("the container has ended");
+    spec.join = joined->second;
+    return spec;
+  }
+
+  void start(const Start& step) {
     const auto ended = [this, id = step.id, count = step.counted, receiver = step.receiver,
                         callbacks = step.callbacks](const ExecResult& result) {
       steps.erase(id);
@@ -124,21 +147,20 @@ struct ExecutorHost::State {
       }
       deliver(receiver, [callbacks, result] { callbacks->exit(result); });
     };
+    const auto output = [receiver = step.receiver, callbacks = step.callbacks](
+                            LogStream stream, std::string_view bytes) {
+      deliver(receiver,
+              [callbacks, stream, text = std::string(bytes)] { callbacks->output(stream, text); });
+    };
     try {
-      if (step.spec.join) {
-        const auto joined = steps.find(*step.spec.join);
-        if (joined == steps.end()) throw Error("the container has ended");
-        step.spec.join = joined->second;
+      replace_lost();
+      try {
+        steps[step.id] = executor->start(located(step), output, ended);
+      } catch (const Error&) {
+        if (!executor->is_lost()) throw;
+        replace_lost();
+        steps[step.id] = executor->start(located(step), output, ended);
       }
-      steps[step.id] = executor->start(
-          step.spec,
-          [receiver = step.receiver, callbacks = step.callbacks](LogStream stream,
-                                                                 std::string_view bytes) {
-            deliver(receiver, [callbacks, stream, text = std::string(bytes)] {
-              callbacks->output(stream, text);
-            });
-          },
-          ended);
     } catch (const Error& error) {
       ExecResult result;
       result.exit_code = kNoSandbox;
@@ -234,7 +256,8 @@ class StandIn : public Executor {
 
 }  // namespace
 
-ExecutorHost::ExecutorHost(const ExecutorOptions& options) : state_(std::make_shared<State>()) {
+ExecutorHost::ExecutorHost(const ExecutorOptions& options)
+    : state_(std::make_shared<State>(options)) {
   state_->executor = Executor::create(options);
 }
 

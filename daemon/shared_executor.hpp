@@ -3,6 +3,7 @@
 // An Executor belongs to one event loop and is forked before any thread exists, while every build
 // of the daemon has a loop of its own, made later. So the daemon keeps one Executor on a thread of
 // its own, and each build gets a stand-in that passes calls there and callbacks back.
+// Should the zygote die, its steps fail, and the next one is started by another zygote.
 #pragma once
 
 #include <memory>

@@ -21,6 +21,7 @@
 #include "solver/executor/network_helper.hpp"
 #include "solver/executor/protocol.hpp"
 #include "solver/executor/zygote.hpp"
+#include "solver/executor/zygote_program.hpp"
 
 namespace lade {
 namespace {
@@ -39,6 +40,7 @@ class ZygoteExecutor final : public Executor {
   StepId start(const ExecSpec& spec, OnOutput on_output, OnExit on_exit) override;
   void kill(StepId step) override { signal(step, SIGKILL); }
   void signal(StepId step, int number) override;
+  bool is_lost() const override { return channel_.state() == Channel::State::closed; }
 
  private:
   struct Step {
@@ -132,10 +134,15 @@ Executor::StepId ZygoteExecutor::start(const ExecSpec& spec, OnOutput on_output,
   for (const int fd : {out.read.get(), err.read.get()}) ::fcntl(fd, F_SETFL, O_NONBLOCK);
 
   const StepId id = ++last_id_;
-  channel_.send(
-      WireWriter().number(sandbox::Request::start).number(id).str(),
-      {details.get(), spec.output_fd < 0 ? out.write.get() : spec.output_fd,
-       spec.error_fd < 0 ? err.write.get() : spec.error_fd, spec.input_fd, spec.terminal_fd});
+  try {
+    channel_.send(
+        WireWriter().number(sandbox::Request::start).number(id).str(),
+        {details.get(), spec.output_fd < 0 ? out.write.get() : spec.output_fd,
+         spec.error_fd < 0 ? err.write.get() : spec.error_fd, spec.input_fd, spec.terminal_fd});
+  } catch (const Error&) {
+    receive();  // whether the zygote is lost, which the loop may not have noticed yet
+    throw;
+  }
   Step& step = steps_[id];
   step.on_output = std::move(on_output);
   step.on_exit = std::move(on_exit);
@@ -157,6 +164,7 @@ void ZygoteExecutor::signal(StepId step, int number) {
 }
 
 void ZygoteExecutor::receive() {
+  if (is_lost()) return;
   while (auto packet = channel_.receive()) {
     const auto report = sandbox::decode_exit_report(packet->bytes);
     finish(report.id, report.result);
@@ -222,13 +230,21 @@ void ZygoteExecutor::finish(StepId id, const ExecResult& result) {
 
 }  // namespace
 
-std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
+namespace {
+
+void check_options(const ExecutorOptions& options) {
   if (options.rootless) throw Error("sandboxes without root are not supported yet");
   if (::geteuid() != 0) {
     Error error("sandboxes need root");
     error.set_hint("run lade as root, e.g. with sudo");
     throw error;
   }
+}
+
+}  // namespace
+
+std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
+  check_options(options);
   auto pair = Channel::create_pair();
   // A signal of the terminal must not meet the zygote before it ignores those.
   sigset_t all;
@@ -242,6 +258,13 @@ std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
     pair.lade.close();
     sandbox::run_zygote(std::move(pair.zygote), options);
   }
+  return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network_deny);
+}
+
+std::unique_ptr<Executor> Executor::create_late(const ExecutorOptions& options) {
+  check_options(options);
+  auto pair = Channel::create_pair();
+  const pid_t pid = sandbox::execute_zygote(pair.zygote, options);
   return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network_deny);
 }
 

@@ -156,6 +156,9 @@ class Executor {
 
   /// Forks the zygote. Throws Error.
   static std::unique_ptr<Executor> create(const ExecutorOptions& options);
+  /// The same for a process that has threads by now, at the price of executing its program again:
+  /// its main() begins with become_zygote_if_asked(). Throws Error.
+  static std::unique_ptr<Executor> create_late(const ExecutorOptions& options);
 
   /// Kills what still runs, whose on_exit then never comes, and waits for the zygote's end. Destroy
   /// it before the event loop it is attached to, and not from one of its own callbacks.
@@ -173,6 +176,10 @@ class Executor {
   /// of them. Throws Error only for what is wrong before a sandbox exists (no network helper, say).
   virtual StepId start(const ExecSpec& spec, OnOutput on_output, OnExit on_exit) = 0;
 
+  /// The zygote has died. Nothing can be started any more; the on_exit of all steps have come, or
+  /// come now, with a setup_error.
+  virtual bool is_lost() const { return false; }
+
   /// SIGKILLs the step's PID 1; on_exit still comes. Unknown ids are ignored.
   virtual void kill(StepId step) = 0;
 
@@ -180,6 +187,9 @@ class Executor {
   /// Unknown ids are ignored.
   virtual void signal(StepId step, int number) = 0;
 };
+
+/// See Executor::create_late(): does not return if this process is to be a zygote.
+void become_zygote_if_asked(int argc, char** argv);
 
 /// /etc/resolv.conf for sandboxes: the host's, without servers that a sandbox could not reach:
 /// loopback, and what is `denied` (the host's own addresses among it). Where the host has no

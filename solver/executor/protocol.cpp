@@ -168,6 +168,29 @@ StartRequest decode_start_request(std::string_view bytes) {
   return request;
 }
 
+std::string encode(const ExecutorOptions& options) {
+  WireWriter out;
+  out.number(options.rootless).number(options.devices);
+  return out
+      .list(options.network_deny,
+            [](WireWriter& to, const AddressRange& range) {
+              to.number(range.first).number(range.last);
+            })
+      .take();
+}
+
+ExecutorOptions decode_executor_options(std::string_view bytes) {
+  WireReader in(bytes);
+  ExecutorOptions options;
+  options.rootless = in.number<bool>();
+  options.devices = in.number<DeviceDefence>();
+  options.network_deny = read_list<AddressRange>(in, [](WireReader& from) {
+    const auto first = from.number<uint32_t>();
+    return AddressRange{first, from.number<uint32_t>()};
+  });
+  return options;
+}
+
 std::string encode(const ExitReport& report) {
   const ExecResult& result = report.result;
   WireWriter out;

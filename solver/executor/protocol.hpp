@@ -38,6 +38,10 @@ struct StartRequest {
 std::string encode(const StartRequest& request);
 StartRequest decode_start_request(std::string_view bytes);
 
+/// For a zygote that is executed rather than forked.
+std::string encode(const ExecutorOptions& options);
+ExecutorOptions decode_executor_options(std::string_view bytes);
+
 /// The one message from the zygote to lade: a step is over.
 struct ExitReport {
   uint64_t id = 0;
