@@ -17,8 +17,10 @@
 namespace lade {
 namespace {
 
-// The agent goes when this shell does, and the shell when its standard input ends: with us.
-constexpr const char* kKeeper = R"(echo "$SSH_AGENT_PID"; cat >/dev/null; kill "$SSH_AGENT_PID")";
+// The agent goes when this shell does, and the shell when its standard input ends: with us, however
+// we end. So it is also the one that removes the socket's directory.
+constexpr const char* kKeeper = R"(echo "$SSH_AGENT_PID"; cat >/dev/null; kill "$SSH_AGENT_PID"
+rm -f "$SSH_AUTH_SOCK"; rmdir "${SSH_AUTH_SOCK%/*}")";
 
 /// Starts `args` with `input` and `output` in place of its own; -1 keeps ours.
 pid_t spawn(const std::vector<std::string>& args, int input, int output,

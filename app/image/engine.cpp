@@ -156,6 +156,7 @@ void load_into_podman(StateDir& state, const ArchivedImage& image) {
                  "docker-archive:" + archive,
                  "containers-storage:" + Reference::parse(name).str()};
     spec.env = env;
+    spec.own_mounts = true;
     const ProcessResult result = run_process(spec, never);
     if (result.exit_code != 0) {
       throw Error("skopeo could not copy the image to podman's storage: " +

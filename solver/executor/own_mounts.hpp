@@ -12,4 +12,9 @@ namespace lade::sandbox {
 /// The namespace must be fresh (CLONE_NEWNS) and the caller single-threaded. Throws Error.
 void own_mounts();
 
+/// The same, with the namespace, for a child that shares its parent's memory until it executes
+/// something (vfork(2)): nothing but system calls. What failed, as errno says why; null if all is
+/// well.
+const char* try_own_mounts() noexcept;
+
 }  // namespace lade::sandbox

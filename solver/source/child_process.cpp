@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,12 +12,14 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "solver/executor/own_mounts.hpp"
 #include "solver/executor/signals.hpp"
 
 namespace lade {
@@ -57,8 +60,18 @@ struct Start {
   int output;
   int errors;
   int keep;
+  bool own_mounts;
   pid_t parent;
 };
+
+void complain(const char* what) {
+  const char* why = strerrordesc_np(errno);
+  const iovec parts[] = {{const_cast<char*>(what), std::strlen(what)},
+                         {const_cast<char*>(": "), 2},
+                         {const_cast<char*>(why), std::strlen(why)},
+                         {const_cast<char*>("\n"), 1}};
+  [[maybe_unused]] const auto written = ::writev(STDERR_FILENO, parts, 4);
+}
 
 /// dup2 that also clears O_CLOEXEC where nothing has to be moved.
 bool place(int fd, int target) {
@@ -71,9 +84,14 @@ bool place(int fd, int target) {
   ::umask(0022);
   sandbox::reset_signals();
   // The descriptors are above the targets (see above_targets), so none is overwritten.
-  const bool ready = place(start.input, 0) && place(start.output, 1) && place(start.errors, 2) &&
-                     (start.keep < 0 || place(start.keep, kKeptFd)) &&
-                     ::chdir(start.directory) == 0 && ::getppid() == start.parent;
+  bool ready = place(start.input, 0) && place(start.output, 1) && place(start.errors, 2) &&
+               (start.keep < 0 || place(start.keep, kKeptFd)) && ::getppid() == start.parent;
+  if (ready && start.own_mounts) {
+    const char* failed = sandbox::try_own_mounts();
+    if (failed != nullptr) complain(failed);
+    ready = failed == nullptr;
+  }
+  ready = ready && ::chdir(start.directory) == 0;
   // What this process inherited from whoever started it is none of the program's business.
   ::syscall(SYS_close_range, start.keep < 0 ? kKeptFd : kKeptFd + 1, ~0U, 0);
   if (ready) ::execve(start.program, start.args, start.env);
@@ -206,6 +224,7 @@ ProcessResult run_process(const ProcessSpec& spec, const Cancellation& cancellat
                            .output = child_output.get(),
                            .errors = child_errors.get(),
                            .keep = keep ? keep.get() : -1,
+                           .own_mounts = spec.own_mounts && ::geteuid() == 0,
                            .parent = ::getpid()});
   if (pid < 0) throw_errno("could not start " + quoted(program));
   Child child(pid);

@@ -34,6 +34,9 @@ struct ProcessSpec {
   /// A descriptor that the process and its children keep open, for a lock that must outlive this
   /// process if they do; -1: none.
   int keep_fd = -1;
+  /// It mounts, as skopeo does at podman's storage: what it mounts (and unmounts) stays its own.
+  /// For root only; others can mount nothing.
+  bool own_mounts = false;
   uint64_t max_output = 1u << 20;  ///< more on standard output is an Error
   /// Gets standard error as it comes; may be null.
   std::function<void(std::string_view)> on_error_output;

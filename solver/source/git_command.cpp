@@ -84,7 +84,9 @@ std::string GitCommand::ssh_command() const {
   std::string quoted_hosts;
   for (const char c : hosts) quoted_hosts += c == '\'' ? "'\\''" : std::string(1, c);
   return std::string("ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none ") +
-         "-o ConnectTimeout=30 -o StrictHostKeyChecking=" +
+         // A connection that has died ends, also where nobody waits for it any more.
+         "-o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 " +
+         "-o StrictHostKeyChecking=" +
          (only_known_hosts ? "yes -o GlobalKnownHostsFile=/dev/null" : "accept-new") +
          " -o UserKnownHostsFile='" + quoted_hosts + "'";
 }

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import time
 
 import host
 import support
@@ -150,3 +151,61 @@ class Chroot(LadeTest):
     def test_a_root_that_is_a_private_mount(self):
         self.mount("-t", "tmpfs", "--make-private", "tmpfs", self.root)
         self.check()
+
+
+class Killed(LadeTest):
+    """Whatever of lade is killed, what it started ends, and what it made goes."""
+
+    def start(self):
+        """A build with a step that uses its network, and an agent for a key; the lade process."""
+        self.temporary = self.ws.dir / "tmp"
+        self.temporary.mkdir()
+        key = self.ws.dir / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        self.write({"Dockerfile": "FROM busybox\nRUN --mount=type=ssh ping -c 1 -w 5 10.0.2.2 > /dev/null && echo up; "
+                    "sleep 600 & sleep 600\n"})
+        self.before = host.Host()
+        build = self.ws.spawn("build", "--ssh", f"default={key}", self.ws.context, env={"TMPDIR": str(self.temporary)})
+        shown = b""
+        while b" up\n" not in shown:
+            line = build.stderr.readline()
+            self.assertTrue(line, shown)
+            shown += line
+        return build
+
+    def numbers(self, name):
+        return [pid for (pid, _), text in host.descendants().items() if f" ({name})" in text]
+
+    def check_after(self, build):
+        build.kill()
+        build.wait()
+        self.assertEqual(self.before.differences(), [])
+        self.assertEqual(list(self.temporary.iterdir()), [])
+        time.sleep(0.15)  # what is younger than the oldest process at work stays
+        self.ws.lade("prune", "-f")  # which sweeps the state directory
+
+    def test_lade(self):
+        build = self.start()
+        names = ("lade-zygote", "lade-network", "slirp4netns", "ssh-agent")
+        self.assertEqual([len(self.numbers(name)) for name in names], [1] * len(names))
+        self.check_after(build)
+
+    def test_the_zygote_and_lade(self):
+        build = self.start()
+        for pid in self.numbers("lade-zygote"):
+            os.kill(pid, 9)
+        self.check_after(build)
+
+    def test_lade_and_the_zygote(self):
+        build = self.start()
+        zygotes = self.numbers("lade-zygote")
+        build.kill()
+        for pid in zygotes:
+            os.kill(pid, 9)
+        self.check_after(build)
+
+    def test_the_network_helper_and_lade(self):
+        build = self.start()
+        for pid in self.numbers("lade-network"):
+            os.kill(pid, 9)
+        self.check_after(build)

@@ -13,6 +13,7 @@ import threading
 import time
 import unittest
 
+import host
 from support import LadeTest
 
 DOCKERFILE = """FROM busybox
@@ -302,12 +303,22 @@ class Load(LadeTest):
     @unittest.skipUnless(shutil.which("podman") and shutil.which("skopeo"), "needs podman and skopeo")
     @unittest.skipIf(os.path.exists("/var/run/docker.sock"), "a Docker runs here")
     def test_podman_has_it_where_no_docker_runs(self):
+        self.load_into_podman("vfs")
+
+    @unittest.skipUnless(shutil.which("podman") and shutil.which("skopeo"), "needs podman and skopeo")
+    @unittest.skipIf(os.path.exists("/var/run/docker.sock"), "a Docker runs here")
+    def test_podmans_storage_is_left_mounted_nowhere(self):
+        self.load_into_podman("overlay")  # with which skopeo leaves a mount behind
+
+    def load_into_podman(self, driver):
         storage = self.ws.dir / "storage.conf"
-        storage.write_text(f'[storage]\ndriver = "vfs"\nrunroot = "{self.ws.dir}/run"\n'
+        storage.write_text(f'[storage]\ndriver = "{driver}"\nrunroot = "{self.ws.dir}/run"\n'
                            f'graphroot = "{self.ws.dir}/containers"\n')
         env = {"CONTAINERS_STORAGE_CONF": str(storage)}
+        before = host.mounts()
         result = self.build(DOCKERFILE, "--load", "-t", "from-lade:1", env=env)
         self.assertIn("loaded into podman", result.stderr)
+        self.assertEqual(host.mounts(), before)
         out = self.ws.run("podman", "images", "--format", "{{.Repository}}:{{.Tag}}", env={**os.environ, **env})
         self.assertIn("docker.io/library/from-lade:1", out)
 
