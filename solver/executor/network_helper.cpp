@@ -20,6 +20,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/executor/frame_carrier.hpp"
+#include "solver/executor/helper_root.hpp"
 #include "solver/executor/mount_api.hpp"
 #include "solver/executor/network_link.hpp"
 #include "solver/executor/own_mounts.hpp"
@@ -58,6 +59,7 @@ void arrange_descriptors(int tap, int exit_fd, int errors) {
     // busy: slirp4netns detaches what it finds.
     if (::unshare(CLONE_NEWNS) != 0) throw_errno("could not make a mount namespace");
     own_mounts();
+    hide_run();
   } catch (const Error& error) {
     ::dprintf(STDERR_FILENO, "%s\n", error.what());
     ::_exit(127);

@@ -9,7 +9,7 @@ import unittest
 
 SERVER = """
 import json, queue, socket, sys, threading
-arrived = {"tcp": queue.Queue(), "udp": queue.Queue()}
+arrived = {"tcp": queue.Queue(), "udp": queue.Queue(), "dns": queue.Queue()}
 def listen(listener):
     while True:
         connection, sender = listener.accept()
@@ -19,9 +19,13 @@ def receive(receiver):
     while True:
         text, sender = receiver.recvfrom(100)
         arrived["udp"].put([text.decode(), sender[0]])
-for kind, serve in ((socket.SOCK_STREAM, listen), (socket.SOCK_DGRAM, receive)):
+def be_asked(resolver):
+    while True:
+        arrived["dns"].put(["asked", resolver.recvfrom(1000)[1][0]])
+for kind, serve, port in ((socket.SOCK_STREAM, listen, 7777), (socket.SOCK_DGRAM, receive, 7777),
+                          (socket.SOCK_DGRAM, be_asked, 53)):
     opened = socket.socket(socket.AF_INET, kind)
-    opened.bind(("0.0.0.0", 7777))
+    opened.bind(("0.0.0.0", port))
     if kind is socket.SOCK_STREAM:
         opened.listen()
     threading.Thread(target=serve, args=(opened,), daemon=True).start()
@@ -35,7 +39,8 @@ for line in sys.stdin:
 
 
 class OtherMachine:
-    """Listens for TCP and UDP at `port`. For `with`; what it got is asked for with next()."""
+    """Listens for TCP and UDP at `port`, and for names at 53, which it never tells. For `with`; what it got is asked
+    for with next()."""
 
     port = 7777
 
@@ -76,7 +81,7 @@ class OtherMachine:
         assert self.process.stdout.readline() == "up\n"
 
     def next(self, kind):
-        """The next connection ("tcp") or datagram ("udp"): [text, its sender], or None if there is none in time."""
+        """The next connection ("tcp"), datagram ("udp") or query ("dns"): [text, its sender], or None if there is none in time."""
         self.process.stdin.write(f"{kind}\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())

@@ -154,6 +154,26 @@ class Reach(LadeTest):
             finally:
                 subprocess.run(["umount", "/etc/resolv.conf"], check=True)
 
+    def test_names_are_found_where_resolv_conf_is_a_link_into_run(self):
+        # As systemd-resolved and others have it: slirp4netns's forwarder reads it, and sees of /run no more than this.
+        with OtherMachine() as other:
+            directory = pathlib.Path("/run") / self.ws.dir.name / "resolver"
+            directory.mkdir(parents=True)
+            self.ws.defer(subprocess.run, ["rm", "-rf", directory.parent])
+            (directory / "resolv.conf").write_text(f"nameserver {other.address}\n")
+            etc = self.ws.dir / "etc"
+            subprocess.run(["cp", "-a", "/etc", etc], check=True)
+            (etc / "resolv.conf").unlink()
+            (etc / "resolv.conf").symlink_to(directory / "resolv.conf")
+            subprocess.run(["mount", "--bind", etc, "/etc"], check=True)
+            try:
+                # The query goes to the forwarder, from there to the other machine's port 53, which does not answer.
+                log = self.says("nslookup -timeout=2 -retry=1 example.org 10.0.2.3 2>&1; echo asked")
+            finally:
+                subprocess.run(["umount", "/etc"], check=True)
+            self.assertEqual(log[-1], "asked")
+            self.assertEqual(other.next("dns"), ["asked", other.here])
+
     def test_the_cache_does_not_know_what_is_denied(self):
         self.says("echo once")
         result = self.build("FROM busybox\nRUN echo once\n", "--network-deny", "10.0.0.0/8")

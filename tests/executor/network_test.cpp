@@ -362,6 +362,16 @@ raise SystemExit(3)
             "could not set up the network of the sandbox: slirp4netns: it ended with exit code 3");
 }
 
+TEST_F(BrokenHelperTest, NoSocketOfTheHostIsWithinItsReach) {
+  const std::string found = make_dir("found") + "/run";
+  const std::string socket = fmt::format("/run/lade-test-{}", ::getpid());
+  ASSERT_TRUE(testing::write_text(socket, ""));
+  install("#!/bin/sh\nfind /run >" + found + "\n");
+  error_of_a_packet();
+  std::filesystem::remove(socket);
+  EXPECT_EQ(testing::read_text(found), "/run\n");
+}
+
 // A helper that finds the host's mounts takes them apart; with its own it may.
 TEST_F(BrokenHelperTest, NoMountOfTheHostIsWithinItsReach) {
   const std::string found = make_dir("found") + "/mounts";
