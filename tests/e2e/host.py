@@ -40,8 +40,14 @@ def mounts():
     return pathlib.Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
 
 
+def has_place(line):
+    """Whether what is mounted on is there: of a directory that somebody removes the kernel takes the mounts away in
+    every namespace, also if they are another's who tests here at the same time."""
+    return os.path.lexists(line.split()[4].encode().decode("unicode_escape"))
+
+
 def cgroups():
-    """The cgroups of steps, in every hierarchy, but those of a zygote at work: another test's."""
+    """The cgroups of zygotes and their steps, in every hierarchy, but of zygotes at work: another test's."""
     found = set()
     for line in mounts():
         fields = line.split()
@@ -49,7 +55,7 @@ def cgroups():
             continue
         for directory, children, _ in os.walk(fields[4]):
             for child in children:
-                step = re.fullmatch(r"lade-(\d+)-.*", child)
+                step = re.fullmatch(r"lade-(\d+)(-.*)?", child)
                 if step and not os.path.exists(f"/proc/{step[1]}"):
                     found.add(os.path.join(directory, child))
     return found
@@ -100,7 +106,7 @@ class Host:
 
     def _differences_now(self):
         now = Host()
-        return ([f"mount gone: {line}" for line in self.mounts if line not in now.mounts] +
+        return ([f"mount gone: {line}" for line in self.mounts if line not in now.mounts and has_place(line)] +
                 [f"mount left: {line}" for line in now.mounts if line not in self.mounts] +
                 [f"cgroup left: {path}" for path in sorted(now.cgroups - self.cgroups)] +
                 [f"process left: {text}" for key, text in now.processes.items() if key not in self.processes] +

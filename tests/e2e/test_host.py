@@ -179,6 +179,9 @@ class Killed(LadeTest):
     def check_after(self, build):
         build.kill()
         build.wait()
+        # Where the zygote is killed with lade, nobody is left to remove their cgroup but the next build.
+        self.assertEqual([line for line in self.before.differences(wait=3) if not line.startswith("cgroup")], [])
+        self.build("FROM busybox\nRUN true\n")
         self.assertEqual(self.before.differences(), [])
         self.assertEqual(list(self.temporary.iterdir()), [])
         time.sleep(0.15)  # what is younger than the oldest process at work stays

@@ -299,7 +299,7 @@ TEST_F(ExecutorTest, StartNeedsAnEventLoop) {
 }
 
 TEST_F(ExecutorTest, RootlessIsRefusedClearly) {
-  EXPECT_THROW(Executor::create({.rootless = true, .network_deny = {}}), Error);
+  EXPECT_THROW(Executor::create({.rootless = true}), Error);
 }
 
 TEST_F(ExecutorTest, ACgroupOfItsOwnIsMadeAndRemoved) {
