@@ -1,9 +1,12 @@
 """Caches that lie: what a hand-made document can do to the builds that read it, and to those that do not."""
 
+import contextlib
 import gzip
+import hashlib
 import itertools
 import json
 import shutil
+import sqlite3
 
 from caches import OCI_LAYER, CacheDirectory, TwoMachines, content_of_image_layer, sha256
 from image import Image, make_tar
@@ -253,6 +256,44 @@ class BuildsThatReadIt(Liar, LadeTest):
         tree = self.image_there(MORE, *self.reading("other"), state=third).tree()
         self.assertEqual(tree["more"].text, "honest\n")
         self.assert_absent("evil", tree)
+
+
+class Verification(LadeTest):
+    """What `lade du --verify` finds in a database that was told lies, whoever told them."""
+
+    def sql(self, query, *values):
+        with contextlib.closing(sqlite3.connect(self.ws.state / "lade.db")) as database, database:
+            return database.execute(query, values).fetchall()
+
+    def verify(self, code):
+        return self.ws.lade("du", "--verify", code=code).stdout
+
+    def test_wrong_content_digests_are_mended_and_what_was_found_with_them_forgotten(self):
+        self.image(MORE)
+        right = dict(self.sql("SELECT id, content_digest FROM layers"))
+        self.image(MORE.replace("echo honest", "echo  honest"))  # compares contents
+        right.update(self.sql("SELECT id, content_digest FROM layers WHERE content_digest IS NOT NULL"))
+        self.assertIn("0 damaged", self.verify(0))
+        self.sql("UPDATE layers SET content_digest = ? WHERE content_digest IS NOT NULL", hashlib.sha256(b"x").digest())
+        self.assertRegex(self.verify(1), r"DAMAGED layer \w+: its content digest is not sha256:\w+: it is mended")
+        self.assertEqual({key: value for key, value in right.items() if value},
+                         dict(self.sql("SELECT id, content_digest FROM layers WHERE content_digest IS NOT NULL")))
+        self.assertIn("0 damaged", self.verify(0))
+        self.image(MORE)
+        self.assertEqual(len(self.ws.transcript[-1].ran), 2)
+
+    def test_a_blob_that_holds_another_tar_is_forgotten(self):
+        image = self.image(ECHO)
+        self.assertIn("0 damaged", self.verify(0))
+        (made,) = self.sql("SELECT layer, encoding FROM layer_blobs WHERE digest = ?",
+                           bytes.fromhex(image.layers[1]["digest"][7:]))
+        base = image.layers[0]
+        self.sql("UPDATE layer_blobs SET digest = ?, descriptor = ? WHERE layer = ? AND encoding = ?",
+                 bytes.fromhex(base["digest"][7:]), json.dumps(base), *made)
+        self.assertRegex(self.verify(1), r"DAMAGED layer \w+: its tar is not in the blob " + base["digest"])
+        self.assertIn("0 damaged", self.verify(0))
+        again = self.image(ECHO, name="again.tar")
+        self.assertEqual((again.digest, self.ws.transcript[-1].ran), (image.digest, []))
 
 
 class ClientsOfADaemon(Liar, BuildctlTest):

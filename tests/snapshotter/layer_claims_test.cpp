@@ -299,5 +299,21 @@ TEST_F(LayerClaimsTest, AnImagesLayerLooksAsInItsImageWhateverItIsMetOn) {
   EXPECT_EQ(store_->index(image[1])->find("d")->mode, 0700U);
 }
 
+TEST_F(LayerClaimsTest, WrongContentDigestsAreFoundAndMended) {
+  const LayerId made = commit({file("f", 5)});
+  DiffId diff_id;
+  const Descriptor blob = remote({file("g", 5)}, &diff_id);
+  const LayerId image = store_->add_known(diff_id, blob);
+  store_->ensure_directory(image, provider_);
+  for (const LayerId id : {made, image}) {
+    const Digest right = store_->content_digest(id);
+    EXPECT_FALSE(store_->wrong_content(id));
+    store_->mend_content(id, Digest::of("wrong"));
+    EXPECT_EQ(store_->wrong_content(id), right);
+    store_->mend_content(id, right);
+    EXPECT_FALSE(store_->wrong_content(id));
+  }
+}
+
 }  // namespace
 }  // namespace lade
