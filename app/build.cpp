@@ -127,10 +127,9 @@ class Build {
       caches_->export_all(records_, mounts_, *progress_, next);
       return true;
     } catch (const LostLayer& lost) {
-      if (!caches_->imports() || !caches_->imports()->distrust(lost.layer())) throw;
-      progress_->warning(
-          "what another machine's cache promised is not there, its step runs again: " +
-          lost.message());
+      const auto problem = caches_->imports() ? caches_->imports()->distrust(lost) : std::nullopt;
+      if (!problem) throw;
+      if (!problem->empty()) progress_->warning(*problem);
       return false;
     }
   }
@@ -321,7 +320,8 @@ class Build {
           {target, in_image ? nullptr : open_cache(target.place, client, registries)});
     }
     std::shared_ptr<CacheImports> imports;
-    if (!origins.empty()) imports = std::make_shared<CacheImports>(*state_, std::move(origins));
+    if (!origins.empty())
+      imports = std::make_shared<CacheImports>(*state_, *images_, std::move(origins));
     std::vector<std::string> names = request_.names;
     for (const auto& output : request_.outputs) {
       names.insert(names.end(), output.names.begin(), output.names.end());

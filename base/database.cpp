@@ -46,10 +46,9 @@ constexpr off_t kLargeWal = 1 << 20;
 class WriterLock {
  public:
   explicit WriterLock(UniqueFd fd) : fd_(std::move(fd)) {}
-  void acquire() {
-    if (count_ == 0) lock_file(fd_.get(), LOCK_SH, "the database");
-    ++count_;
-  }
+  void acquire() { acquire(LOCK_SH); }
+  /// Alone; nobody else in this process holds it.
+  void acquire_exclusively() { acquire(LOCK_EX); }
   void release() {
     // An explicit unlock: closing alone would leave it to a child that was forked meanwhile.
     if (--count_ == 0) ::flock(fd_.get(), LOCK_UN);
@@ -58,6 +57,11 @@ class WriterLock {
   bool held() const { return count_ > 0; }
 
  private:
+  void acquire(int how) {
+    if (count_ == 0) lock_file(fd_.get(), how, "the database");
+    ++count_;
+  }
+
   UniqueFd fd_;
   int count_ = 0;
 };
@@ -235,14 +239,16 @@ std::unique_ptr<Database> Database::reopen() const {
 }
 
 std::unique_ptr<Database> Database::open(const std::string& path, int schema_version,
-                                         std::string_view schema) {
+                                         std::string_view schema, const Migrate& migrate) {
   auto database = connect(path);
   const int64_t stored = database->user_version();
   if (stored > schema_version) {
     throw Error(fmt::format("the database {} was made by a newer lade (its version is {}, ours {})",
                             quoted(path), stored, schema_version));
   }
-  if (stored < schema_version) database->create_schema(schema_version, std::string(schema));
+  if (stored < schema_version) {
+    database->create_schema(schema_version, std::string(schema), migrate);
+  }
   return database;
 }
 
@@ -254,21 +260,26 @@ int64_t Database::user_version() {
   return statement.integer(0);
 }
 
-void Database::create_schema(int version, const std::string& schema) {
+void Database::create_schema(int version, const std::string& schema, const Migrate& migrate) {
   // Alone: the change to WAL mode does not go through SQLite's busy handler, and two processes may
   // start on a new state directory at once.
-  lock_file(connection_->writer.fd(), LOCK_EX, "the database");
-  struct Unlock {
-    int fd;
-    ~Unlock() { ::flock(fd, LOCK_UN); }
-  } unlock{connection_->writer.fd()};
+  WriterLock& writer = connection_->writer;
+  writer.acquire_exclusively();
+  struct Release {
+    WriterLock& writer;
+    ~Release() { writer.release(); }
+  } release{writer};
   const auto run = [&](const std::string& sql) {
     const int result = sqlite3_exec(connection_->db, sql.c_str(), nullptr, nullptr, nullptr);
     if (result != SQLITE_OK) fail(connection_->db, result, "could not set up the state database");
   };
   run("PRAGMA journal_mode=WAL");
-  if (user_version() >= version) return;
-  run(fmt::format("BEGIN IMMEDIATE; {}; PRAGMA user_version={}; COMMIT", schema, version));
+  transaction([&] {
+    const int64_t stored = user_version();
+    if (stored >= version) return;  // another process was faster
+    if (stored > 0 && migrate) migrate(*this, stored);
+    run(fmt::format("{}; PRAGMA user_version={}", schema, version));
+  });
 }
 
 Statement Database::prepare(std::string_view sql) {

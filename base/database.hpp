@@ -64,11 +64,14 @@ void refuse_network_filesystem(const std::string& path);
 /// corrupt).
 class Database {
  public:
-  /// Opens or makes the database and runs `schema` (idempotent statements) in one transaction when
-  /// `schema_version` is newer than the stored one; a newer stored one is an Error. Refuses network
-  /// filesystems when it makes the file.
+  /// Brings a database that is there from version `stored` to today's, before its schema is run.
+  using Migrate = std::function<void(Database&, int64_t stored)>;
+  /// Opens or makes the database. When `schema_version` is newer than the stored one, `migrate`
+  /// (unless the database is new) and `schema` (idempotent statements) run in one transaction, in
+  /// one process; a newer stored one is an Error. Refuses network filesystems when it makes the
+  /// file.
   static std::unique_ptr<Database> open(const std::string& path, int schema_version,
-                                        std::string_view schema);
+                                        std::string_view schema, const Migrate& migrate = {});
   ~Database();
   /// Another connection to the same database, with locks and transactions of its own.
   std::unique_ptr<Database> reopen() const;
@@ -91,7 +94,7 @@ class Database {
  private:
   Database() = default;
   static std::unique_ptr<Database> connect(const std::string& path);
-  void create_schema(int version, const std::string& schema);
+  void create_schema(int version, const std::string& schema, const Migrate& migrate);
   int64_t user_version();
 
   struct Connection;

@@ -29,7 +29,7 @@ RefFiles open_ref(Build& build, const std::string& id) {
     ref = build.job().find_ref(id);
     if (!ref) throw Error("there is no result " + lade::quoted(id), ErrorKind::not_found);
   }
-  return {build.job(), build.job().layers(ref)};
+  return open_result(build.job(), ref);
 }
 
 [[noreturn]] void no_such_file(const char* call, const std::string& path) {

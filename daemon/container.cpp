@@ -153,7 +153,7 @@ void Container::lease_caches() {
     }
     for (;;) {
       job_.check_canceled();
-      if (auto lease = CacheMount::try_lease(job_.state().root(), op_.mounts[i])) {
+      if (auto lease = CacheMount::try_lease(job_.state().root(), op_.mounts[i], Digest::of(id))) {
         cache_paths_[i] = leased[id] = lease->path();
         caches_.push_back(std::move(*lease));
         break;

@@ -291,7 +291,14 @@ void Job::evaluate(const std::vector<std::shared_ptr<JobRef>>& refs, const OnLay
 
 bool Job::distrust(const LostLayer& lost) {
   const auto imports = cache_imports();
-  if (!imports || !imports->distrust(lost.layer())) return false;
+  const auto problem = imports ? imports->distrust(lost) : std::nullopt;
+  if (!problem) return false;
+  if (!problem->empty()) {
+    const std::string vertex = Digest::of(id_ + "\nimported caches").str();
+    journal_->declare(vertex, "importing caches");
+    journal_->completed(vertex, false);
+    journal_->warning(vertex, *problem);
+  }
   const std::lock_guard lock(mutex_);
   for (auto& [id, ref] : refs_) ref->solved.reset();
   records_.clear();
@@ -427,7 +434,7 @@ std::shared_ptr<CacheImports> Job::cache_imports() {
   }
   import_entries_.clear();
   if (origins.empty()) return nullptr;
-  return imports_ = std::make_shared<CacheImports>(*state_, std::move(origins));
+  return imports_ = std::make_shared<CacheImports>(*state_, *images_, std::move(origins));
 }
 
 std::vector<SharedRecord> Job::records() {

@@ -232,7 +232,7 @@ void LlbLoader::add_build(const std::string& digest, const pb::Op& op) {
   holder.root = edge_of_input(op, source->second.input());
   holder.locals = ref_.locals;
   holder.extra_locals = ref_.extra_locals;
-  const RefFiles files(job_, job_.layers(job_.add_ref(std::move(holder))));
+  const RefFiles files = open_result(job_, job_.add_ref(std::move(holder)));
   pb::Definition inner;
   if (!inner.ParseFromString(files.read(file, 0, 0, kMaxDefinition))) {
     throw Error(fmt::format("{} is no graph", quoted(file)));

@@ -35,8 +35,22 @@ void bring_layers(Job& job, const LayerStack& stack) {
     job.check_canceled();
     auto from = provider(stack[i]);
     if (!from) from = local_blobs(job.state().content());
-    layers.ensure_directory(stack[i], *from, nullptr,
-                            LayerStack(stack.begin(), stack.begin() + static_cast<ptrdiff_t>(i)));
+    const LayerStack below(stack.begin(), stack.begin() + static_cast<ptrdiff_t>(i));
+    try {
+      layers.ensure_directory(stack[i], *from, nullptr, below);
+    } catch (const Error& error) {
+      throw LostLayer(stack[i], error);
+    }
+  }
+}
+
+RefFiles open_result(Job& job, const std::shared_ptr<JobRef>& ref) {
+  for (;;) {
+    try {
+      return {job, job.layers(ref)};
+    } catch (const LostLayer& lost) {
+      if (!job.distrust(lost)) throw;
+    }
   }
 }
 

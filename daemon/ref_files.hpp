@@ -10,7 +10,7 @@
 
 namespace lade {
 
-/// Has all layers' directories here. Throws Error.
+/// Has all layers' directories here. Throws LostLayer.
 void bring_layers(Job& job, const LayerStack& stack);
 
 /// The tree of a stack of layers, which are brought here first.
@@ -32,6 +32,9 @@ class RefFiles {
   LayerStack stack_;
   MergedIndex index_;
 };
+
+/// Those of a result. What a cache does not give that it promised is made here.
+RefFiles open_result(Job& job, const std::shared_ptr<JobRef>& ref);
 
 /// `length` bytes of a file from `offset` (0: to the end). Throws Error for more than `limit`.
 std::string read_range(int file, uint64_t offset, uint64_t length, uint64_t limit,

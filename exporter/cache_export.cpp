@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/wire.hpp"
 #include "exporter/layer_blob.hpp"
 #include "exporter/mount_blob.hpp"
 #include "exporter/stack_table.hpp"
@@ -30,6 +31,18 @@ Manifest manifest_of(const CacheDocument& document, const Descriptor& config) {
 }
 
 }  // namespace
+
+std::optional<SharedRecord> shareable(const SharedRecord& record,
+                                      const std::function<bool(const std::string&)>& goes_back) {
+  if (std::all_of(record.origins.begin(), record.origins.end(), goes_back)) return record;
+  if (record.imported || !record.has_known_inputs) return std::nullopt;
+  SharedRecord out = record;
+  WireWriter writer;
+  writer.text("lade content record 1").digest(record.op);
+  writer.list(record.inputs, [](WireWriter& each, const Digest& input) { each.digest(input); });
+  out.key = Digest::of(writer.str());
+  return out;
+}
 
 CacheExport::CacheExport(StateDir& state, CacheExportOptions options,
                          std::shared_ptr<CacheStorage> storage, LayerProvider provider,
@@ -112,7 +125,7 @@ Descriptor CacheExport::send(LayerId layer) {
     with_context([&] { return "cache " + options_.name; },
                  [&] {
                    const auto source = blob_provider(state_, layer, provider_);
-                   state_.layers().ensure_blob(blob, *source);
+                   state_.layers().ensure_layer_blob(layer, blob, *source);
                    storage_->write_blob(blob, *local_blobs(state_.content()));
                  });
   }
@@ -120,11 +133,11 @@ Descriptor CacheExport::send(LayerId layer) {
   return sent_[layer] = blob;
 }
 
-/// Of what other caches gave, only what this very cache gave goes back: trust in one origin must
-/// not become trust in another.
-bool CacheExport::is_wanted(const SharedRecord& record) const {
-  const bool own = record.origin.empty() || record.origin == options_.name || options_.reexport;
-  return own && (options_.all_steps || record.of_result);
+std::optional<SharedRecord> CacheExport::wanted(const SharedRecord& record) const {
+  if (!options_.all_steps && !record.of_result) return std::nullopt;
+  return shareable(record, [&](const std::string& origin) {
+    return options_.reexport || origin == options_.name;
+  });
 }
 
 /// Makes and sends the blobs that it names unless that was done.
@@ -140,14 +153,15 @@ CacheDocument CacheExport::document(const std::vector<SharedRecord>& records) {
     described.content = state_.layers().content_digest(layer);
     return described;
   });
-  for (const SharedRecord& record : records) {
-    if (!is_wanted(record)) continue;
+  for (const SharedRecord& each : records) {
+    const auto record = wanted(each);
+    if (!record) continue;
     CacheDocument::Record out;
-    out.key = record.key;
-    out.op = record.op;
-    out.inputs = record.inputs;
-    out.created_at = record.created_at;
-    out.top = stacks.add(record.layers);
+    out.key = record->key;
+    out.op = record->op;
+    out.inputs = record->inputs;
+    out.created_at = record->created_at;
+    out.top = stacks.add(record->layers);
     document.records.push_back(std::move(out));
   }
   return document;
@@ -160,7 +174,12 @@ std::optional<Descriptor> CacheExport::send_mount(const SharedMount& mount,
   const Digest id = Digest::of(mount.id);
   auto known = options_.known_mount ? options_.known_mount(id) : std::nullopt;
   if (known && !storage_->has_blob(*known)) known.reset();
-  const CacheMountDirectory directory(state_.root(), id);
+  CacheMountDirectory directory(state_.root(), id);
+  const auto restored =
+      !directory.exists() && options_.restored_mount ? options_.restored_mount(id) : std::nullopt;
+  if (restored) {
+    directory = CacheMountDirectory(state_.root(), restored_mount(id, restored->digest));
+  }
   if ((known && !mount.used) || !directory.exists()) return known;
   // Not while anybody writes to it.
   const auto lock = lock_mount(directory, options_.mount_patience);
@@ -174,6 +193,10 @@ std::optional<Descriptor> CacheExport::send_mount(const SharedMount& mount,
   progress(fmt::format("{} cache mount {} ({:.2f} MB)", is_new ? "writing" : "keeping",
                        quoted(mount.id), static_cast<double>(blob.size) / 1e6));
   if (is_new) storage_->write_blob(blob, *local_blobs(state_.content()));
+  // What lies here is what the cache has from now on.
+  if (restored && restored == known) {
+    directory.hand_over(CacheMountDirectory(state_.root(), restored_mount(id, blob.digest)));
+  }
   // The tree itself is here.
   if (!state_.layers().knows_blob(blob.digest)) state_.content().remove(blob.digest);
   return blob;
@@ -195,7 +218,7 @@ void CacheExport::finish(const std::vector<SharedRecord>& records,
                          const std::vector<SharedMount>& mounts,
                          const std::function<void(const std::string&)>& progress) {
   for (const SharedRecord& record : records) {
-    if (!is_wanted(record)) continue;
+    if (!wanted(record)) continue;
     for (const LayerId layer : record.layers) {
       if (!is_base_(layer)) layer_made(layer);
     }

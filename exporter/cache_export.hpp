@@ -32,9 +32,19 @@ struct CacheExportOptions {
   /// it may be null.
   bool mounts = false;
   std::function<std::optional<Descriptor>(const Digest& id)> known_mount;
+  /// The tree that the build's steps had of a mount, if that was a cache's whose word may go to
+  /// this one; likewise.
+  std::function<std::optional<Descriptor>(const Digest& id)> restored_mount;
   /// How long to wait for a mount that other builds use.
   std::chrono::milliseconds mount_patience{10'000};
 };
+
+/// What of a record may be told to a cache that words of the origins for which `goes_back` holds
+/// may go to. Of others only this machine's own experience goes on, lest trust in one cache become
+/// trust in another: that the op on inputs of these contents gave this result. Such a record is
+/// found by contents; its key is nobody's.
+std::optional<SharedRecord> shareable(const SharedRecord& record,
+                                      const std::function<bool(const std::string&)>& goes_back);
 
 /// One export. Layers are sent by threads of its own.
 class CacheExport {
@@ -67,7 +77,7 @@ class CacheExport {
   std::optional<Descriptor> send_mount(const SharedMount& mount, const Progress& progress);
   Descriptor send(LayerId layer);
   Descriptor blob_of(LayerId layer);
-  bool is_wanted(const SharedRecord& record) const;
+  std::optional<SharedRecord> wanted(const SharedRecord& record) const;
 
   StateDir& state_;
   CacheExportOptions options_;

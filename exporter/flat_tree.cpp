@@ -59,11 +59,22 @@ void ensure_directories(StateDir& state, const LayerStack& stack, const LayerPro
   for (size_t i = 0; i < stack.size(); ++i) {
     if (!state.layers().has_directory(stack[i])) missing.push_back(i);
   }
-  Fetchers fetchers(missing.size(), [&](size_t i) {
-    const auto at = stack.begin() + static_cast<ptrdiff_t>(missing[i]);
+  std::function<void(size_t)> unpack;  // the layer at a position
+  unpack = [&](size_t position) {
+    const auto at = stack.begin() + static_cast<ptrdiff_t>(position);
     const auto blobs = blob_provider(state, *at, provider);
-    state.layers().ensure_directory(*at, *blobs, nullptr, LayerStack(stack.begin(), at));
-  });
+    const auto make = [&](LayerId lower) {
+      unpack(static_cast<size_t>(std::find(stack.begin(), at, lower) - stack.begin()));
+    };
+    try {
+      state.layers().ensure_directory(*at, *blobs, nullptr, {LayerStack(stack.begin(), at), make});
+    } catch (const LostLayer&) {
+      throw;
+    } catch (const Error& error) {
+      throw LostLayer(*at, error);
+    }
+  };
+  Fetchers fetchers(missing.size(), [&](size_t i) { unpack(missing[i]); });
   fetchers.join();
 }
 

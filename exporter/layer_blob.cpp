@@ -167,7 +167,9 @@ LayerPlan plan_layer(StateDir& state, LayerId layer, const BlobRequest& request)
     plan.way = request.compression.force && !as_wanted ? BlobWay::transcode : BlobWay::use;
     plan.source = foreign->descriptor;
     plan.diff_id = info->diff_id;
-    plan.fetch_blob = content.size(plan.source->digest) != plan.source->size;
+    // What is here by a cache's word is compared with that.
+    plan.fetch_blob =
+        info->is_unchecked() || content.size(plan.source->digest) != plan.source->size;
     return plan;
   }
 
@@ -203,7 +205,7 @@ void fetch_for(StateDir& state, const LayerPlan& plan, const LayerProvider& prov
   const auto blobs = blob_provider(state, plan.layer, provider);
   try {
     if (plan.fetch_directory) state.layers().ensure_directory(plan.layer, *blobs);
-    if (plan.fetch_blob) state.layers().ensure_blob(*plan.source, *blobs);
+    if (plan.fetch_blob) state.layers().ensure_layer_blob(plan.layer, *plan.source, *blobs);
   } catch (const Error& error) {
     throw LostLayer(plan.layer, error);
   }

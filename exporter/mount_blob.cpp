@@ -27,7 +27,10 @@ Descriptor make_mount_blob(StateDir& state, const CacheMountDirectory& directory
                            const CompressionOptions& compression) {
   const UniqueFd dir = sys::open(directory.path(), O_RDONLY | O_DIRECTORY);
   std::vector<Entry> entries = LayerIndex(scan_tree(dir.get(), false)).entries();
-  std::erase_if(entries, [](const Entry& entry) { return entry.type == EntryType::whiteout; });
+  std::erase_if(entries, [](const Entry& entry) {
+    return entry.type == EntryType::whiteout || entry.type == EntryType::char_device ||
+           entry.type == EntryType::block_device;
+  });
   const auto open = [&](const Entry& entry) {
     return open_beneath(dir.get(), entry.path, O_RDONLY | O_NONBLOCK);
   };

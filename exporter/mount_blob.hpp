@@ -14,8 +14,8 @@ namespace lade {
 std::optional<UniqueFd> lock_mount(const CacheMountDirectory& directory,
                                    std::chrono::milliseconds patience);
 
-/// Stores the tree as a compressed tar, the same for the same files. Sockets and what overlays
-/// leave behind (char 0:0) are left out. The caller holds the lock.
+/// Stores the tree as a compressed tar, the same for the same files. Sockets and devices, such as
+/// overlays leave behind, are left out. The caller holds the lock.
 Descriptor make_mount_blob(StateDir& state, const CacheMountDirectory& directory,
                            const CompressionOptions& compression);
 

@@ -46,6 +46,11 @@ BuildCache::BuildCache(StateDir& state, ImageSources& images, std::shared_ptr<Ca
       const auto mount = imports ? imports->mount_of(name, id) : std::nullopt;
       return mount ? std::optional(mount->blob) : std::nullopt;
     };
+    options.restored_mount = [imports = imports_, name = options.name, all = target.reexport](
+                                 const Digest& id) -> std::optional<Descriptor> {
+      const auto mount = imports ? imports->mount(id) : std::nullopt;
+      return mount && (all || mount->origin == name) ? std::optional(mount->blob) : std::nullopt;
+    };
     options.compression = target.compression.value_or(compression);
     const auto is_base = [&images](LayerId layer) { return images.provider_of(layer) != nullptr; };
     exports_.push_back(
@@ -79,9 +84,9 @@ std::optional<std::vector<SharedRecord>> BuildCache::inline_records(
   if (!inline_) return std::nullopt;
   std::vector<SharedRecord> out;
   for (const auto& record : records) {
-    if (record.origin.empty() || inline_->reexport || goes_back(record.origin)) {
-      out.push_back(record);
-    }
+    auto shared = shareable(
+        record, [&](const std::string& origin) { return inline_->reexport || goes_back(origin); });
+    if (shared) out.push_back(std::move(*shared));
   }
   return out;
 }

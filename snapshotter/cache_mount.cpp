@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
+#include "base/wire.hpp"
 #include "snapshotter/gc_inventory.hpp"
 
 namespace lade {
@@ -24,6 +25,10 @@ std::string name_of(const Digest& id) {
 }
 
 }  // namespace
+
+Digest restored_mount(const Digest& id, const Digest& blob) {
+  return Digest::of(WireWriter().text("lade restored mount 1").digest(id).digest(blob).str());
+}
 
 CacheMountDirectory::CacheMountDirectory(const std::string& state_root, const Digest& id,
                                          int number)
@@ -76,6 +81,10 @@ std::vector<CacheMountDirectory> CacheMountDirectory::all(const std::string& sta
 
 void CacheMountDirectory::discard(StateDir& state) const {
   discard_directory(state, path());
+}
+
+void CacheMountDirectory::hand_over(const CacheMountDirectory& to) const {
+  if (!to.exists()) to.place(path());
 }
 
 void CacheMountDirectory::place(const std::string& tree) const {

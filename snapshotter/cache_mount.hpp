@@ -14,12 +14,16 @@ namespace lade {
 
 class StateDir;
 
+/// Names a mount that begins as a cache's tree of it, `blob`: it is another mount than this
+/// machine's own of that id, and only for builds that read a cache which has just this tree.
+Digest restored_mount(const Digest& id, const Digest& blob);
+
 /// One of an id's directories; those with a number beyond 0 are for steps that want one for
 /// themselves while another is in use. Whoever holds the shared lock may be one of several that
 /// work in it.
 class CacheMountDirectory {
  public:
-  /// `id` is Digest::of() the mount's.
+  /// `id` is Digest::of() the mount's, or a restored_mount().
   CacheMountDirectory(const std::string& state_root, const Digest& id, int number = 0);
 
   /// Those of the id that there are.
@@ -34,6 +38,8 @@ class CacheMountDirectory {
   /// Moves a finished tree there. The caller holds the lock, not shared, and saw that there is
   /// none.
   void place(const std::string& tree) const;
+  /// Makes the tree another mount's, unless that has one. The caller holds the lock, not shared.
+  void hand_over(const CacheMountDirectory& to) const;
   /// Removes the tree. The caller holds the lock, not shared.
   void discard(StateDir& state) const;
 

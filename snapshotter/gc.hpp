@@ -35,6 +35,8 @@ class GcRecords {
   virtual ~GcRecords() = default;
   virtual std::vector<GcRecord> list() = 0;
   virtual void remove(const std::vector<Digest>& keys) = 0;
+  /// Forgets what was found out with content digests of these layers, which were wrong.
+  virtual void forget_contents(const std::vector<LayerId>& layers) = 0;
 };
 
 enum class UsageType {

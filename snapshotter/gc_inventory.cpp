@@ -28,7 +28,8 @@ uint64_t own_bytes(const struct stat& info) {
 void read_layers(StateDir& state, Inventory& out) {
   {
     auto row = state.database().prepare(
-        "SELECT id, diff_id, has_directory, coalesce(last_used, created_at), "
+        "SELECT id, iif(claim IS NULL, diff_id, NULL), has_directory, coalesce(last_used, "
+        "created_at), "
         "EXISTS(SELECT 1 FROM flattened_stacks WHERE layer = id) "
         "FROM layers LEFT JOIN layer_use ON layer = id");
     while (row.step()) {

@@ -11,7 +11,7 @@
 namespace lade {
 
 struct KnownLayer {
-  std::optional<Digest> diff_id;
+  std::optional<Digest> diff_id;  ///< not by a cache's word
   bool has_directory = false;
   int64_t last_used = 0;
   bool flattened = false;     ///< several layers in one, for mounting

@@ -1,6 +1,8 @@
 #include "snapshotter/gc_verify.hpp"
 
+#include <map>
 #include <mutex>
+#include <set>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,6 +11,8 @@
 #include "base/error.hpp"
 #include "base/stream.hpp"
 #include "base/sys.hpp"
+#include "snapshotter/content/decompress.hpp"
+#include "snapshotter/descriptor_row.hpp"
 #include "snapshotter/gc_inventory.hpp"
 #include "snapshotter/stored_image.hpp"
 
@@ -23,6 +27,7 @@ class Verify {
     inventory_ = take_inventory(state_, records_, false);
     check_database();
     check_blobs();
+    check_diff_ids();
     check_images();
     check_layers();
     find_orphans();
@@ -57,8 +62,71 @@ class Verify {
       HashSink hash;
       copy_stream(source, hash);
       if (hash.digest() != digests[i]) {
+        {
+          const std::lock_guard lock(mutex_);
+          damaged_.insert(digests[i]);
+        }
         damage("blob " + digests[i].str() + ": it has other bytes than its digest says");
       }
+    });
+  }
+
+  /// What is known of whose tar is in which blob.
+  struct Pair {
+    LayerId layer = 0;
+    Digest blob;
+    Digest diff_id;
+  };
+
+  std::vector<Pair> known_pairs() {
+    std::vector<Pair> out;
+    auto row = state_.database().prepare(
+        "SELECT layer, digest, descriptor, diff_id FROM layer_blobs JOIN layers ON id = layer "
+        "WHERE diff_id IS NOT NULL");
+    while (row.step()) {
+      Pair pair{row.integer(0), row.digest(1), row.digest(3)};
+      const auto annotations = parse_descriptor(row.text(2)).annotations;
+      const auto rewritten = annotations.find("containerd.io/uncompressed");
+      if (rewritten != annotations.end()) pair.diff_id = Digest::parse(rewritten->second);
+      // Of a damaged one it is still known what it should be.
+      if (inventory_.blobs.contains(pair.blob) && !damaged_.contains(pair.blob)) {
+        out.push_back(pair);
+      }
+    }
+    return out;
+  }
+
+  void forget_pair(const Pair& pair) {
+    state_.database().transaction([&] {
+      state_.database()
+          .prepare("DELETE FROM layer_blobs WHERE layer = ? AND digest = ?")
+          .bind(pair.layer)
+          .bind(pair.blob)
+          .run();
+      state_.database()
+          .prepare("UPDATE layers SET claim_holds = 0 WHERE id = ? AND claim IS NOT NULL")
+          .bind(pair.layer)
+          .run();
+    });
+  }
+
+  void check_diff_ids() {
+    const std::vector<Pair> pairs = known_pairs();
+    tbb::parallel_for(size_t{0}, pairs.size(), [&](size_t i) {
+      const Pair& pair = pairs[i];
+      auto fd = state_.content().open_blob(pair.blob);
+      if (!fd) return;
+      try {
+        const auto tar = decompress(std::make_unique<FdSource>(std::move(*fd)));
+        HashSource hashed(*tar);
+        drain(hashed);
+        if (hashed.digest() == pair.diff_id) return;
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt) throw;
+      }
+      forget_pair(pair);
+      damage(fmt::format("layer {}: its tar is not in the blob {}, which is forgotten",
+                         layer_name(pair.layer), pair.blob.str()));
     });
   }
 
@@ -91,9 +159,31 @@ class Verify {
       ++out_.layers;
       const auto problems = state_.layers().verify(id);
       // Pinned only now: one that is being removed has no row any more.
-      if (problems.empty() || !state_.layers().info(id)) continue;
+      if (!state_.layers().info(id)) continue;
       for (const auto& problem : problems) damage(problem);
+      if (problems.empty()) check_content(id);
     }
+    mend_contents();
+  }
+
+  void check_content(LayerId id) {
+    const auto content = state_.layers().wrong_content(id);
+    if (!content) return;
+    wrong_contents_[id] = *content;
+    damage(
+        fmt::format("layer {}: its content digest is not {}: it is mended, and what was found with "
+                    "it forgotten",
+                    layer_name(id), content->str()));
+  }
+
+  void mend_contents() {
+    if (wrong_contents_.empty()) return;
+    std::vector<LayerId> ids;
+    for (const auto& [id, content] : wrong_contents_) ids.push_back(id);
+    state_.database().transaction([&] {
+      records_.forget_contents(ids);
+      for (const auto& [id, content] : wrong_contents_) state_.layers().mend_content(id, content);
+    });
   }
 
   void find_orphans() {
@@ -121,7 +211,9 @@ class Verify {
   StateDir& state_;
   GcRecords& records_;
   Inventory inventory_;
-  std::mutex mutex_;  // guards out_ while blobs are read
+  std::set<Digest> damaged_;                  // blobs; guarded by mutex_
+  std::map<LayerId, Digest> wrong_contents_;  // what they should be
+  std::mutex mutex_;                          // guards out_ while blobs are read
   Verification out_;
 };
 

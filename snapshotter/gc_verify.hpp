@@ -16,9 +16,11 @@ struct Verification {
   size_t images = 0;
 };
 
-/// Recomputes the digest of every blob, compares every layer's directory with its index, every row
-/// with its files, and asks SQLite to check itself. Reads everything. What other processes remove
-/// or add meanwhile is neither.
+/// Recomputes the digest of every blob, the diff ID of every layer's blobs and the content digest
+/// of every layer, compares every layer's directory with its index, every row with its files, and
+/// asks SQLite to check itself. Reads everything. Wrong diff IDs and content digests are mended or
+/// forgotten, with what was founded on them. What other processes remove or add meanwhile is
+/// neither.
 Verification verify_state(StateDir& state, GcRecords& records);
 
 }  // namespace lade

@@ -1,30 +1,23 @@
 // LayerStore: the forms of a layer, each made from another when somebody needs it.
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
-#include "snapshotter/content/decompress.hpp"
 #include "snapshotter/dir_scan.hpp"
 #include "snapshotter/layer_store_state.hpp"
 #include "snapshotter/open_beneath.hpp"
-#include "snapshotter/read_ahead.hpp"
-#include "snapshotter/tar.hpp"
 
 namespace lade {
 namespace {
-
-using Progress = std::function<void(uint64_t, uint64_t)>;
 
 /// Detects files that a power-off has torn; nothing more is asked of it.
 uint64_t checksum(std::string_view bytes) {
@@ -43,86 +36,6 @@ std::string pack(const LayerIndex& index) {
   const uint64_t sum = checksum(bytes);
   std::string out(reinterpret_cast<const char*>(&sum), sizeof sum);
   return out += bytes;
-}
-
-/// A blob on its way to the decompressor: counted, hashed, and kept by `ingest` if it is not null.
-class BlobSource : public ByteSource {
- public:
-  BlobSource(ByteSource& inner, Ingest* ingest, uint64_t total, const Progress& progress)
-      : inner_(inner), ingest_(ingest), total_(total), progress_(progress) {}
-
-  size_t read(char* buffer, size_t size) override {
-    const size_t count = inner_.read(buffer, size);
-    if (count == 0) return 0;
-    done_ += count;
-    // More than was announced is refused before it fills the disk.
-    if (done_ > total_) {
-      throw Error(fmt::format("there are more than the expected {} bytes", total_),
-                  ErrorKind::corrupt);
-    }
-    if (ingest_) {
-      ingest_->write({buffer, count});
-    } else {
-      hasher_.update(buffer, count);
-    }
-    if (progress_) progress_(done_, total_);
-    return count;
-  }
-
-  /// Without an ingest, which checks by itself.
-  void check(const Descriptor& expected) {
-    const Digest digest = hasher_.finish();
-    if (digest == expected.digest && done_ == expected.size) return;
-    throw Error(fmt::format("its {} bytes have digest {}", done_, digest.str()),
-                ErrorKind::corrupt);
-  }
-
- private:
-  ByteSource& inner_;
-  Ingest* ingest_;
-  const uint64_t total_;
-  const Progress& progress_;
-  Hasher hasher_;
-  uint64_t done_ = 0;
-};
-
-/// Whether the blob is an export's rewrite of the layer (clamped times), whose tar is another one.
-bool is_rewritten(const LayerBlob& blob, const LayerInfo& layer) {
-  const auto uncompressed = blob.descriptor.annotations.find("containerd.io/uncompressed");
-  return uncompressed != blob.descriptor.annotations.end() &&
-         (!layer.diff_id || uncompressed->second != layer.diff_id->digest.str());
-}
-
-/// Gives directories that a layer's tar only implies the look they have below, in the tree and in
-/// the index: an overlay shows the upper one's.
-LayerIndex copy_up(int dir, const LayerIndex& index, const std::vector<std::string>& implied,
-                   const MergedIndex& below) {
-  std::vector<Entry> entries = index.entries();
-  // Children first: what is done in a directory changes its time.
-  for (auto path = implied.rbegin(); path != implied.rend(); ++path) {
-    const auto lower = below.find(*path);
-    if (!lower || lower->entry->type != EntryType::directory) continue;
-    const auto at = std::find_if(entries.begin(), entries.end(),
-                                 [&](const Entry& entry) { return entry.path == *path; });
-    const bool opaque = at->opaque;
-    *at = *lower->entry;
-    at->path = *path;
-    at->opaque = opaque;
-    const UniqueFd fd = sys::openat(dir, *path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    const timespec time{at->mtime_sec, static_cast<long>(at->mtime_nsec)};
-    const std::array times{time, time};
-    for (const auto& xattr : at->xattrs) {
-      if (::fsetxattr(fd.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) !=
-          0) {
-        throw_errno("could not set the attribute " + quoted(xattr.name));
-      }
-    }
-    if (::fchown(fd.get(), at->uid, at->gid) != 0 || ::fchmod(fd.get(), at->mode) != 0 ||
-        ::futimens(fd.get(), times.data()) != 0) {
-      throw_errno("could not set up the directory " + quoted(*path));
-    }
-  }
-  return LayerIndex(std::move(entries));
 }
 
 }  // namespace
@@ -180,122 +93,6 @@ LayerStack LayerStore::without_directory(const LayerStack& stack) const {
 
 std::string LayerStore::directory(LayerId layer) const {
   return state_->root + "/layers/" + state_->name(layer);
-}
-
-void LayerStore::ensure_directory(LayerId layer, BlobProvider& provider, const Progress& progress,
-                                  const LayerStack& below) {
-  if (has_directory(layer)) return;
-  const UniqueFd lock = lock_number(state_->root, "layers", static_cast<uint64_t>(layer));
-  if (has_directory(layer)) return;
-  auto known = info(layer);
-  if (!known) throw Error(fmt::format("there is no layer {}", layer), ErrorKind::not_found);
-  std::erase_if(known->blobs, [&](const LayerBlob& blob) { return is_rewritten(blob, *known); });
-  const auto complete_below = [&] {
-    for (size_t i = 0; i < below.size(); ++i) {
-      const LayerStack lower(below.begin(), below.begin() + static_cast<ptrdiff_t>(i));
-      ensure_directory(below[i], provider, {}, lower);
-    }
-    return merged(below);
-  };
-  // What is here already, first.
-  for (const auto& blob : known->blobs) {
-    if (extract_blob(layer, blob, known->diff_id, nullptr, progress, complete_below)) return;
-  }
-  for (size_t i = 0; i < known->blobs.size(); ++i) {
-    try {
-      extract_blob(layer, known->blobs[i], known->diff_id, &provider, progress, complete_below);
-      return;
-    } catch (const Error& error) {
-      // Another encoding of the layer may be there.
-      if (error.kind() != ErrorKind::not_found || i + 1 == known->blobs.size()) throw;
-    }
-  }
-  throw Error(fmt::format("layer {} has neither a directory nor a blob", layer),
-              ErrorKind::not_found);
-}
-
-/// Makes the directory from one blob: of the content store if `provider` is null, and then false if
-/// it is not there or damaged (and removed).
-bool LayerStore::extract_blob(LayerId layer, const LayerBlob& blob,
-                              const std::optional<DiffId>& diff_id, BlobProvider* provider,
-                              const Progress& progress, const std::function<MergedIndex()>& below) {
-  const Descriptor& descriptor = blob.descriptor;
-  std::unique_ptr<ByteSource> bytes;
-  std::unique_ptr<Ingest> ingest;
-  if (provider) {
-    bytes = provider->open(descriptor);
-    ingest = state_->content.ingest();
-  } else {
-    auto fd = state_->content.open_blob(descriptor.digest);
-    if (!fd) return false;
-    bytes = std::make_unique<FdSource>(std::move(*fd));
-  }
-  PendingLayer pending = prepare();
-  try {
-    LayerIndex index = with_context("layer " + descriptor.digest.str(), [&] {
-      BlobSource source(*bytes, ingest.get(), descriptor.size, progress);
-      const auto tar = decompress(source);
-      HashSource hashed(*tar);
-      const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
-      std::vector<std::string> implied;
-      LayerIndex extracted = [&] {
-        ReadAhead ahead(hashed);
-        return extract_tar(ahead, dir.get(), TarDialect::layer, state_->userxattr, &implied);
-      }();
-      drain(source);
-      if (ingest) {
-        ingest->commit(&descriptor);
-      } else {
-        source.check(descriptor);
-      }
-      const DiffId found{hashed.digest()};
-      if (diff_id && found != *diff_id) {
-        throw Error(fmt::format("its tar has diff ID {}, not {}", found.digest.str(),
-                                diff_id->digest.str()),
-                    ErrorKind::corrupt);
-      }
-      return implied.empty() ? std::move(extracted)
-                             : copy_up(dir.get(), extracted, implied, below());
-    });
-    keep_directory(layer, pending, std::move(index));
-    return true;
-  } catch (const Error& error) {
-    if (provider || error.kind() != ErrorKind::corrupt) throw;
-    state_->content.remove(descriptor.digest);
-    return false;
-  }
-}
-
-/// Makes `pending`, which `index` describes, the directory of a layer that had none.
-void LayerStore::keep_directory(LayerId layer, const PendingLayer& pending, LayerIndex index) {
-  const auto shared = std::make_shared<const LayerIndex>(std::move(index));
-  State::write_index(pending.dir_.path() + "/index", *shared);
-  Database& database = state_->database;
-  database.transaction([&] {
-    auto row = database.prepare(
-        "UPDATE layers SET has_directory = 1, durable = 0, boot_id = ?, root_opaque = ?, "
-        "root_mode = ?, root_uid = ?, root_gid = ? WHERE id = ?");
-    row.bind(state_->boot_id);
-    RootAttributes::of(*shared).bind_to(row);
-    row.bind(layer).run();
-    state_->place(pending, layer);
-  });
-  state_->remember(layer, shared);
-  state_->durability.note_commit();
-}
-
-void LayerStore::ensure_blob(const Descriptor& blob, BlobProvider& provider,
-                             const Progress& progress) {
-  if (state_->content.has(blob.digest)) return;
-  const UniqueFd lock = lock_number(state_->root, "blobs", std::hash<Digest>{}(blob.digest));
-  if (state_->content.has(blob.digest)) return;
-  with_context("blob " + blob.digest.str(), [&] {
-    const auto bytes = provider.open(blob);
-    const auto ingest = state_->content.ingest();
-    BlobSource source(*bytes, ingest.get(), blob.size, progress);
-    drain(source);
-    ingest->commit(&blob);
-  });
 }
 
 std::shared_ptr<const LayerIndex> LayerStore::load_index(LayerId layer) {
@@ -402,12 +199,14 @@ MergedIndex LayerStore::merged(const LayerStack& stack, bool hashed) {
 
 Digest LayerStore::content_digest(LayerId layer) {
   const auto stored = [&]() -> std::optional<Digest> {
-    auto row = state_->database.prepare("SELECT content_digest FROM layers WHERE id = ?");
+    auto row = state_->database.prepare(
+        "SELECT content_digest, claimed_content, has_directory FROM layers WHERE id = ?");
     if (!row.bind(layer).step()) {
       throw Error(fmt::format("there is no layer {}", layer), ErrorKind::not_found);
     }
-    if (row.is_null(0)) return std::nullopt;
-    return row.digest(0);
+    if (!row.is_null(0)) return row.digest(0);
+    if (!row.is_null(1) && row.integer(2) == 0) return row.digest(1);
+    return std::nullopt;
   }();
   if (stored) return *stored;
   const Digest digest = hashed_index(layer)->content_digest();

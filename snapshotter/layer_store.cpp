@@ -69,10 +69,15 @@ CREATE TABLE IF NOT EXISTS layers(
   root_gid INTEGER,
   boot_id TEXT NOT NULL,
   durable INTEGER NOT NULL,             -- the directory and index have reached the disk
-  created_at INTEGER NOT NULL DEFAULT (unixepoch())
+  created_at INTEGER NOT NULL DEFAULT (unixepoch()),
+  claim BLOB,                           -- a cache's word that it is known by: LayerClaim::digest()
+  claimed_content BLOB,                 -- what that says its content_digest is
+  claim_holds INTEGER                   -- null: not compared with the blob yet
 );
 CREATE INDEX IF NOT EXISTS layers_by_diff_id ON layers(diff_id) WHERE diff_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS layers_not_durable ON layers(boot_id) WHERE durable = 0;
+CREATE UNIQUE INDEX IF NOT EXISTS layers_by_claim ON layers(claim) WHERE claim IS NOT NULL;
+CREATE INDEX IF NOT EXISTS layers_claimed_falsely ON layers(claim) WHERE claim_holds = 0;
 CREATE TABLE IF NOT EXISTS layer_blobs(
   layer INTEGER NOT NULL REFERENCES layers(id) ON DELETE CASCADE,
   encoding TEXT NOT NULL,
@@ -286,9 +291,18 @@ LayerId LayerStore::commit_upper(PendingLayer layer, const LayerStack& lower) {
 }
 
 std::optional<LayerId> LayerStore::find(const DiffId& diff_id) const {
-  auto row =
-      state_->database.prepare("SELECT id FROM layers WHERE diff_id = ? ORDER BY id LIMIT 1");
+  auto row = state_->database.prepare(
+      "SELECT id FROM layers WHERE diff_id = ? AND claim IS NULL "
+      "ORDER BY has_directory DESC, id LIMIT 1");
   if (!row.bind(diff_id.digest).step()) return std::nullopt;
+  return row.integer(0);
+}
+
+std::optional<LayerId> LayerStore::find(const DiffId& diff_id, const Digest& blob) const {
+  auto row = state_->database.prepare(
+      "SELECT id FROM layers WHERE diff_id = ? AND claim IS NULL AND EXISTS("
+      "SELECT 1 FROM layer_blobs WHERE layer = id AND digest = ?) ORDER BY id LIMIT 1");
+  if (!row.bind(diff_id.digest).bind(blob).step()) return std::nullopt;
   return row.integer(0);
 }
 
@@ -312,14 +326,6 @@ LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
   }
 }
 
-LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob,
-                              const Digest& content) {
-  for (;;) {
-    const LayerId layer = add_or_find(diff_id, blob, content);
-    if (exists({layer})) return layer;
-  }
-}
-
 LayerStack LayerStore::add_image(const std::string& image, const std::vector<DiffId>& diff_ids,
                                  const std::vector<Descriptor>& blobs) {
   if (blobs.size() != diff_ids.size()) {
@@ -329,38 +335,24 @@ LayerStack LayerStore::add_image(const std::string& image, const std::vector<Dif
   }
   LayerStack layers;
   for (size_t i = 0; i < blobs.size(); ++i) layers.push_back(add_known(diff_ids[i], blobs[i]));
+  const auto stack = std::make_shared<const LayerStack>(layers);
+  const std::lock_guard lock(state_->mutex);
+  for (size_t i = 0; i < stack->size(); ++i) {
+    state_->of_images.try_emplace((*stack)[i], State::InImage{stack, i});
+  }
   return layers;
 }
 
 LayerId LayerStore::add_or_find(const DiffId& diff_id, const Descriptor& blob) {
-  const auto has_blob = [&](LayerId layer) {
-    auto row = state_->database.prepare("SELECT 1 FROM layer_blobs WHERE layer = ? AND digest = ?");
-    return row.bind(layer).bind(blob.digest).step();
-  };
   // The usual case of a cached build writes nothing.
-  if (const auto known = find(diff_id); known && has_blob(*known)) return *known;
+  if (const auto known = find(diff_id, blob.digest)) return *known;
   LayerId id = 0;
   state_->database.transaction([&] {
-    const auto known = find(diff_id);
-    id = known
-             ? *known
-             : insert_known(diff_id,
-                            Digest::of(WireWriter().text("diff-id").digest(diff_id.digest).str()));
-    record_blob(id, {"as-pulled", blob});
-  });
-  return id;
-}
-
-LayerId LayerStore::add_or_find(const DiffId& diff_id, const Descriptor& blob,
-                                const Digest& content) {
-  if (const auto known = find(diff_id)) return *known;
-  LayerId id = 0;
-  state_->database.transaction([&] {
-    if (const auto known = find(diff_id)) {
+    if (const auto known = find(diff_id, blob.digest)) {
       id = *known;
       return;
     }
-    id = insert_known(diff_id, content);
+    id = insert_known(diff_id, image_layer_content(diff_id));
     record_blob(id, {"as-pulled", blob});
   });
   return id;
@@ -371,11 +363,15 @@ std::optional<LayerInfo> LayerStore::info(LayerId layer) const {
   out.id = layer;
   {
     auto row = state_->database.prepare(
-        "SELECT diff_id, content_digest, has_directory FROM layers WHERE id = ?");
+        "SELECT diff_id, content_digest, has_directory, claim, claimed_content, claim_holds "
+        "FROM layers WHERE id = ?");
     if (!row.bind(layer).step()) return std::nullopt;
     if (!row.is_null(0)) out.diff_id = DiffId{row.digest(0)};
     if (!row.is_null(1)) out.content_digest = row.digest(1);
     out.has_directory = row.integer(2) != 0;
+    if (!row.is_null(3)) out.claim = row.digest(3);
+    if (!row.is_null(4)) out.claimed_content = row.digest(4);
+    if (!row.is_null(5)) out.claim_holds = row.integer(5) != 0;
   }
   auto row = state_->database.prepare(
       "SELECT encoding, descriptor FROM layer_blobs WHERE layer = ? ORDER BY encoding, digest");
@@ -397,15 +393,17 @@ bool LayerStore::State::forget_directory(LayerId layer) {
 /// Whether a layer that is pinned is there.
 bool LayerStore::State::look_for(LayerId layer) {
   auto row = database.prepare(
-      "SELECT has_directory, coalesce(last_used, created_at) FROM layers LEFT JOIN layer_use "
-      "ON layer = id WHERE id = ?");
+      "SELECT has_directory, coalesce(last_used, created_at), claim FROM layers "
+      "LEFT JOIN layer_use ON layer = id WHERE id = ?");
   if (!row.bind(layer).step()) return false;
   const bool has_directory = row.integer(0) != 0;
+  const std::optional<Digest> claim = row.is_null(2) ? std::nullopt : std::optional(row.digest(2));
   const bool is_lost =
       has_directory && ::faccessat(layers_dir.get(), name(layer).c_str(), F_OK, 0) != 0;
   if (is_lost && !forget_directory(layer)) return false;
   const std::lock_guard lock(mutex);
   used_before[layer] = row.integer(1);
+  claims[layer] = claim;
   if (has_directory && !is_lost) with_directory.insert(layer);
   held.insert(layer);
   return true;

@@ -31,15 +31,40 @@ namespace lade {
 using LayerId = int64_t;
 using LayerStack = std::vector<LayerId>;  ///< bottom first
 
+/// What a cache said of a layer (LayerClaim) is not so: the bytes that it names are something else.
+class FalseClaim : public Error {
+ public:
+  explicit FalseClaim(std::string message) : Error(std::move(message), ErrorKind::corrupt) {}
+};
+
 /// A layer's bytes could not be had from where they were said to be. If that was somebody's cache,
 /// the step that makes the layer can be run again.
 class LostLayer : public Error {
  public:
-  LostLayer(LayerId layer, const Error& cause) : Error(cause), layer_(layer) {}
+  LostLayer(LayerId layer, const Error& cause)
+      : Error(cause),
+        layer_(layer),
+        was_false_(dynamic_cast<const FalseClaim*>(&cause) != nullptr) {}
   LayerId layer() const { return layer_; }
+  /// They are here, but not what the cache said: a FalseClaim.
+  bool was_false() const { return was_false_; }
 
  private:
   LayerId layer_;
+  bool was_false_;
+};
+
+/// What a shared cache says of a layer that a step made elsewhere. Nobody believes it but builds
+/// that read a cache which says just that, and they only until the layer is unpacked and compared:
+/// each claim is a layer of its own, whatever else is known of the same diff ID or blob.
+struct LayerClaim {
+  DiffId diff_id;
+  Digest content;   ///< what content keys see of it
+  Descriptor blob;  ///< media type, digest and size count
+  Digest below;     ///< names what it lies on
+
+  /// Names the claim.
+  Digest digest() const;
 };
 
 /// What a layer's directory and index are called: its number in base 36.
@@ -59,6 +84,23 @@ struct LayerInfo {
       content_digest;  ///< what content keys see; for an image's layer: of its diff ID
   bool has_directory = false;
   std::vector<LayerBlob> blobs;  ///< may be remote: ask the content store what is here
+  std::optional<Digest> claim;   ///< it is known by the word of a cache only: LayerClaim::digest()
+  std::optional<Digest> claimed_content;  ///< what that says of its content
+  std::optional<bool> claim_holds;        ///< whether its bytes have that diff ID; once compared
+
+  bool is_unchecked() const { return claim && !claim_holds; }
+};
+
+/// What a layer lies on. Needed for a layer whose tar only implies some of its directories.
+struct LayersBelow {
+  // NOLINTNEXTLINE(google-explicit-constructor): mostly a stack is all there is to say.
+  LayersBelow(LayerStack layers = {}) : stack(std::move(layers)) {}
+  LayersBelow(LayerStack layers, std::function<void(LayerId)> make_directory)
+      : stack(std::move(layers)), make(std::move(make_directory)) {}
+
+  LayerStack stack;                   ///< bottom first
+  std::function<void(LayerId)> make;  ///< gives one of them its directory; null: from the same
+                                      ///< provider
 };
 
 /// A layer in the making: `path()` is its (empty, 0755 root) directory, the future directory form.
@@ -103,17 +145,19 @@ class LayerStore {
   /// an empty layer (it still is one in the image, as in BuildKit).
   LayerId commit_upper(PendingLayer layer, const LayerStack& lower);
   /// A layer of an image: known by diff ID and the blob that holds it, not fetched. Returns the
-  /// layer that is here already if the diff ID is known.
+  /// layer that is here already if both are known to go together: of another blob it would be
+  /// somebody's word only that it is the same layer.
   LayerId add_known(const DiffId& diff_id, const Descriptor& blob);
-  /// The same for a layer that a step made elsewhere, with what content keys see of it. Of a layer
-  /// that is known already nothing changes: who wrote `blob` may be trusted less than who wrote
-  /// that.
-  LayerId add_known(const DiffId& diff_id, const Descriptor& blob, const Digest& content);
+  /// A layer that a step made elsewhere, by the word of a cache. If the blob was made here, of a
+  /// layer of that content, it is that layer.
+  LayerId add_claimed(const LayerClaim& claim);
   /// add_known() of all layers of an image, bottom first. An Error(corrupt) that names `image` if
   /// its manifest and its config disagree about how many there are.
   LayerStack add_image(const std::string& image, const std::vector<DiffId>& diff_ids,
                        const std::vector<Descriptor>& blobs);
   /// The layer that add_known() would return, if there is one.
+  std::optional<LayerId> find(const DiffId& diff_id, const Digest& blob) const;
+  /// Any layer of that diff ID that no cache's word is needed for.
   std::optional<LayerId> find(const DiffId& diff_id) const;
 
   // -- forms
@@ -124,10 +168,17 @@ class LayerStore {
   /// far, bytes in all)` may be null.
   /// `below` is the stack the layer lies on: directories that its tar implies but does not list
   /// look as they do there (0755 0:0 if they are in none).
+  /// Of a claimed layer the content is compared, too. Throws FalseClaim if a blob that is what its
+  /// digest says is not what the claim says, and remembers that.
   void ensure_directory(LayerId layer, BlobProvider& provider,
                         const std::function<void(uint64_t, uint64_t)>& progress = nullptr,
-                        const LayerStack& below = {});
-  /// Only the blob, into the content store (for exports that pass it through).
+                        const LayersBelow& below = {});
+  /// Only a layer's blob, into the content store (for exports that pass it through). The diff ID is
+  /// verified on the way; of a claimed layer whose blob is here, too, once. Throws as
+  /// ensure_directory().
+  void ensure_layer_blob(LayerId layer, const Descriptor& blob, BlobProvider& provider,
+                         const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
+  /// The same of something that is no layer: only its digest is verified.
   void ensure_blob(const Descriptor& blob, BlobProvider& provider,
                    const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
   bool has_directory(LayerId layer) const;
@@ -141,8 +192,15 @@ class LayerStore {
   std::shared_ptr<const LayerIndex> hashed_index(LayerId layer);
   MergedIndex merged(const LayerStack& stack, bool hashed = false);
 
-  /// What content keys use for this layer; hashes it if it must.
+  /// What content keys use for this layer; hashes it if it must. Of a claimed layer that is not
+  /// unpacked it is what the claim says.
   Digest content_digest(LayerId layer);
+  /// Whether that is more than a claim.
+  bool knows_content(LayerId layer) const;
+  /// The claim that a layer is known by; nullopt for those that need none.
+  std::optional<Digest> claim_of(LayerId layer) const;
+  /// All claims that were found to be false here.
+  std::vector<Digest> false_claims() const;
   std::optional<LayerInfo> info(LayerId layer) const;
   /// Whether all rows (and claimed directories) are there. From then on, until this object goes,
   /// no garbage collection of any process takes the layers away (snapshotter/pins.hpp); so it is
@@ -165,6 +223,11 @@ class LayerStore {
   /// Compares the layer's directory with its index, entry by entry and byte by byte. What differs,
   /// a line each (at most a few); empty if all is well or the layer has no directory.
   std::vector<std::string> verify(LayerId layer) const;
+
+  /// What content_digest() of a layer that verify() found no fault with should be; nullopt if it
+  /// is.
+  std::optional<Digest> wrong_content(LayerId layer);
+  void mend_content(LayerId layer, const Digest& content);
 
   /// Opens a regular file found in a merged view of `stack` for reading.
   UniqueFd open_file(const LayerStack& stack, const Found& found) const;
@@ -191,13 +254,15 @@ class LayerStore {
   explicit LayerStore(std::unique_ptr<State> state);
   LayerId insert_known(const DiffId& diff_id, const Digest& content);
   std::shared_ptr<const LayerIndex> load_index(LayerId layer);
-  bool extract_blob(LayerId layer, const LayerBlob& blob, const std::optional<DiffId>& diff_id,
-                    BlobProvider* provider, const std::function<void(uint64_t, uint64_t)>& progress,
-                    const std::function<MergedIndex()>& below);
-  void keep_directory(LayerId layer, const PendingLayer& pending, LayerIndex index);
+  class Unpacking;
+  bool check_stored_blob(const LayerInfo& layer, const Descriptor& blob);
+  void keep_directory(const LayerInfo& layer, const PendingLayer& pending, LayerIndex index);
+  void record_claim(LayerId layer, bool holds);
   LayerId flatten(const LayerStack& bottom);
   LayerId add_or_find(const DiffId& diff_id, const Descriptor& blob);
-  LayerId add_or_find(const DiffId& diff_id, const Descriptor& blob, const Digest& content);
+  LayerId add_or_find(const LayerClaim& claim);
+  std::optional<LayerId> find_claimed(const Digest& claim) const;
+  std::optional<LayerId> find_made(const LayerClaim& claim) const;
 
   std::unique_ptr<State> state_;
 };

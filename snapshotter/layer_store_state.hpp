@@ -62,12 +62,23 @@ struct LayerStore::State {
   bool swept = false;  // guarded by mutex, as the rest
   std::unordered_map<LayerId, std::shared_ptr<const LayerIndex>> indexes;
   std::unordered_map<LayerId, std::shared_ptr<std::mutex>> hashing;  // one hasher per layer
-  LayerSet held;                                                     // pinned, and there
+  std::unordered_map<LayerId, std::optional<Digest>> claims;  // of those that were looked for
+  /// An image's layer lies on that image's others, whatever stack it is met in.
+  struct InImage {
+    std::shared_ptr<const LayerStack> stack;
+    size_t position = 0;
+  };
+  std::unordered_map<LayerId, InImage> of_images;  // those that were added
+  LayerSet held;                                   // pinned, and there
   LayerSet with_directory;
   LayerSet used;                                     // since the last write_use()
   LayerSet ever_used;                                // by this process
   std::unordered_map<LayerId, int64_t> used_before;  // as the database had it
 };
+
+/// What content keys see of an image's layer: its files are known by that name only, wherever they
+/// were unpacked.
+Digest image_layer_content(const DiffId& diff_id);
 
 /// The bytes of an index file. Throws Error(corrupt).
 LayerIndex unpack_index(std::string_view bytes);

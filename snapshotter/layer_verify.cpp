@@ -71,4 +71,29 @@ std::vector<std::string> LayerStore::verify(LayerId layer) const {
   return problems;
 }
 
+std::optional<Digest> LayerStore::wrong_content(LayerId layer) {
+  std::optional<DiffId> diff_id;
+  Digest stored;
+  bool of_image = false;
+  {
+    auto row = state_->database.prepare(
+        "SELECT content_digest, diff_id, of_image = 1 AND claim IS NULL FROM layers "
+        "WHERE id = ? AND has_directory = 1");
+    if (!row.bind(layer).step() || row.is_null(0)) return std::nullopt;
+    stored = row.digest(0);
+    if (!row.is_null(1)) diff_id = DiffId{row.digest(1)};
+    of_image = row.integer(2) != 0;
+  }
+  const Digest content =
+      of_image && diff_id ? image_layer_content(*diff_id) : hashed_index(layer)->content_digest();
+  return content == stored ? std::nullopt : std::optional(content);
+}
+
+void LayerStore::mend_content(LayerId layer, const Digest& content) {
+  state_->database.prepare("UPDATE layers SET content_digest = ? WHERE id = ?")
+      .bind(content)
+      .bind(layer)
+      .run();
+}
+
 }  // namespace lade

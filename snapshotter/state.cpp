@@ -11,12 +11,12 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/reserve.hpp"
+#include "snapshotter/state_migrations.hpp"
 
 namespace lade {
 namespace {
 
 constexpr std::string_view kFormat = "lade-state 1";
-constexpr int kSchemaVersion = 2;
 
 std::string absolute(const std::string& path) {
   if (path.starts_with('/')) return clean_path(path);
@@ -140,7 +140,10 @@ std::unique_ptr<StateDir> StateDir::open(const std::string& root) {
         close_state(state->root_);
         static const std::string schema =
             std::string(LayerStore::schema()) + std::string(ImageStore::schema());
-        state->database_ = Database::open(state->root_ + "/lade.db", kSchemaVersion, schema);
+        state->database_ = Database::open(state->root_ + "/lade.db", kStateVersion, schema,
+                                          [&](Database& database, int64_t stored) {
+                                            migrate_state(state->root_, database, stored);
+                                          });
         state->content_ = ContentStore::open(state->root_);
         state->layers_ = LayerStore::open(state->root_, *state->database_, *state->content_);
         keep_reserve(state->root_);

@@ -44,6 +44,13 @@ enum class TarDialect {
   plain,  ///< .wh. names are ordinary files (ADD archives, imported root filesystems)
 };
 
+/// In what an extracted tree is not what its tar says.
+struct ExtractionNotes {
+  std::vector<std::string> implied;  ///< directories that no entry of the tar names itself
+  /// Entries as the tar has them, some of whose xattrs the filesystem had no room for.
+  std::vector<Entry> without_room;
+};
+
 /// Unpacks `tar` (plain, uncompressed bytes) into the empty directory `dir`, an overlay-ready tree:
 /// whiteouts as char 0:0, opaque directories as xattr (`userxattr`: user.overlay.opaque instead of
 /// trusted.). Returns the index with content digests. Everything untrusted: names with "..",
@@ -51,9 +58,8 @@ enum class TarDialect {
 /// entry); names below symlinks of the archive go where those lead with `dir` as the root; nothing
 /// is written outside `dir`. What is behind the end of a plain archive is ignored. Parents that the
 /// tar leaves out are made (0755 0:0, mtime 0) and are in the index, since an overlay shows them. A
-/// later entry of the same name replaces an earlier one. `implied`, if given, gets the paths of the
-/// directories that were made up.
+/// later entry of the same name replaces an earlier one.
 LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr = false,
-                       std::vector<std::string>* implied = nullptr);
+                       ExtractionNotes* notes = nullptr);
 
 }  // namespace lade

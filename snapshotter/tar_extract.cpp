@@ -166,7 +166,7 @@ class Extraction {
   Extraction(ByteSource& tar, int dir, TarDialect dialect, bool userxattr)
       : reader_(tar), writer_(dir, userxattr), dialect_(dialect) {}
 
-  LayerIndex run(std::vector<std::string>* implied) {
+  LayerIndex run(ExtractionNotes* notes) {
     size_t count = 0;
     while (archive_entry* header = reader_.next()) {
       if (++count > kMaxEntries) throw corrupt("bad tar: more than 10 million entries");
@@ -183,10 +183,13 @@ class Extraction {
     std::vector<Entry> entries;
     entries.reserve(table_.size());
     for (auto& [path, item] : table_) {
-      if (item.entry.type == EntryType::directory) writer_.finish_directory(item.entry);
-      if (implied && item.implied) implied->push_back(path);
+      if (item.entry.type == EntryType::directory) {
+        write(item.entry, [&](Entry& entry) { writer_.finish_directory(entry); });
+      }
+      if (notes && item.implied) notes->implied.push_back(path);
       entries.push_back(std::move(item.entry));
     }
+    if (notes) notes->without_room = std::move(without_room_);
     return LayerIndex(std::move(entries));
   }
 
@@ -269,7 +272,7 @@ class Extraction {
     if (entry.type == EntryType::regular) {
       extract_file(entry);
     } else {
-      writer_.make(entry);
+      write(entry, [&](Entry& made) { writer_.make(made); });
       has_symlinks_ = has_symlinks_ || entry.type == EntryType::symlink;
     }
     item.entry = std::move(entry);
@@ -486,7 +489,16 @@ class Extraction {
       }
     }
     entry.content = hasher.finish();
-    writer_.finish_file(fd.get(), entry);
+    write(entry, [&](Entry& made) { writer_.finish_file(fd.get(), made); });
+  }
+
+  /// Has `entry` written, which loses the xattrs that find no room.
+  template <class Write>
+  void write(Entry& entry, Write how) {
+    if (entry.xattrs.empty()) return how(entry);
+    Entry full = entry;
+    how(entry);
+    if (entry.xattrs != full.xattrs) without_room_.push_back(std::move(full));
   }
 
   /// A hole of a sparse file: hashed as the zeros it reads as, and left out on disk.
@@ -511,13 +523,14 @@ class Extraction {
   bool has_symlinks_ = false;
   std::string asked_parent_;  // as entries name it; empty: none
   std::string found_parent_;  // where it really is
+  std::vector<Entry> without_room_;
 };
 
 }  // namespace
 
 LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr,
-                       std::vector<std::string>* implied) {
-  return Extraction(tar, dir, dialect, userxattr).run(implied);
+                       ExtractionNotes* notes) {
+  return Extraction(tar, dir, dialect, userxattr).run(notes);
 }
 
 }  // namespace lade

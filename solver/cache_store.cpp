@@ -1,6 +1,7 @@
 #include "solver/cache_store.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/wire.hpp"
 
@@ -10,13 +11,15 @@ namespace {
 constexpr std::string_view kSchema = R"(
 CREATE TABLE IF NOT EXISTS records(
   key BLOB PRIMARY KEY, op BLOB NOT NULL, created_at INTEGER NOT NULL, layers BLOB NOT NULL,
-  inputs BLOB NOT NULL, components BLOB NOT NULL, origin TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+  inputs BLOB NOT NULL, components BLOB NOT NULL, origin TEXT NOT NULL DEFAULT '',
+  claims BLOB) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS records_by_op ON records(op, created_at);
 CREATE TABLE IF NOT EXISTS aliases(key BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS aliases_by_target ON aliases(target);
 )";
 
-constexpr std::string_view kColumns = "key, op, created_at, layers, inputs, components, origin";
+constexpr std::string_view kColumns =
+    "key, op, created_at, layers, inputs, components, origin, claims";
 
 /// More layers than a stack has.
 constexpr int64_t kMaxLayers = 1'000'000;
@@ -77,6 +80,9 @@ CacheRecord read_record(const Statement& row) {
     record.components.emplace_back(std::move(name), component_reader.text());
   }
   record.origin = row.text(6);
+  const std::string claims = row.blob(7);
+  WireReader claim_reader(claims);
+  while (!claim_reader.at_end()) record.claims.push_back(claim_reader.digest());
   return record;
 }
 
@@ -100,19 +106,10 @@ std::string described(const CacheRecord& record) {
 
 CacheStore::CacheStore(Database& database) : database_(database) {
   // Asking costs less than the idempotent statements, and this is on every cached build's way.
+  // Tables of older versions are snapshotter/state_migrations.hpp's.
   const auto lock = database_.lock();
-  const auto known = [&] {
-    return database_.prepare("SELECT 1 FROM pragma_table_info('records') WHERE name = 'origin'")
-        .step();
-  };
-  if (known()) return;
-  database_.transaction([&] {
-    if (known()) return;  // another process was faster
-    // Records of the days before shared caches were all made here.
-    const bool old = database_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'records'").step();
-    if (old) database_.execute("ALTER TABLE records ADD COLUMN origin TEXT NOT NULL DEFAULT ''");
-    database_.execute(std::string(kSchema));
-  });
+  if (database_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'records'").step()) return;
+  database_.transaction([&] { database_.execute(std::string(kSchema)); });
 }
 
 std::optional<CacheRecord> CacheStore::find(const Digest& key) {
@@ -125,10 +122,19 @@ std::optional<CacheRecord> CacheStore::find(const Digest& key) {
   return read_record(query);
 }
 
+std::optional<CacheRecord> CacheStore::find_itself(const Digest& key) {
+  const auto lock = database_.lock();
+  auto query = database_.prepare("SELECT " + std::string(kColumns) + " FROM records WHERE key = ?");
+  query.bind(key);
+  if (!query.step()) return std::nullopt;
+  return read_record(query);
+}
+
 std::vector<CacheRecord> CacheStore::with_op(const Digest& op, int limit) {
   const auto lock = database_.lock();
   auto query = database_.prepare("SELECT " + std::string(kColumns) +
-                                 " FROM records WHERE op = ? ORDER BY created_at DESC LIMIT ?");
+                                 " FROM records WHERE op = ? AND claims IS NULL "
+                                 "ORDER BY created_at DESC LIMIT ?");
   query.bind(op).bind(static_cast<int64_t>(limit));
   std::vector<CacheRecord> records;
   while (query.step()) records.push_back(read_record(query));
@@ -152,10 +158,17 @@ void CacheStore::put(const CacheRecord& record) {
           .take();
   database_.transaction([&] {
     auto insert = database_.prepare("INSERT OR REPLACE INTO records(" + std::string(kColumns) +
-                                    ") VALUES(?, ?, ?, ?, ?, ?, ?)");
+                                    ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     insert.bind(record.key).bind(record.op).bind(record.created_at);
     insert.bind_blob(layers.str()).bind_blob(inputs).bind_blob(components);
     insert.bind(record.origin);
+    if (record.claims.empty()) {
+      insert.bind_null();
+    } else {
+      WireWriter claims;
+      for (const Digest& claim : record.claims) claims.digest(claim);
+      insert.bind_blob(claims.str());
+    }
     insert.run();
     database_.prepare("DELETE FROM aliases WHERE key = ?").bind(record.key).run();
   });
@@ -179,20 +192,30 @@ void CacheStore::remove(const Digest& key) {
 }
 
 void CacheStore::remove_with_layer(int64_t layer) {
+  const auto has = [&](const std::vector<int64_t>& layers) {
+    return std::find(layers.begin(), layers.end(), layer) != layers.end();
+  };
   database_.transaction([&] {
-    std::vector<Digest> gone;
-    {
-      auto query = database_.prepare("SELECT key, layers FROM records");
-      while (query.step()) {
-        const std::string bytes = query.blob(1);
-        WireReader reader(bytes);
-        const auto layers = decode_layers(reader);
-        if (std::find(layers.begin(), layers.end(), layer) != layers.end()) {
-          gone.push_back(query.digest(0));
-        }
-      }
+    for (const CacheRecord& record : all()) {
+      if (has(record.layers)) remove(record.key);
     }
-    for (const Digest& key : gone) remove(key);
+  });
+}
+
+void CacheStore::forget_contents(const std::vector<int64_t>& layers) {
+  const std::set<int64_t> wrong(layers.begin(), layers.end());
+  const auto has_wrong = [&](const std::vector<int64_t>& stack) {
+    return std::any_of(stack.begin(), stack.end(), [&](int64_t id) { return wrong.contains(id); });
+  };
+  database_.transaction([&] {
+    for (const CacheRecord& record : all()) {
+      const bool founded_on =
+          has_wrong(record.layers) ||
+          std::any_of(record.inputs.begin(), record.inputs.end(),
+                      [&](const RecordInput& input) { return has_wrong(input.layers); });
+      if (founded_on) remove(record.key);
+    }
+    database_.execute("DELETE FROM aliases");
   });
 }
 
@@ -212,6 +235,10 @@ std::vector<GcRecord> CollectedRecords::list() {
     out.push_back(std::move(one));
   }
   return out;
+}
+
+void CollectedRecords::forget_contents(const std::vector<LayerId>& layers) {
+  store_.forget_contents(layers);
 }
 
 void CollectedRecords::remove(const std::vector<Digest>& keys) {

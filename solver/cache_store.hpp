@@ -18,7 +18,10 @@ class CacheStore {
 
   /// The record that `key` leads to, directly or as an alias.
   std::optional<CacheRecord> find(const Digest& key);
-  /// Records of the same op, newest first, for comparing contents.
+  /// The record of that very key.
+  std::optional<CacheRecord> find_itself(const Digest& key);
+  /// Records of the same op, newest first, for comparing contents. Not such as have
+  /// claims.
   std::vector<CacheRecord> with_op(const Digest& op, int limit);
   /// Adds a record; one that is there under the same key is replaced (it was run again).
   void put(const CacheRecord& record);
@@ -28,6 +31,9 @@ class CacheStore {
   void remove(const Digest& key);
   /// Forgets all records whose results stand on `layer`.
   void remove_with_layer(int64_t layer);
+  /// Forgets what was found out with contents of these layers that were not theirs: records that
+  /// stand on them or were made of them, and whatever was taken for having the same content.
+  void forget_contents(const std::vector<int64_t>& layers);
   std::vector<CacheRecord> all();
 
  private:
@@ -40,6 +46,7 @@ class CollectedRecords : public GcRecords {
   explicit CollectedRecords(Database& database) : store_(database) {}
   std::vector<GcRecord> list() override;
   void remove(const std::vector<Digest>& keys) override;
+  void forget_contents(const std::vector<LayerId>& layers) override;
 
  private:
   CacheStore store_;

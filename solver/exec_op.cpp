@@ -322,10 +322,9 @@ class Preparation {
 }  // namespace
 
 std::optional<CacheMount> CacheMount::try_lease(const std::string& state_root,
-                                                const ExecMount& mount) {
-  const Digest id = Digest::of(mount.id);
+                                                const ExecMount& mount, const Digest& name) {
   for (int number = 0; number < kMaxExclusiveCaches; ++number) {
-    const CacheMountDirectory directory(state_root, id, number);
+    const CacheMountDirectory directory(state_root, name, number);
     auto lock = directory.try_lock(mount.sharing == CacheMountSharing::shared);
     if (lock) {
       directory.make(mount.uid, mount.gid, mount.mode);

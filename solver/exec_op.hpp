@@ -20,7 +20,9 @@ class CacheMount {
   /// nullopt if the mount's sharing does not allow it now (locked, and somebody holds it): try
   /// again later. `exclusive` takes the first one of the id's directories that nobody uses, or
   /// makes another.
-  static std::optional<CacheMount> try_lease(const std::string& state_root, const ExecMount& mount);
+  /// `directory` names it: Digest::of() the mount's id, or a restored_mount().
+  static std::optional<CacheMount> try_lease(const std::string& state_root, const ExecMount& mount,
+                                             const Digest& directory);
   const std::string& path() const { return path_; }  ///< of its tree
 
  private:

@@ -89,10 +89,10 @@ class ExtractedTree {
  public:
   ExtractedTree(LayerStore& layers, ByteSource& tar) : scratch_(layers.prepare()) {
     dir_ = sys::open(scratch_.path(), O_RDONLY | O_DIRECTORY);
-    std::vector<std::string> implied;
+    ExtractionNotes notes;
     index_ = std::make_unique<LayerIndex>(
-        extract_tar(tar, dir_.get(), TarDialect::plain, false, &implied));
-    implied_.insert(implied.begin(), implied.end());
+        extract_tar(tar, dir_.get(), TarDialect::plain, false, &notes));
+    implied_.insert(notes.implied.begin(), notes.implied.end());
   }
   /// Whether the archive has nothing to say of the directory `path`, which only its contents imply.
   bool implied(const std::string& path) const { return implied_.contains(path); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,9 @@ struct CacheRecord {
   std::vector<std::pair<std::string, std::string>> components;
   int64_t created_at = 0;  ///< seconds since 1970
   std::string origin;      ///< the shared cache that it came from; empty: made here
+  /// Names what caches say that the record is: that it is so, or what was in a mount. It serves
+  /// builds alone that have read all of it.
+  std::vector<Digest> claims{};
 };
 
 /// What a vertex of a solved graph is to other machines' caches.
@@ -35,7 +39,13 @@ struct SharedRecord {
   std::vector<Digest> inputs;   ///< each input's content; empty() where it is not known
   std::vector<int64_t> layers;  ///< the result
   int64_t created_at = 0;
-  std::string origin;      ///< as CacheRecord's
+  /// The caches whose word is in it: that this is what comes of the key. Empty: it is this
+  /// machine's own.
+  std::set<std::string> origins;
+  bool imported =
+      false;  ///< it is a record of one of those; otherwise made here, on what they gave
+  /// What `inputs` says was seen here, not only said by caches.
+  bool has_known_inputs = false;
   bool of_result = false;  ///< its last layer is one of the build's result
 };
 

@@ -9,6 +9,19 @@
 #include "snapshotter/tar.hpp"
 
 namespace lade {
+namespace {
+
+/// Nobody keeps them in a cache, and what they lead to is this machine's.
+void refuse_devices(const LayerIndex& index) {
+  for (const Entry& entry : index.entries()) {
+    if (entry.type == EntryType::char_device || entry.type == EntryType::block_device) {
+      throw Error("there is a device in it: " + quoted(entry.path));
+    }
+  }
+}
+
+}  // namespace
+
 void restore_mount(StateDir& state, const CacheMountDirectory& directory, const Descriptor& blob,
                    BlobProvider& provider) {
   with_context("blob " + blob.digest.str(), [&] {
@@ -16,7 +29,8 @@ void restore_mount(StateDir& state, const CacheMountDirectory& directory, const 
     VerifiedSource source(provider.open(blob), blob, 0, nullptr);
     const auto tar = decompress(source);
     const UniqueFd dir = sys::open(pending.path(), O_RDONLY | O_DIRECTORY);
-    extract_tar(*tar, dir.get(), TarDialect::plain);
+    const LayerIndex index = extract_tar(*tar, dir.get(), TarDialect::plain);
+    refuse_devices(index);
     // What follows the archive's end is verified, too.
     drain(source);
     directory.place(pending.path());

@@ -7,8 +7,8 @@
 namespace lade {
 
 /// Unpacks `blob`, a tar, as the mount's tree; digest and size are verified, and nothing is there
-/// before all of it is. The caller holds the directory's lock, not shared, and saw that there is
-/// no tree. Blocks on the network. Throws Error.
+/// before all of it is. A tree with devices is refused. The caller holds the directory's lock, not
+/// shared, and saw that there is no tree. Blocks on the network. Throws Error.
 void restore_mount(StateDir& state, const CacheMountDirectory& directory, const Descriptor& blob,
                    BlobProvider& provider);
 

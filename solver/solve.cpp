@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/wire.hpp"
 #include "solver/diff_op.hpp"
 #include "solver/solve_run.hpp"
 #include "solver/step_lock.hpp"
@@ -20,6 +21,13 @@ constexpr auto kLastPoll = std::chrono::milliseconds(50);
 
 Error canceled_error() {
   return Error("canceled", ErrorKind::canceled);
+}
+
+/// The result that the record `record` has, of a vertex whose key was bound to what its inputs
+/// turned out to be.
+Ref bound(Ref result, const Digest& record, const VertexKey& key) {
+  if (key.is_bound) result.bond = record;
+  return result;
 }
 
 }  // namespace
@@ -127,20 +135,12 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
     check_canceled();
     // A remote source's key is of its content: there is nothing else to compare.
     if (remote) co_return co_await run_or_wait(vertex, std::move(key), std::move(inputs));
-    std::optional<CacheRecord> same;
-    if (!vertex_at(vertex).ignore_cache) {
-      same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
-      if (!same) same = co_await find_imported_content(vertex, key, inputs);
+    for (const Edge& input : vertex_at(vertex).inputs) {
+      key.origins.merge(std::set(states_[input.vertex].origins));
     }
-    std::optional<Ref> known;
-    if (same) known = result_of(vertex, *same);
-    if (known) {
-      // What builds on this vertex had its key computed already, from the key that missed; it
-      // compares contents in turn. The alias makes the next build hit at once.
-      cache_.alias(key.key, same->key);
-      take_record(vertex, *same, StepOutcome::same_content);
-      announce_cached(vertex);
-      co_return *known;
+    bind(key, inputs);
+    if (!vertex_at(vertex).ignore_cache) {
+      if (auto known = co_await take_same_content(vertex, key, inputs)) co_return *known;
     }
     co_return co_await run_or_wait(vertex, std::move(key), std::move(inputs));
   } catch (const Error& error) {
@@ -176,7 +176,10 @@ Task<std::vector<Ref>> Solver::Run::input_results(uint32_t vertex) {
   std::vector<Ref> refs;
   for (const auto& input : inputs) {
     Ref ref = co_await result(input.vertex);
-    if (input.output > 0) ref = Ref{ref.output(input.output), nullptr};
+    if (input.output > 0) {
+      const Digest bond = ref.bond.empty() ? Digest() : output_digest(ref.bond, input.output);
+      ref = Ref{.layers = ref.output(input.output), .local = nullptr, .more = {}, .bond = bond};
+    }
     refs.push_back(std::move(ref));
   }
   co_return refs;
@@ -195,7 +198,7 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
     if (attempt != StepLock::Attempt::busy && look_up(vertex, again)) {
       lock.succeed();
       announce_cached(vertex);
-      co_return *again.hit;
+      co_return bound(*again.hit, again.key, key);
     }
     if (attempt == StepLock::Attempt::owned) break;
     if (attempt == StepLock::Attempt::finished) continue;
@@ -225,7 +228,12 @@ Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Re
   std::vector<RecordInput> record_inputs = key.inputs;
   announce_started(vertex);
   Ref result = co_await run_op(vertex, inputs, record_inputs);
+  const Digest asked = key.key;
+  bind_to_mounts(vertex, key);
   record(vertex, key, std::move(record_inputs), result);
+  // Builds that read the same find it.
+  cache_.alias(asked, key.key);
+  result = bound(std::move(result), key.key, key);
   progress_.completed(number(vertex));
   if (options_.on_layer) tell_layers(vertex, result);
   co_return result;
@@ -288,7 +296,7 @@ Task<Ref> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& inputs,
   co_return result;
 }
 
-/// The newest layer that the op has made of any inputs, if it is here as a directory.
+/// The newest layer that the op has made here of any inputs, if it is there as a directory.
 std::optional<LayerId> Solver::Run::earlier_result(const Digest& op) {
   for (const auto& record : cache_.with_op(op, 1)) {
     // exists() also keeps it from being collected meanwhile.
@@ -323,6 +331,21 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
   co_return layers;
 }
 
+/// Of a step that ran with what a cache had in a mount.
+void Solver::Run::bind_to_mounts(uint32_t vertex, VertexKey& key) {
+  const auto& mounts = states_[vertex].mounts;
+  if (mounts.empty()) return;
+  WireWriter writer;
+  writer.text("lade mounts 1").digest(key.key);
+  for (const auto& [name, origin] : mounts) {
+    writer.digest(name);
+    key.claims.push_back(name);
+    key.origins.insert(origin);
+  }
+  key.key = Digest::of(writer.str());
+  key.is_bound = true;
+}
+
 void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
                          const Ref& result) {
   CacheRecord record;
@@ -332,7 +355,8 @@ void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<Reco
   record.layers = result.layers;
   record.components = op_components(vertex_at(vertex));
   record.created_at = now_seconds();
-  take_record(vertex, record, StepOutcome::ran);
+  record.claims = key.claims;
+  take_record(vertex, record, StepOutcome::ran, key.origins);
   // The first output's last: who finds it expects the others.
   for (uint32_t output = 1; output <= result.more.size(); ++output) {
     CacheRecord other = record;

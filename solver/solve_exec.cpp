@@ -139,9 +139,9 @@ void Solver::Run::find_stale_caches() {
 }
 
 /// But for those that steps of other builds work in.
-Task<void> Solver::Run::empty_cache(std::string id) {
+Task<void> Solver::Run::empty_cache(Digest name) {
   std::vector<std::pair<UniqueFd, CacheMountDirectory>> held;
-  for (auto& directory : CacheMountDirectory::all(state_.root(), Digest::of(id))) {
+  for (auto& directory : CacheMountDirectory::all(state_.root(), name)) {
     if (auto lock = directory.try_lock(false)) held.emplace_back(std::move(*lock), directory);
   }
   if (held.empty()) co_return;
@@ -151,25 +151,37 @@ Task<void> Solver::Run::empty_cache(std::string id) {
   co_await on_thread(loop_, work);
 }
 
-/// A mount that was never used here begins as the one that another machine shared. Whoever else
-/// wants it waits for the lock; a mount that cannot be had is an empty one.
-Task<void> Solver::Run::restore_cache(uint32_t vertex, ExecMount mount) {
-  if (!options_.imports || mount.input) co_return;
+/// The name of the mount's directory. Of one that was never used here, and that a cache has which
+/// this build reads, it is another one: that begins as the cache's tree.
+Task<Digest> Solver::Run::find_cache(uint32_t vertex, ExecMount mount) {
   const Digest id = Digest::of(mount.id);
-  const CacheMountDirectory directory(state_.root(), id);
-  if (directory.exists()) co_return;
+  const bool is_stale = stale_caches_.erase(mount.id) > 0;
+  if (is_stale) co_await empty_cache(id);
+  if (!options_.imports || mount.input || CacheMountDirectory(state_.root(), id).exists()) {
+    co_return id;
+  }
   co_await imports_;
   const auto shared = options_.imports->mount(id);
-  if (!shared) co_return;
+  if (!shared) co_return id;
+  const Digest restored = restored_mount(id, shared->blob.digest);
+  if (is_stale) co_await empty_cache(restored);
+  co_await restore_cache(vertex, mount.id, *shared, CacheMountDirectory(state_.root(), restored));
+  states_[vertex].mounts.emplace(restored, shared->origin);
+  co_return restored;
+}
+
+/// Whoever else wants it waits for the lock; a mount that cannot be had is an empty one.
+Task<void> Solver::Run::restore_cache(uint32_t vertex, std::string id, CacheImports::Mount shared,
+                                      CacheMountDirectory directory) {
+  if (directory.exists()) co_return;
   const auto lock = directory.try_lock(false);
   if (!lock || directory.exists()) co_return;
   progress_.status(
       number(vertex),
-      fmt::format("restoring the cache mount {} from {}", lade::quoted(mount.id), shared->origin),
-      0, 0);
+      fmt::format("restoring the cache mount {} from {}", lade::quoted(id), shared.origin), 0, 0);
   auto work = [&]() -> std::string {
     try {
-      restore_mount(state_, directory, shared->blob, *shared->provider);
+      restore_mount(state_, directory, shared.blob, *shared.provider);
       return "";
     } catch (const Error& error) {
       return error.message();
@@ -177,8 +189,8 @@ Task<void> Solver::Run::restore_cache(uint32_t vertex, ExecMount mount) {
   };
   const std::string problem = co_await on_thread(loop_, work);
   if (problem.empty()) co_return;
-  progress_.warning(fmt::format("the cache mount {} of {} is not used: {}", lade::quoted(mount.id),
-                                shared->origin, problem));
+  progress_.warning(fmt::format("the cache mount {} of {} is not used: {}", lade::quoted(id),
+                                shared.origin, problem));
 }
 
 Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
@@ -197,12 +209,11 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
       paths[i] = known->second;
       continue;
     }
-    if (stale_caches_.erase(id) > 0) co_await empty_cache(id);
-    co_await restore_cache(vertex, op.mounts[i]);
+    const Digest name = co_await find_cache(vertex, op.mounts[i]);
     used_mounts_.insert(id);
     for (;;) {
       check_canceled();
-      auto lease = CacheMount::try_lease(state_.root(), op.mounts[i]);
+      auto lease = CacheMount::try_lease(state_.root(), op.mounts[i], name);
       if (lease) {
         paths[i] = leased[id] = lease->path();
         leases->push_back(std::move(*lease));

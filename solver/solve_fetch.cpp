@@ -46,11 +46,30 @@ Task<void> Solver::Run::ensure_directories(LayerStack layers) {
   for (const auto& fetch : fetches) co_await fetch;
 }
 
-Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
+std::shared_ptr<BlobProvider> Solver::Run::source_of(LayerId layer) {
   auto provider = images_.provider_of(layer);
-  const bool imported = !provider && options_.imports;
-  if (imported) provider = options_.imports->provider_of(layer);
-  if (!provider) provider = local_blobs(state_.content());
+  if (!provider && options_.imports) provider = options_.imports->provider_of(layer);
+  return provider ? provider : local_blobs(state_.content());
+}
+
+/// Blocks. `below` is what the layer lies on.
+void Solver::Run::unpack_layer(LayerId layer, const LayerStack& below,
+                               const std::function<void(uint64_t, uint64_t)>& progress) {
+  const auto make = [&](LayerId lower) {
+    const auto end = std::find(below.begin(), below.end(), lower);
+    unpack_layer(lower, LayerStack(below.begin(), end), nullptr);
+  };
+  try {
+    state_.layers().ensure_directory(layer, *source_of(layer), progress, {below, make});
+  } catch (const LostLayer&) {
+    throw;
+  } catch (const Error& error) {
+    if (options_.imports && !images_.provider_of(layer)) throw LostLayer(layer, error);
+    throw;
+  }
+}
+
+Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
   const auto from = image_vertex_.find(layer);
   const bool shown = from != image_vertex_.end();
   if (shown) announce_started(from->second);
@@ -58,15 +77,9 @@ Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
   const std::string item =
       info && !info->blobs.empty() ? info->blobs.front().descriptor.digest.str() : "layer";
   auto work = [&] {
-    const auto progress = [&](uint64_t done, uint64_t total) {
+    unpack_layer(layer, below, [&](uint64_t done, uint64_t total) {
       if (shown) progress_.status(number(from->second), item, done, total);
-    };
-    try {
-      state_.layers().ensure_directory(layer, *provider, progress, below);
-    } catch (const Error& error) {
-      if (imported) throw LostLayer(layer, error);
-      throw;
-    }
+    });
   };
   co_await on_thread(loop_, work);
   if (!shown) co_return;

@@ -27,9 +27,8 @@ ArchivedImage archived_image(StateDir& state, const StoredImage& image,
   for (const auto& one : image.manifests) {
     // Known layers are pinned, and with them their blobs.
     for (size_t i = 0; i < one.manifest.layers.size() && i < one.config.diff_ids.size(); ++i) {
-      if (state.layers().find(one.config.diff_ids[i])) {
-        state.layers().add_known(one.config.diff_ids[i], one.manifest.layers[i]);
-      }
+      const auto layer = state.layers().find(one.config.diff_ids[i], one.manifest.layers[i].digest);
+      if (layer) state.layers().exists({*layer});
     }
     if (!is_whole(state, one)) continue;
     out.image.images.push_back(

@@ -15,7 +15,9 @@ namespace {
 
 constexpr uint64_t kMaxDocument = 32u << 20;
 constexpr size_t kMaxDocumentEntries = 200'000;
+constexpr size_t kMaxStackDepth = 20'000;  // of layers upon each other
 constexpr int64_t kVersion = 1;
+constexpr int64_t kLastSecond = 253'402'300'799;  // of the year 9999
 
 /// An index into `count` entries; absent if the field is.
 std::optional<uint32_t> read_index(const JsonValue& json, size_t count) {
@@ -27,16 +29,29 @@ std::optional<uint32_t> read_index(const JsonValue& json, size_t count) {
   return static_cast<uint32_t>(index);
 }
 
-CacheDocument::Layer read_layer(const JsonValue& json, size_t before) {
+/// What counts of a layer's blob. Where else it might be had and what people noted about it is
+/// nothing that a cache has a say in: it would go into images.
+Descriptor layer_blob(const Descriptor& said, const JsonValue& where) {
+  if (!media_type::is_layer(said.media_type)) {
+    where.fail("is " + quoted(said.media_type) + ", which is no layer");
+  }
+  Descriptor blob;
+  blob.media_type = said.media_type;
+  blob.digest = said.digest;
+  blob.size = said.size;
+  return blob;
+}
+
+CacheDocument::Layer read_layer(const JsonValue& json, const std::vector<size_t>& depths) {
   CacheDocument::Layer layer;
-  layer.parent = read_index(json["parent"], before);
+  layer.parent = read_index(json["parent"], depths.size());
+  if (layer.parent && depths[*layer.parent] == kMaxStackDepth) {
+    json["parent"].fail(fmt::format("has {} layers below it", kMaxStackDepth - 1));
+  }
   layer.diff_id = DiffId{json["diffID"].digest()};
   layer.content = json["content"].digest();
   if (const JsonValue blob = json["blob"]; blob.present()) {
-    layer.blob = read_descriptor(blob);
-    if (!media_type::is_layer(layer.blob->media_type)) {
-      blob["mediaType"].fail("is " + quoted(layer.blob->media_type) + ", which is no layer");
-    }
+    layer.blob = layer_blob(read_descriptor(blob), blob["mediaType"]);
   }
   layer.position = read_index(json["position"], kMaxDocumentEntries);
   return layer;
@@ -51,15 +66,15 @@ CacheDocument::Record read_record(const JsonValue& json, size_t layers) {
   });
   record.top = read_index(json["top"], layers);
   record.created_at = json["created"].integer();
+  if (record.created_at < 0 || record.created_at > kLastSecond) {
+    json["created"].fail("is no time since 1970");
+  }
   return record;
 }
 
 CacheDocument::Mount read_mount(const JsonValue& json) {
-  CacheDocument::Mount mount{json["id"].digest(), read_descriptor(json["blob"])};
-  if (!media_type::is_layer(mount.blob.media_type)) {
-    json["blob"]["mediaType"].fail("is " + quoted(mount.blob.media_type) + ", which is no layer");
-  }
-  return mount;
+  return {json["id"].digest(),
+          layer_blob(read_descriptor(json["blob"]), json["blob"]["mediaType"])};
 }
 
 template <class Entry>
@@ -74,9 +89,12 @@ CacheDocument read_document(const JsonValue& root) {
   }
   CacheDocument out;
   const JsonValue layers = root["layers"];
+  std::vector<size_t> depths;
   layers.each([&](const JsonValue& layer) {
     check_count(layers, out.layers);
-    out.layers.push_back(read_layer(layer, out.layers.size()));
+    out.layers.push_back(read_layer(layer, depths));
+    const auto& parent = out.layers.back().parent;
+    depths.push_back(parent ? depths[*parent] + 1 : 1);
   });
   const JsonValue records = root["records"];
   records.each([&](const JsonValue& record) {
@@ -166,7 +184,7 @@ std::optional<CacheDocument> read_inline_cache(std::string_view config, const Ma
       cache.fail(fmt::format("calls {} layer {} of the image, which it is not",
                              layer.diff_id.digest.str(), position));
     }
-    layer.blob = manifest.layers[position];
+    layer.blob = layer_blob(manifest.layers[position], cache);
     layer.position.reset();
   }
   return out;

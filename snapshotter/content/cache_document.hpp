@@ -52,8 +52,9 @@ struct CacheDocument {
   std::vector<Record> records;
   std::vector<Mount> mounts;
 
-  /// Parses and checks untrusted bytes: at most 32 MiB, indexes that exist, blobs that are layers.
-  /// Throws Error(corrupt); Error for a version that is not known.
+  /// Parses and checks untrusted bytes: at most 32 MiB, indexes that exist, stacks of at most
+  /// 20,000 layers, blobs that are layers (of which media type, digest and size are read), times of
+  /// people. Throws Error(corrupt); Error for a version that is not known.
   static CacheDocument parse(std::string_view bytes);
   std::string serialize() const;
   /// Adds what another document has.

@@ -177,6 +177,17 @@ Descriptor ContentStore::put(std::string_view bytes, std::string_view media_type
   return out;
 }
 
+bool ContentStore::remove_if_damaged(const Digest& digest) {
+  auto fd = open_blob(digest);
+  if (!fd) return true;
+  FdSource bytes(std::move(*fd));
+  HashSink hash;
+  copy_stream(bytes, hash);
+  if (hash.digest() == digest) return false;
+  remove(digest);
+  return true;
+}
+
 std::shared_ptr<BlobProvider> local_blobs(ContentStore& content) {
   return std::make_shared<LocalBlobs>(content);
 }

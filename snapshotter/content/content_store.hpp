@@ -41,6 +41,9 @@ class ContentStore {
   Descriptor put(std::string_view bytes, std::string_view media_type);
   /// A missing blob is fine.
   virtual void remove(const Digest& digest) = 0;
+  /// Reads the blob whole and removes it if its bytes do not have its digest. True if it is not
+  /// (any longer) here.
+  bool remove_if_damaged(const Digest& digest);
 };
 
 /// A place that can give a blob's bytes: the content store, an OCI layout, a registry. Thread-safe.

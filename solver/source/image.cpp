@@ -216,7 +216,10 @@ BaseImage ImageSources::keep(const std::string& identifier, const std::string& d
   resolved.layers =
       state_.layers().add_image(display, image.config.diff_ids, found.manifest.layers);
   const std::lock_guard lock(mutex_);
-  for (const LayerId layer : resolved.layers) providers_.emplace(layer, found.blobs);
+  for (size_t i = 0; i < resolved.layers.size(); ++i) {
+    providers_.emplace(resolved.layers[i], found.blobs);
+    by_diff_id_.emplace(image.config.diff_ids[i], resolved.layers[i]);
+  }
   images_[identifier] = std::move(resolved);
   return image;
 }
@@ -242,6 +245,12 @@ void ImageSources::add_result(const std::string& source, const LayerStack& layer
 ResolvedImage ImageSources::resolved(const std::string& identifier) const {
   const std::lock_guard lock(mutex_);
   return images_.at(identifier);
+}
+
+std::optional<LayerId> ImageSources::layer_of(const DiffId& diff_id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_diff_id_.find(diff_id);
+  return found == by_diff_id_.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::shared_ptr<BlobProvider> ImageSources::provider_of(LayerId layer) const {

@@ -61,6 +61,8 @@ class ImageSources : public ImageResolver {
   ResolvedImage resolved(const std::string& identifier) const;
   /// The provider of a layer of any image resolved here; null if none has it.
   std::shared_ptr<BlobProvider> provider_of(LayerId layer) const;
+  /// The layer of any image resolved here that has this diff ID.
+  std::optional<LayerId> layer_of(const DiffId& diff_id) const;
 
  private:
   struct Found;  // a manifest with the place its blobs are in
@@ -83,6 +85,7 @@ class ImageSources : public ImageResolver {
   std::unique_ptr<RegistryClient> client_;
   std::map<std::string, ResolvedImage> images_;
   std::map<LayerId, std::shared_ptr<BlobProvider>> providers_;
+  std::map<DiffId, LayerId> by_diff_id_;
   std::map<std::pair<std::string, std::string>, BaseImage> resolved_;
   std::map<std::string, BaseImage> results_;  // by source
 };

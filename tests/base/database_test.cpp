@@ -146,6 +146,47 @@ TEST_F(DatabaseTest, RunsTheSchemaOnlyForANewerVersion) {
   EXPECT_EQ(count(*newer), 1);
 }
 
+TEST_F(DatabaseTest, AnOlderDatabaseIsMigratedBeforeTheSchemaIsRun) {
+  open()->execute("INSERT INTO t VALUES(1, 1)");
+  const auto migrated = Database::open(
+      path_, 3, "CREATE INDEX IF NOT EXISTS t_by_w ON t(w)",
+      [](Database& database, int64_t stored) {
+        EXPECT_EQ(stored, 1);
+        database.execute("ALTER TABLE t ADD COLUMN w");
+        database.transaction([&] { database.execute("INSERT INTO t VALUES(2, 2, 2)"); });
+      });
+  EXPECT_EQ(count(*migrated), 2);
+  // Nothing is there to be migrated.
+  const std::string fresh = dir_.path() + "/fresh.db";
+  Database::open(fresh, 3, kSchema, [](Database&, int64_t) { FAIL(); });
+  Database::open(fresh, 3, kSchema, [](Database&, int64_t) { FAIL(); });
+}
+
+TEST_F(DatabaseTest, AMigrationThatFailsHasDoneNothing) {
+  open()->execute("INSERT INTO t VALUES(1, 1)");
+  const auto fail = [](Database& database, int64_t) {
+    database.execute("DELETE FROM t");
+    throw Error("stop");
+  };
+  EXPECT_THROW(Database::open(path_, 2, kSchema, fail), Error);
+  EXPECT_EQ(count(*open()), 1);
+  int runs = 0;
+  EXPECT_EQ(count(*Database::open(path_, 2, kSchema, [&](Database&, int64_t) { ++runs; })), 1);
+  EXPECT_EQ(runs, 1);
+}
+
+TEST_F(DatabaseTest, ProcessesThatStartAtOnceMigrateOnce) {
+  open()->execute("INSERT INTO t VALUES(1, 0)");
+  test::in_processes(4, [&](int) {
+    Database::open(path_, 2, kSchema,
+                   [](Database& database, int64_t) { database.execute("UPDATE t SET v = v + 1"); });
+  });
+  auto database = open(2);
+  auto row = database->prepare("SELECT v FROM t");
+  ASSERT_TRUE(row.step());
+  EXPECT_EQ(row.integer(0), 1);
+}
+
 TEST_F(DatabaseTest, RefusesANewerLadesDatabase) {
   open(3);
   try {

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from caches import STAGES, TwoMachines
+from caches import STAGES, TwoMachines, sha256
 from image import Image
 from registries import RegistryTest
 from support import environment
@@ -153,6 +153,18 @@ class InlineCache(TwoMachines, RegistryTest):
         result = self.build(None, f"--cache-from=type=local,src={layout},tag=1", state=self.there)
         self.assertRegex(result.stderr, r"is not used: .*calls sha256:\w+ layer 0 of the image, which it is not")
         self.assertEqual(len(result.ran), 4)
+
+    def test_a_cache_that_lies_about_contents_serves_nobody_who_runs_on_them(self):
+        layout = self.ws.out / "layout"
+        self.build(None, "-t", "app:1", "--cache-to=type=inline", "-o", f"type=oci,tar=false,dest={layout}")
+        image = Image.read(layout)
+        image.config[MEMBER]["layers"][-1]["content"] = sha256(b"something else")
+        self.replace_config(layout, image, json.dumps(image.config).encode())
+        reading = f"--cache-from=type=local,src={layout},tag=1"
+        self.assertEqual(self.build(None, reading, state=self.there).ran, [])
+        result = self.build(STAGES + "RUN cat /both > /again\n", reading, state=self.there)
+        self.assertRegex(result.stderr, r"WARNING: the cache local:.*/layout:1 is not trusted: ")
+        self.assertEqual(len(result.ran), 5)
 
     def replace_config(self, layout, image, config):
         def store(data):

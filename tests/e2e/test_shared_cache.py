@@ -80,13 +80,17 @@ class SharedCache(TwoMachines, LadeTest):
         self.image_with_cache()
         self.assert_ran(TOOL)
 
-    def test_what_was_imported_is_kept(self):
+    def test_what_was_imported_is_kept_for_builds_that_read_the_cache(self):
         self.export()
         image = self.image_with_cache()
-        shutil.rmtree(self.cache)
-        again = self.ws.image(None, name="again.tar", state=self.there)
+        # Its layers are here now.
+        for digest in self.blobs()[0]:
+            self.blob(digest).unlink()
+        again = self.image_with_cache("again.tar")
         self.assert_ran()
         self.assertEqual(image.digest, again.digest)
+        self.ws.image(None, name="without.tar", state=self.there)
+        self.assert_ran(TOOL, COPY_TOOL, COPY_A, RUN)
 
     def test_records_whose_bytes_nobody_offers_any_more_are_misses(self):
         self.export()
@@ -137,6 +141,17 @@ class SharedCache(TwoMachines, LadeTest):
             cache, self.cache = self.cache, other
             self.assertEqual(len(self.blobs()[1]["records"]), expected)
             self.cache = cache
+
+    def test_what_ran_on_what_one_cache_gave_is_found_in_another_by_contents(self):
+        self.export()
+        self.write({"Dockerfile": STAGES + "RUN cat /both > /again\n"})
+        reading, other = f"--cache-from=type=local,src={self.cache}", self.ws.dir / "other"
+        self.build(None, reading, f"--cache-to=type=local,dest={other},mode=max", state=self.there)
+        self.assert_ran("RUN cat /both")
+        for name, caches, ran in (("both", [reading], []), ("alone", [], [TOOL, COPY_TOOL, COPY_A, RUN])):
+            result = self.build(None, *caches, f"--cache-from=type=local,src={other}", state=self.ws.new_state(name=name))
+            self.assert_ran(*ran)
+            self.assertEqual(len(result.cached) + len(ran), 5)
 
     def test_what_a_cache_gave_stays_in_it(self):
         self.export()

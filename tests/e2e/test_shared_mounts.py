@@ -1,9 +1,13 @@
 """Cache mounts that machines share with the cache (mounts=true)."""
 
+import gzip
 import json
 import sys
+import tarfile
 
 import support
+from caches import OCI_LAYER, CacheDirectory
+from image import make_tar, tar_info
 from registries import RegistryTest
 from support import LadeTest
 
@@ -70,6 +74,44 @@ class SharedMounts(LadeTest):
         self.export()
         self.build(f"FROM busybox\n{MOUNT} touch /deps/own\n", state=self.there)
         self.assertEqual(self.names(), ["own"])
+
+    def test_what_a_cache_has_of_a_mount_serves_only_builds_that_read_it(self):
+        self.export()
+        reading = f"--cache-from=type=local,src={self.cache},mounts=true"
+        self.build(f"FROM busybox\n{MOUNT} echo more > /deps/more\n", reading, state=self.there)
+        self.assertEqual(self.names("2.tar", dockerfile=LOOK + "# again\n"), ["d", "f", "hard", "link", "more"])
+        self.assertNotIn("restoring", self.last())
+        # Another tree of another cache, and none.
+        changed = self.ws.dir / "changed"
+        self.build(f"FROM busybox\n{MOUNT} rm -r /deps/d; touch /deps/changed\n",
+                   f"--cache-to=type=local,dest={changed},mounts=true")
+        without = self.ws.image(LOOK, "--no-cache", f"--cache-from=type=local,src={changed},mounts=true", name="3.tar",
+                                state=self.there)
+        self.assertEqual(without.tree()["names"].text.split(), ["changed", "f", "hard", "link"])
+        without = self.ws.image(LOOK, "--no-cache-filter=0", name="4.tar", state=self.there)
+        self.assertEqual(without.tree()["names"].text.split(), [])
+
+    def test_it_goes_back_to_its_cache_only_and_is_not_restored_again(self):
+        self.export()
+        other = self.ws.dir / "other"
+        reading = f"--cache-from=type=local,src={self.cache},mounts=true"
+        for number, expected in ((1, "restoring"), (2, "")):
+            self.export(f"FROM busybox\n{MOUNT} echo {number} > /deps/n{number}\n", ",mounts=true", reading,
+                        f"--cache-to=type=local,dest={other},mounts=true", state=self.there)
+            self.assertEqual("restoring the cache mount" in self.last(), bool(expected))
+        self.assertIn("n2", self.names(state=self.ws.new_state(name="third")))
+        self.cache = other
+        self.assertNotIn("mounts", self.document()[1])
+
+    def test_a_mount_with_a_device_is_an_empty_one(self):
+        self.export()
+        cache = CacheDirectory(self.cache)
+        tar = make_tar([tar_info("./", tarfile.DIRTYPE, mode=0o755),
+                        tar_info("./null", tarfile.CHRTYPE, mode=0o666, devmajor=1, devminor=3)])
+        cache.document["mounts"][0]["blob"] = cache.put(gzip.compress(tar), OCI_LAYER)
+        cache.save()
+        self.assertEqual(self.names(), [])
+        self.assertRegex(self.last(), r"WARNING: the cache mount 'deps' of local:.* is not used: .*device in it: 'null'")
 
     def test_a_cached_build_keeps_the_mounts_of_its_cache(self):
         self.export()

@@ -68,6 +68,44 @@ TEST(CacheDocument, WhatIsWrongIsRefusedByName) {
   }
 }
 
+TEST(CacheDocument, OfABlobOnlyWhatNamesItIsRead) {
+  CacheDocument document = sample();
+  const Descriptor plain = *document.layers[1].blob;
+  Descriptor& blob = *document.layers[1].blob;
+  blob.urls = {"https://example.com/elsewhere"};
+  blob.annotations = {{"containerd.io/uncompressed", "sha256:nonsense"}};
+  blob.platform = Platform::parse("linux/arm64");
+  blob.artifact_type = "application/x";
+  document.mounts = {{Digest::of("id"), blob}};
+  const CacheDocument read = CacheDocument::parse(document.serialize());
+  EXPECT_EQ(read.layers[1].blob, plain);
+  EXPECT_EQ(read.mounts[0].blob, plain);
+}
+
+TEST(CacheDocument, TimesAreThoseOfPeople) {
+  CacheDocument document = sample();
+  for (const int64_t time : {int64_t{-1}, int64_t{253'402'300'800}, INT64_MAX, INT64_MIN}) {
+    document.records[0].created_at = time;
+    EXPECT_THAT(error_of([&] { CacheDocument::parse(document.serialize()); }),
+                HasSubstr("created' is no time"));
+  }
+}
+
+TEST(CacheDocument, StacksHaveABottom) {
+  CacheDocument document;
+  for (uint32_t i = 0; i < 20'001; ++i) {
+    document.layers.push_back({i == 0 ? std::nullopt : std::optional(i - 1),
+                               DiffId{Digest::of("d")},
+                               Digest::of("c"),
+                               {}});
+    if (i == 19'999) {
+      EXPECT_EQ(error_of([&] { CacheDocument::parse(document.serialize()); }), "");
+    }
+  }
+  EXPECT_THAT(error_of([&] { CacheDocument::parse(document.serialize()); }),
+              HasSubstr("parent' has 19999 layers below it"));
+}
+
 TEST(CacheDocument, MountsAreWrittenAndReadAndMustBeLayers) {
   CacheDocument document = sample();
   document.mounts = {{Digest::of("id"), *sample().layers[1].blob}};

@@ -45,9 +45,9 @@ TEST_F(TarExtractTest, SaysWhichDirectoriesTheTarDoesNotName) {
   const UniqueFd fd = sys::open(temp.path(), O_RDONLY | O_DIRECTORY);
   StringSource source(member("a/b/c", '0') + member("a/", '5') + member("x/y", '0') +
                       member("x", '0') + kEnd);
-  std::vector<std::string> implied;
-  extract_tar(source, fd.get(), TarDialect::plain, false, &implied);
-  EXPECT_THAT(implied, ElementsAre("a/b"));
+  ExtractionNotes notes;
+  extract_tar(source, fd.get(), TarDialect::plain, false, &notes);
+  EXPECT_THAT(notes.implied, ElementsAre("a/b"));
 }
 
 TEST_F(TarExtractTest, NamesThatLeaveTheDirectoryAreRefused) {

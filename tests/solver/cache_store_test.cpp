@@ -13,7 +13,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-using testing::Pair;
 
 class CacheStoreTest : public testing::Test {
  protected:
@@ -101,18 +100,44 @@ TEST_F(CacheStoreTest, ADamagedStackIsAnError) {
   }
 }
 
-TEST_F(CacheStoreTest, RecordsOfTheDaysBeforeOriginsAreKept) {
-  const auto old = Database::open(dir_.path() + "/old.db", 1, "");
-  old->execute(
-      "CREATE TABLE records(key BLOB PRIMARY KEY, op BLOB NOT NULL, created_at INTEGER NOT NULL,"
-      " layers BLOB NOT NULL, inputs BLOB NOT NULL, components BLOB NOT NULL) WITHOUT ROWID;"
-      "INSERT INTO records VALUES(zeroblob(32), zeroblob(32), 7, zeroblob(8), zeroblob(8),"
-      " zeroblob(8));");
-  CacheStore(*old).put(record("new", "op"));
-  const auto found = CacheStore(*old).find(Digest());
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->created_at, 7);
-  EXPECT_EQ(found->origin, "");
+TEST_F(CacheStoreTest, WhatIsFoundedOnClaimsSaysSo) {
+  CacheRecord put = record("claimed", "op", 9);
+  put.claims = {d("one"), d("two")};
+  cache_.put(put);
+  cache_.put(record("own", "op", 1));
+  EXPECT_THAT(cache_.find(d("claimed"))->claims, ElementsAre(d("one"), d("two")));
+  EXPECT_THAT(cache_.find(d("own"))->claims, IsEmpty());
+  // Contents are compared with this machine's own only.
+  const auto found = cache_.with_op(d("op"), 10);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].key, d("own"));
+}
+
+TEST_F(CacheStoreTest, ARecordIsFoundBesideAnAlias) {
+  cache_.put(record("target", "op"));
+  cache_.put(record("key", "op"));
+  cache_.alias(d("key"), d("target"));
+  EXPECT_EQ(cache_.find(d("key"))->key, d("target"));
+  EXPECT_EQ(cache_.find_itself(d("key"))->key, d("key"));
+  EXPECT_FALSE(cache_.find_itself(d("other")));
+}
+
+TEST_F(CacheStoreTest, WhatWasFoundWithContentsThatAreWrongIsForgotten) {
+  CacheRecord on = record("on", "op");
+  on.layers = {5, 6};
+  CacheRecord from = record("from", "op");
+  from.layers = {7};
+  from.inputs = {{{5}, Digest()}};
+  cache_.put(on);
+  cache_.put(from);
+  cache_.put(record("kept", "op"));
+  cache_.alias(d("alias"), d("kept"));
+  cache_.forget_contents({5});
+  EXPECT_FALSE(cache_.find(d("on")));
+  EXPECT_FALSE(cache_.find(d("from")));
+  EXPECT_TRUE(cache_.find(d("kept")));
+  // That two contents were the same is not known any more.
+  EXPECT_FALSE(cache_.find(d("alias")));
 }
 
 TEST_F(CacheStoreTest, WhatStandsOnALayerIsForgottenWithItsAliases) {

@@ -82,6 +82,8 @@ struct Build {
   std::string error;  ///< empty if it succeeded
   ErrorKind kind = ErrorKind::general;
   std::optional<SolveFailure> failure;
+  std::optional<LostLayer> lost;  ///< if that is how it failed
+  std::vector<SharedRecord> records;
   std::vector<StepLog> steps;
   std::vector<std::string> started;
   std::vector<std::string> killed;
@@ -113,7 +115,9 @@ class SolveTest : public StateTest {
       if (cancel_after) loop.after(*cancel_after, [&] { solver.cancel(); });
       try {
         build.result = solver.solve(graph.definition, root);
+        build.records = solver.shared_records();
       } catch (const Error& error) {
+        if (const auto* lost = dynamic_cast<const LostLayer*>(&error)) build.lost = *lost;
         build.error = error_of([&]() { throw error; });
         build.kind = error.kind();
       }

@@ -1,0 +1,28 @@
+#include "snapshotter/state_migrations.hpp"
+
+#include <iterator>
+
+namespace lade {
+namespace {
+
+/// What makes a database of the version before one of `version`.
+struct Step {
+  int version;
+  void (*run)(const std::string& root, Database& database);
+};
+
+// Newest last. Version 2 added tables and indexes alone, which the schema makes by itself.
+constexpr Step kSteps[] = {
+    {3, forget_words_of_caches},
+};
+static_assert(std::rbegin(kSteps)->version == kStateVersion);
+
+}  // namespace
+
+void migrate_state(const std::string& root, Database& database, int64_t stored) {
+  for (const Step& step : kSteps) {
+    if (step.version > stored) step.run(root, database);
+  }
+}
+
+}  // namespace lade
