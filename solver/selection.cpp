@@ -206,4 +206,15 @@ Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots
   return hasher.finish();
 }
 
+Digest mount_digest(const Tree& tree, const std::string& subpath) {
+  CopyAction all;
+  all.source = clean_path("/" + subpath);
+  all.wildcard = false;
+  all.contents = false;
+  if (!tree.index().resolve(relative_of(all.source))) {
+    return Digest::of(WireWriter().text("nothing to mount").text(all.source).str());
+  }
+  return selection_digest(tree, select_sources(tree, all));
+}
+
 }  // namespace lade

@@ -37,4 +37,8 @@ std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& act
 /// is not hashed yet, in parallel.
 Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots);
 
+/// The same of what a mount of `subpath` ("" or "/": everything) shows: the directory itself, too.
+/// Something that is not there has a digest as well: another mount may lie over it.
+Digest mount_digest(const Tree& tree, const std::string& subpath);
+
 }  // namespace lade

@@ -222,5 +222,25 @@ TEST_F(SelectionTest, TheDigestNamesTheRootsOfAWildcard) {
             digest({{.path = "d2", .content = "x"}}, "/d*"));
 }
 
+TEST_F(SelectionTest, TheDigestOfAMountSeesTheDirectoryItself) {
+  const auto of = [&](const File& directory) {
+    const auto tree = stack_tree(layers(), {layer({directory, {.path = "d/f", .content = "x"}})});
+    return mount_digest(*tree, "/d");
+  };
+  const Digest base = of({.path = "d/", .mode = 0755});
+  EXPECT_EQ(of({.path = "d/", .mode = 0755, .mtime = 5}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 0700}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 01755}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 0755, .uid = 1}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 0755, .gid = 1}), base);
+}
+
+TEST_F(SelectionTest, AMountOfWhatIsNotThereHasADigest) {
+  const auto tree = stack_tree(layers(), {layer({{.path = "f"}})});
+  EXPECT_NE(mount_digest(*tree, "/missing"), mount_digest(*tree, "/other"));
+  EXPECT_NE(mount_digest(*tree, "/missing"), mount_digest(*tree, "/f"));
+  EXPECT_EQ(mount_digest(*tree, ""), mount_digest(*tree, "/"));
+}
+
 }  // namespace
 }  // namespace lade
