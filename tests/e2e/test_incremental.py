@@ -115,3 +115,56 @@ class MountedDirectories(IncrementalTest):
         tree, ran = self.build_twice(text.format("chmod 700 /d && chown 1:2 /d"))
         self.assertEqual(len(ran), 1)
         self.assertEqual((tree["o"].mode, tree["o"].owner), (0o755, (0, 0)))
+
+
+class HardLinks(IncrementalTest):
+    """Whether two files are one counts as much as what is in them."""
+
+    def toggle(self, *instructions):
+        """Copies as links, as files, as links and as files again."""
+        for make in ("ln /d/a /d/b", "cp -p /d/a /d/b", "ln /d/a /d/b && true", "cp -p /d/a /d/b && true"):
+            text = f"FROM busybox AS a\nRUN mkdir /d && echo hi > /d/a && {make}\nFROM busybox\n"
+            yield self.build_twice(text + "\n".join(instructions) + "\n")
+
+    def same(self, tree, *paths):
+        return len({tree[path].inode for path in paths}) == 1
+
+    def test_in_the_context(self):
+        one, two = self.ws.context / "d/a", self.ws.context / "d/b"
+        self.write({"d/a": "hi\n", "d/b": "hi\n"})
+        self.build_twice("FROM busybox\nCOPY d /d\nRUN ls /d > /list\n")
+        for linked in (True, False):
+            two.unlink()
+            os.link(one, two) if linked else self.write({"d/b": "hi\n"})
+            os.utime(two, ns=(one.stat().st_mtime_ns, one.stat().st_mtime_ns))
+            tree, ran = self.build_twice()
+            self.assertEqual(self.same(tree, "d/a", "d/b"), linked)
+
+    def test_of_a_stage(self):
+        for number, (tree, ran) in enumerate(self.toggle("COPY --from=a /d /d", "RUN ls /d")):
+            self.assertEqual(self.same(tree, "d/a", "d/b"), number % 2 == 0)
+            self.assertEqual(len(ran), 3 if number < 2 else 1)
+
+    def test_of_a_mount(self):
+        for number, (tree, ran) in enumerate(self.toggle(
+                "RUN --mount=from=a,source=/d,target=/m stat -c '%h' /m/a > /count; cp -a /m /o")):
+            self.assertEqual(tree["count"].text, "2\n" if number % 2 == 0 else "1\n")
+            self.assertEqual(self.same(tree, "o/a", "o/b"), number % 2 == 0)
+            self.assertEqual(len(ran), 2 if number < 2 else 1)
+
+    def test_a_mounted_files_other_names_elsewhere_count(self):
+        text = ("FROM busybox AS a\nRUN mkdir /d && echo hi > /d/a && {} /d/a /elsewhere\nFROM busybox\n"
+                "RUN --mount=from=a,source=/d,target=/m stat -c '%h' /m/a > /count\n")
+        self.assertEqual(self.build_twice(text.format("ln"))[0]["count"].text, "2\n")
+        self.assertEqual(self.build_twice(text.format("cp"))[0]["count"].text, "1\n")
+
+    def test_a_link_to_what_is_not_copied_changes_nothing(self):
+        text = ("FROM busybox AS a\nRUN mkdir /d && echo hi > /d/a && {} /d/a /elsewhere\nFROM busybox\n"
+                "COPY --from=a /d /d\n")
+        self.build_twice(text.format("ln"))
+        self.assertEqual(len(self.build_twice(text.format("cp"))[1]), 1)
+
+    def test_each_source_of_a_wildcard_is_copied_by_itself(self):
+        for number, (tree, ran) in enumerate(self.toggle("COPY --from=a /d/* /o/")):
+            self.assertFalse(self.same(tree, "o/a", "o/b"))
+            self.assertEqual(len(ran), 2 if number == 0 else 1)
