@@ -172,8 +172,14 @@ Edge append(Definition& into, Definition from, Edge root) {
 }
 
 Digest op_digest(const Vertex& vertex) {
+  // Of steps that mount inputs the records of version 1 were found without regard to the look of
+  // the mounted directory, and may hold what another input led to: none of them may be found again.
+  const auto* exec = std::get_if<ExecOp>(&vertex.op);
+  const bool mounts_input =
+      exec && std::any_of(exec->mounts.begin(), exec->mounts.end(),
+                          [](const ExecMount& mount) { return mount.input.has_value(); });
   WireWriter writer;
-  writer.text("lade op 1").number(vertex.op.index());
+  writer.text(mounts_input ? "lade op 2" : "lade op 1").number(vertex.op.index());
   for (const auto& [name, value] : op_components(vertex)) writer.text(name).text(value);
   return Digest::of(writer.str());
 }

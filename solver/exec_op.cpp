@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "snapshotter/cache_mount.hpp"
 #include "snapshotter/users.hpp"
+#include "solver/entry_metadata.hpp"
 #include "solver/tree.hpp"
 #include "solver/ulimit.hpp"
 
@@ -117,10 +118,11 @@ class Preparation {
     for (const auto& mount : host_mounts_) add_host_mount(mount);
     add_files();
     stubs_->finish();
-    copy_root_look();
+    copy_root_look(*lower_, out_.stubs);
     std::vector<std::string> stub_dirs;
     if (stubs_->used()) stub_dirs.push_back(out_.stubs.path());
     out_.spec.rootfs = state_.layers().overlay(inputs_.at(0), &out_.upper, stub_dirs);
+    copy_root_look(*lower_, out_.upper);
     out_.spec.rootfs.read_only = op_.read_only_root;
     return std::move(out_);
   }
@@ -150,20 +152,23 @@ class Preparation {
     make_directory(upper, name);
   }
 
-  /// The overlay's root directory looks as the stub's does, if there is one: as the image's, then.
-  void copy_root_look() {
-    const auto root = lower_->find("");
-    if (!root) return;
-    const Entry& meta = *root->entry;
-    if (::chown(out_.stubs.path().c_str(), meta.uid, meta.gid) != 0 ||
-        ::chmod(out_.stubs.path().c_str(), meta.mode) != 0) {
-      throw_errno("could not set up mount stubs");
-    }
+  /// An overlay's root looks as its topmost directory does, whatever lies below: as `view` has it,
+  /// then.
+  static void copy_root_look(const MergedIndex& view, const PendingLayer& top) {
+    const UniqueFd dir = sys::open(top.path(), O_RDONLY | O_DIRECTORY);
+    set_metadata(dir.get(), *view.find("")->entry, "/");
   }
 
-  bool is_directory(const LayerStack& stack, const std::string& subpath) const {
-    if (subpath.empty()) return true;
-    const auto found = state_.layers().merged(stack).resolve(relative(subpath));
+  /// Whether a mount of the whole `view` without anything above shows another root than it has.
+  static bool has_hidden_root(const MergedIndex& view) {
+    const Found root = *view.find("");
+    const Entry& meta = *root.entry;
+    const bool plain = meta.mode == 0755 && meta.uid == 0 && meta.gid == 0 && meta.xattrs.empty();
+    return !plain && root.layer + 1 != view.layers().size();
+  }
+
+  static bool is_directory(const MergedIndex& view, const std::string& subpath) {
+    const auto found = view.resolve(relative(subpath));
     if (!found) throw Error(fmt::format("\"{}\" not found in what is to be mounted", subpath));
     return found->entry->type == EntryType::directory;
   }
@@ -215,15 +220,22 @@ class Preparation {
 
   void add_bind(const ExecMount& mount) {
     const LayerStack& stack = inputs_.at(mount.input.value());
-    stubs_->need(mount.target, is_directory(stack, mount.subpath));
+    const MergedIndex view = state_.layers().merged(stack);
+    stubs_->need(mount.target, is_directory(view, mount.subpath));
     const PendingLayer* upper = nullptr;
+    std::vector<std::string> top;
     if (!mount.read_only && mount.output) {
       upper = &(out_.outputs[*mount.output] = state_.layers().prepare());
     } else if (!mount.read_only) {
       out_.thrown.push_back(state_.layers().prepare());
       upper = &out_.thrown.back();
+    } else if (has_hidden_root(view)) {
+      out_.thrown.push_back(state_.layers().prepare());
+      copy_root_look(view, out_.thrown.back());
+      top.push_back(out_.thrown.back().path());
     }
-    Mount out = state_.layers().overlay(stack, upper);
+    Mount out = state_.layers().overlay(stack, upper, top);
+    if (upper) copy_root_look(view, *upper);
     out.target = mount.target;
     out.subpath = mount.subpath;
     out.read_only = mount.read_only;

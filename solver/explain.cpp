@@ -293,6 +293,10 @@ class Explainer {
                                       : fmt::format("{} is new: {}", name, readable(name, values)));
       }
     }
+    // The same in every part, under another key.
+    if (out.empty()) {
+      out.emplace_back("its earlier result is of a version of lade whose results are not trusted");
+    }
     return out;
   }
 

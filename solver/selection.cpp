@@ -1,6 +1,8 @@
 #include "solver/selection.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <oneapi/tbb/parallel_for_each.h>
@@ -180,7 +182,68 @@ std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& act
   return roots;
 }
 
-Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots) {
+namespace {
+
+using LinkGroup = std::pair<size_t, uint32_t>;  // a layer, and its number of a group
+
+bool is_link(const SelectedEntry& entry) {
+  return entry.found.entry->hardlink_group != 0;
+}
+
+LinkGroup group_of(const SelectedEntry& entry) {
+  return {entry.found.layer, entry.found.entry->hardlink_group};
+}
+
+/// Which of the files that were selected below a root are one file. Says nothing if none are: keys
+/// of most selections have no word of links. Of what copying does not link only a mount shows it.
+void hash_links(Hasher& hasher, const SelectedRoot& root, bool of_mount) {
+  std::map<LinkGroup, std::vector<size_t>> groups;
+  for (size_t i = 0; i < root.entries.size(); ++i) {
+    const bool seen = of_mount || root.entries[i].found.entry->type == EntryType::regular;
+    if (seen && is_link(root.entries[i])) groups[group_of(root.entries[i])].push_back(i);
+  }
+  std::vector<const std::vector<size_t>*> linked;
+  for (const auto& [group, members] : groups) {
+    if (members.size() > 1) linked.push_back(&members);
+  }
+  if (linked.empty()) return;
+  // A group's number in its layer says nothing.
+  std::sort(linked.begin(), linked.end(),
+            [](const auto* a, const auto* b) { return a->front() < b->front(); });
+  WireWriter writer;
+  writer.text("lade links").list(linked, [](WireWriter& out, const auto* members) {
+    out.list(*members, [](WireWriter& each, size_t position) { each.number(position); });
+  });
+  hasher.update(writer.str());
+}
+
+/// How many names each file has that has several, wherever they are: stat(2) tells a step.
+void hash_link_counts(Hasher& hasher, const Tree& tree, const SelectedRoot& root) {
+  std::map<LinkGroup, uint64_t> counts;
+  std::set<size_t> layers;
+  const auto note = [&](const Found& found) {
+    if (found.entry->hardlink_group != 0) layers.insert(found.layer);
+  };
+  note(root.found);
+  for (const auto& entry : root.entries) note(entry.found);
+  for (const size_t layer : layers) {
+    for (const auto& entry : tree.index().layers()[layer]->entries()) {
+      if (entry.hardlink_group != 0) ++counts[{layer, entry.hardlink_group}];
+    }
+  }
+  WireWriter writer;
+  const auto add = [&](const Found& found) {
+    if (found.entry->hardlink_group == 0) return;
+    writer.text(found.path).number(counts.at({found.layer, found.entry->hardlink_group}));
+  };
+  if (layers.empty()) return;
+  writer.text("lade link counts");
+  add(root.found);
+  for (const auto& entry : root.entries) add(entry.found);
+  hasher.update(writer.str());
+}
+
+Digest digest_of(const Tree& tree, const std::vector<SelectedRoot>& roots, bool of_mount) {
   // Hash contents in parallel first; then one pass in order.
   std::vector<const Found*> files;
   for (const auto& root : roots) {
@@ -202,8 +265,28 @@ Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots
     // A copied directory's own owner and mode do not reach the destination, unless it is meant.
     if (root.found.entry->type != EntryType::directory || root.itself) add(root.found, "");
     for (const auto& entry : root.entries) add(entry.found, entry.relative);
+    // Links are kept among what one source names, as copying does.
+    hash_links(hasher, root, of_mount);
+    if (of_mount) hash_link_counts(hasher, tree, root);
   }
   return hasher.finish();
+}
+
+}  // namespace
+
+Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots) {
+  return digest_of(tree, roots, false);
+}
+
+Digest mount_digest(const Tree& tree, const std::string& subpath) {
+  CopyAction all;
+  all.source = clean_path("/" + subpath);
+  all.wildcard = false;
+  all.contents = false;
+  if (!tree.index().resolve(relative_of(all.source))) {
+    return Digest::of(WireWriter().text("nothing to mount").text(all.source).str());
+  }
+  return digest_of(tree, select_sources(tree, all), true);
 }
 
 }  // namespace lade

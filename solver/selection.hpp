@@ -33,8 +33,13 @@ struct SelectedRoot {
 /// exist.
 std::vector<SelectedRoot> select_sources(const Tree& tree, const CopyAction& action);
 
-/// Digest over names, metadata (without times) and contents of all that was selected; hashes what
-/// is not hashed yet, in parallel.
+/// Digest over names, metadata (without times), contents and hard links of all that was selected;
+/// hashes what is not hashed yet, in parallel.
 Digest selection_digest(const Tree& tree, const std::vector<SelectedRoot>& roots);
+
+/// The same of what a mount of `subpath` ("" or "/": everything) shows: the directory itself, too,
+/// and how many links its files have.
+/// Something that is not there has a digest as well: another mount may lie over it.
+Digest mount_digest(const Tree& tree, const std::string& subpath);
 
 }  // namespace lade

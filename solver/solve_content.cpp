@@ -32,11 +32,7 @@ Digest Solver::Run::input_selection(const Vertex& vertex, size_t input,
   }
   WireWriter writer;
   for (const auto& mount : std::get<ExecOp>(vertex.op).mounts) {
-    if (mount.input != input) continue;
-    CopyAction all;
-    all.source = mount.subpath.empty() ? "/" : mount.subpath;
-    all.wildcard = false;
-    writer.digest(selection_digest(*tree, select_sources(*tree, all)));
+    if (mount.input == input) writer.digest(mount_digest(*tree, mount.subpath));
   }
   return Digest::of(writer.str());
 }

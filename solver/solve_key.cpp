@@ -166,7 +166,7 @@ Task<Digest> Solver::Run::select_locals(const Vertex& vertex, Digest op, const I
     return copy != nullptr && copy->must_match;
   });
   WireWriter writer;
-  writer.text("selection").digest(op).number(first - trees.begin()).number(must_match);
+  writer.text("selection 2").digest(op).number(first - trees.begin()).number(must_match);
   const Digest question = Digest::of(writer.str());
   const bool single = std::none_of(first + 1, trees.end(), given);
   if (single) {

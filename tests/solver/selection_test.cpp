@@ -1,6 +1,8 @@
 // What a copy takes from a tree, and what of it counts.
 #include "solver/selection.hpp"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -220,6 +222,52 @@ TEST_F(SelectionTest, TheDigestIsTheSameFromADirectoryAndFromALayer) {
 TEST_F(SelectionTest, TheDigestNamesTheRootsOfAWildcard) {
   EXPECT_NE(digest({{.path = "d1", .content = "x"}}, "/d*"),
             digest({{.path = "d2", .content = "x"}}, "/d*"));
+}
+
+TEST_F(SelectionTest, TheDigestSeesWhichFilesAreOne) {
+  const File a{.path = "d/a", .content = "x"};
+  const auto copied = [&](const char* name) { return File{.path = name, .content = "x"}; };
+  const auto linked = [&](const char* name, const char* to) {
+    return File{.path = name, .content = "x", .hardlink_to = to};
+  };
+  const Digest files = digest({a, copied("d/b"), copied("d/c")});
+  const Digest ab = digest({a, linked("d/b", "d/a"), copied("d/c")});
+  const Digest ac = digest({a, copied("d/b"), linked("d/c", "d/a")});
+  const Digest all = digest({a, linked("d/b", "d/a"), linked("d/c", "d/a")});
+  EXPECT_EQ(std::set<Digest>({files, ab, ac, all}).size(), 4u);
+  // A name that was not selected is no concern of a copy, nor is another source.
+  EXPECT_EQ(digest({a, linked("e", "d/a"), copied("d/b"), copied("d/c")}), files);
+  EXPECT_EQ(digest({a, linked("d/b", "d/a")}, "/d/*"), digest({a, copied("d/b")}, "/d/*"));
+}
+
+TEST_F(SelectionTest, TheDigestOfAMountSeesHowManyLinksAFileHas) {
+  const auto of = [&](const std::string& link) {
+    const auto tree =
+        stack_tree(layers(), {layer({{.path = "d/f", .content = "x"},
+                                     {.path = "e", .content = "x", .hardlink_to = link}})});
+    return mount_digest(*tree, "/d");
+  };
+  EXPECT_NE(of("d/f"), of(""));
+}
+
+TEST_F(SelectionTest, TheDigestOfAMountSeesTheDirectoryItself) {
+  const auto of = [&](const File& directory) {
+    const auto tree = stack_tree(layers(), {layer({directory, {.path = "d/f", .content = "x"}})});
+    return mount_digest(*tree, "/d");
+  };
+  const Digest base = of({.path = "d/", .mode = 0755});
+  EXPECT_EQ(of({.path = "d/", .mode = 0755, .mtime = 5}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 0700}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 01755}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 0755, .uid = 1}), base);
+  EXPECT_NE(of({.path = "d/", .mode = 0755, .gid = 1}), base);
+}
+
+TEST_F(SelectionTest, AMountOfWhatIsNotThereHasADigest) {
+  const auto tree = stack_tree(layers(), {layer({{.path = "f"}})});
+  EXPECT_NE(mount_digest(*tree, "/missing"), mount_digest(*tree, "/other"));
+  EXPECT_NE(mount_digest(*tree, "/missing"), mount_digest(*tree, "/f"));
+  EXPECT_EQ(mount_digest(*tree, ""), mount_digest(*tree, "/"));
 }
 
 }  // namespace

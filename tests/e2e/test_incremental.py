@@ -1,0 +1,170 @@
+"""A build after other builds gives what a build from nothing gives."""
+
+import hashlib
+import os
+import re
+
+from support import LadeTest
+
+
+def look(tree):
+    """All of a tree but its times: path -> what is there, and which paths are links of one file."""
+    def data(entry):
+        return entry.data if len(entry.data) < 200 else hashlib.sha256(entry.data).hexdigest()
+
+    files = {path: (entry.type, oct(entry.mode), entry.owner, entry.target, data(entry), entry.device,
+                    sorted(entry.xattrs.items())) for path, entry in tree.items()}
+    groups = {}
+    for path, entry in tree.items():
+        if entry.type != "dir":
+            groups.setdefault(entry.inode, set()).add(path)
+    return files, sorted(sorted(group) for group in groups.values() if len(group) > 1)
+
+
+class IncrementalTest(LadeTest):
+    """Builds in `state`, each also in a state directory of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.builds = 0
+
+    def build_twice(self, dockerfile=None, *args, **run):
+        """Returns the tree and the steps that ran, after comparing with a clean build's tree."""
+        self.builds += 1
+        name = f"{self.builds}.tar"
+        warm = self.image(dockerfile, *args, name=name, **run).tree()
+        result = self.ws.transcript[-1]
+        clean = self.ws.new_state(self.base, f"state-{self.builds}")
+        cold = self.image(None, *args, name=f"clean-{name}", state=clean, **run).tree()
+        self.assertEqual(look(warm), look(cold), str(result))
+        return warm, [re.sub(r"^\[[^]]*\] ", "", step) for step in result.ran]
+
+
+class MountedDirectories(IncrementalTest):
+    """The directory that a mount shows is a part of what the step reads: its owner and mode, too."""
+
+    def check(self, before, after, mount, path="d"):
+        """Of two ways to make the directory in stage a, and a step that copies what it mounts."""
+        text = ("FROM busybox AS a\nRUN mkdir /d && echo hi > /d/f && {}\n"
+                "FROM busybox\n"
+                f"RUN --mount={mount},target=/m cp -a /m /o && stat -c '%a %u %g' /m > /look\n")
+        self.build_twice(text.format(before))
+        tree, ran = self.build_twice(text.format(after))
+        self.assertEqual(len(ran), 2)
+        # And what differs in nothing that is seen is not run again.
+        tree, ran = self.build_twice(text.format(after + " && true"))
+        self.assertEqual(len(ran), 1)
+        return tree
+
+    def test_the_mode_of_a_mounted_directory_counts(self):
+        tree = self.check("chmod 755 /d", "chmod 700 /d", "type=bind,from=a,source=/d")
+        self.assertEqual(tree["look"].text, "700 0 0\n")
+        self.assertEqual(tree["o"].mode, 0o700)
+
+    def test_its_owner_counts(self):
+        tree = self.check("true", "chown 12:34 /d", "type=bind,from=a,source=/d")
+        self.assertEqual(tree["look"].text, "755 12 34\n")
+
+    def test_its_setuid_setgid_and_sticky_bits_count(self):
+        for mode in ("4755", "2755", "1755"):
+            with self.subTest(mode):
+                self.check(f"true {mode}", f"chmod {mode} /d", "type=bind,from=a,source=/d")
+
+    def test_of_a_writable_mount_too(self):
+        tree = self.check("true", "chmod 1770 /d", "type=bind,from=a,source=/d,rw")
+        self.assertEqual(tree["look"].text, "1770 0 0\n")
+
+    def test_of_a_cache_mount_over_a_stage_too(self):
+        tree = self.check("true", "chmod 711 /d", "type=cache,id={},from=a,source=/d".format(self.id()))
+        self.assertEqual(tree["look"].text, "711 0 0\n")
+
+    def test_the_root_of_a_stage_is_such_a_directory(self):
+        for extra in ("", ",rw"):
+            with self.subTest(extra):
+                text = (f"FROM scratch AS a\nCOPY --from=busybox / /\nRUN echo {extra or 'ro'} && chmod {{}} /\n"
+                        "COPY f /f\n"
+                        "FROM busybox\n"
+                        f"RUN --mount=type=bind,from=a,source=/,target=/m{extra} stat -c %a /m > /look\n")
+                tree, _ = self.build_twice(text.format("755"), files={"f": "f"})
+                self.assertEqual(tree["look"].text, "755\n")
+                tree, _ = self.build_twice(text.format("710"))
+                self.assertEqual(tree["look"].text, "710\n")
+
+    def test_a_directory_of_the_context_is_one_too(self):
+        text = ("FROM busybox\nRUN adduser -D me 2>/dev/null || echo 'me:x:1000:1000::/:/bin/sh' >> /etc/passwd\nUSER me\n"
+                "RUN --mount=type=bind,source=d,target=/m ls /m > /tmp/list 2>&1; stat -c %a /m > /tmp/look\n")
+        tree, _ = self.build_twice(text, files={"d/f": "f"})
+        self.assertEqual((tree["tmp/list"].text, tree["tmp/look"].text), ("f\n", "755\n"))
+        (self.ws.context / "d").chmod(0o700)
+        tree, ran = self.build_twice()
+        self.assertIn("Permission denied", tree["tmp/list"].text)
+        self.assertEqual(tree["tmp/look"].text, "700\n")
+        self.assertEqual(len([step for step in ran if "ls /m" in step]), 1)
+
+    def test_xattrs_of_a_mounted_directory_count(self):
+        text = ("FROM scratch AS a\nCOPY d /d\nFROM busybox\n"
+                "RUN --mount=type=bind,from=a,source=/d/sub,target=/m ls /m > /list\n")
+        self.build_twice(text, files={"d/sub/f": "f"})
+        os.setxattr(self.ws.context / "d/sub", "user.lade", b"1")
+        _, ran = self.build_twice()
+        self.assertEqual(len(ran), 2)
+
+    def test_copying_what_is_in_a_directory_does_not_depend_on_its_look(self):
+        text = "FROM busybox AS a\nRUN mkdir /d && echo hi > /d/f && {}\nFROM busybox\nCOPY --from=a /d /o\nRUN ls /o\n"
+        self.build_twice(text.format("true"))
+        tree, ran = self.build_twice(text.format("chmod 700 /d && chown 1:2 /d"))
+        self.assertEqual(len(ran), 1)
+        self.assertEqual((tree["o"].mode, tree["o"].owner), (0o755, (0, 0)))
+
+
+class HardLinks(IncrementalTest):
+    """Whether two files are one counts as much as what is in them."""
+
+    def toggle(self, *instructions):
+        """Copies as links, as files, as links and as files again."""
+        for make in ("ln /d/a /d/b", "cp -p /d/a /d/b", "ln /d/a /d/b && true", "cp -p /d/a /d/b && true"):
+            text = f"FROM busybox AS a\nRUN mkdir /d && echo hi > /d/a && {make}\nFROM busybox\n"
+            yield self.build_twice(text + "\n".join(instructions) + "\n")
+
+    def same(self, tree, *paths):
+        return len({tree[path].inode for path in paths}) == 1
+
+    def test_in_the_context(self):
+        one, two = self.ws.context / "d/a", self.ws.context / "d/b"
+        self.write({"d/a": "hi\n", "d/b": "hi\n"})
+        self.build_twice("FROM busybox\nCOPY d /d\nRUN ls /d > /list\n")
+        for linked in (True, False):
+            two.unlink()
+            os.link(one, two) if linked else self.write({"d/b": "hi\n"})
+            os.utime(two, ns=(one.stat().st_mtime_ns, one.stat().st_mtime_ns))
+            tree, ran = self.build_twice()
+            self.assertEqual(self.same(tree, "d/a", "d/b"), linked)
+
+    def test_of_a_stage(self):
+        for number, (tree, ran) in enumerate(self.toggle("COPY --from=a /d /d", "RUN ls /d")):
+            self.assertEqual(self.same(tree, "d/a", "d/b"), number % 2 == 0)
+            self.assertEqual(len(ran), 3 if number < 2 else 1)
+
+    def test_of_a_mount(self):
+        for number, (tree, ran) in enumerate(self.toggle(
+                "RUN --mount=from=a,source=/d,target=/m stat -c '%h' /m/a > /count; cp -a /m /o")):
+            self.assertEqual(tree["count"].text, "2\n" if number % 2 == 0 else "1\n")
+            self.assertEqual(self.same(tree, "o/a", "o/b"), number % 2 == 0)
+            self.assertEqual(len(ran), 2 if number < 2 else 1)
+
+    def test_a_mounted_files_other_names_elsewhere_count(self):
+        text = ("FROM busybox AS a\nRUN mkdir /d && echo hi > /d/a && {} /d/a /elsewhere\nFROM busybox\n"
+                "RUN --mount=from=a,source=/d,target=/m stat -c '%h' /m/a > /count\n")
+        self.assertEqual(self.build_twice(text.format("ln"))[0]["count"].text, "2\n")
+        self.assertEqual(self.build_twice(text.format("cp"))[0]["count"].text, "1\n")
+
+    def test_a_link_to_what_is_not_copied_changes_nothing(self):
+        text = ("FROM busybox AS a\nRUN mkdir /d && echo hi > /d/a && {} /d/a /elsewhere\nFROM busybox\n"
+                "COPY --from=a /d /d\n")
+        self.build_twice(text.format("ln"))
+        self.assertEqual(len(self.build_twice(text.format("cp"))[1]), 1)
+
+    def test_each_source_of_a_wildcard_is_copied_by_itself(self):
+        for number, (tree, ran) in enumerate(self.toggle("COPY --from=a /d/* /o/")):
+            self.assertFalse(self.same(tree, "o/a", "o/b"))
+            self.assertEqual(len(ran), 2 if number == 0 else 1)
