@@ -138,7 +138,6 @@ void add_push(CommandLine& command, const std::shared_ptr<ManifestFlags>& flags,
 
 void add_manifest_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ManifestFlags>();
-  command.require_subcommand();
   CommandLine& creating =
       command.add_subcommand("create", "Make an index of images of this machine, and name it");
   creating.add_option("NAME", flags->name, "Name of the index, NAME[:TAG]").required();
