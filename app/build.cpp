@@ -178,7 +178,8 @@ class Build {
     ProvenanceRequest out;
     out.frontend = kDockerfileFrontend;
     for (const auto& [name, value] : request_.lower.build_args) {
-      out.args["build-arg:" + name] = value;
+      // The machine's proxies tell nothing of the image, and may hold a password.
+      if (!request_.own_args.contains(name)) out.args["build-arg:" + name] = value;
     }
     for (const auto& [name, value] : request_.lower.labels) out.args["label:" + name] = value;
     for (const auto& [name, value] : request_.lower.contexts) {
@@ -271,6 +272,8 @@ class Build {
       // What there is to say of one platform was said of the first.
       options.linter = images.empty() ? &linter : nullptr;
       images.push_back({lower(dockerfile, options, *images_), {}, {}});
+      if (images.size() > 1) continue;
+      for (const auto& warning : images.front().lowered.unused_options) progress_->warning(warning);
     }
     return images;
   }

@@ -103,9 +103,9 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
 
 void add_import_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ImportFlags>();
-  command.add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
+  command.add_option("FILE", flags->file, "Tar, plain or compressed; - is standard input")
       .required();
-  command.add_option("NAME", flags->name, "name of the image, NAME[:TAG]").required();
+  command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG]").required();
   command.add_list("-c,--change", flags->changes,
                    "Instruction of a Dockerfile that sets the config (CMD, ENV, USER ...)");
   command.add_option("-m,--message", flags->message, "Comment in the image's history");

@@ -207,7 +207,8 @@ void read_volumes(const RunFlags& flags, RunRequest& request) {
 void add_run_flags(CommandLine& command, RunFlags& flags) {
   // -h is docker's --hostname.
   command.set_help_flag("--help", "Print this help");
-  command.add_list("--add-host", flags.add_hosts, "Line of /etc/hosts, NAME:ADDRESS");
+  command.add_list("--add-host", flags.add_hosts,
+                   "Line of /etc/hosts, NAME:ADDRESS; NAME:host-gateway for this machine");
   command.add_flag("-d,--detach", flags.detach, "Not possible: there is no daemon");
   command.add_option("--entrypoint", flags.entrypoint, "Program to run instead of the image's");
   command.add_list("-e,--env", flags.env,
@@ -256,9 +257,7 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   for (const auto& text : flags.add_hosts) {
     for (auto& host : parse_hosts(text)) request.extra_hosts.push_back(std::move(host));
   }
-  for (const auto& limit : flags.ulimits) {
-    request.ulimits.push_back(of_option("--ulimit", [&] { return parse_ulimit(limit); }));
-  }
+  request.ulimits = of_option("--ulimit", [&] { return parse_ulimits(flags.ulimits); });
   if (!flags.workdir.empty() && !flags.workdir.starts_with('/')) {
     throw_usage("--workdir: " + lade::quoted(flags.workdir) + " is no absolute path");
   }
