@@ -234,7 +234,7 @@ class Build {
     } else {
       input = read_build_input(request_);
     }
-    request_.lower.ignore_patterns = input.ignore_patterns;
+    request_.lower.ignore_patterns = input.ignore.patterns;
     request_.lower.context_source = input.source;
     set_context_epoch(input);
     return input;
@@ -345,11 +345,14 @@ class Build {
     options.locals["context"] = context_options(input);
     for (const auto& [name, value] : request_.lower.contexts) {
       if (is_image_context(value) || remote_context(value)) continue;
-      options.locals[local_name(name)] = {.directory = join_path(sys::current_directory(), value),
+      const std::string directory = join_path(sys::current_directory(), value);
+      const IgnoreRules ignore =
+          with_context("--build-context " + name, [&] { return read_ignore_rules(directory); });
+      options.locals[local_name(name)] = {.directory = directory,
                                           .name = "the context " + lade::quoted(name),
-                                          .ignore_patterns = {},
-                                          .ignore_file = {},
-                                          .ignore_lines = {},
+                                          .ignore_patterns = ignore.patterns,
+                                          .ignore_file = ignore.file,
+                                          .ignore_lines = ignore.lines,
                                           .cache_dir = stat_cache_dir()};
     }
     return options;
@@ -360,9 +363,9 @@ class Build {
   LocalSourceOptions context_options(const BuildInput& input) const {
     return {.directory = input.context,
             .name = "the build context",
-            .ignore_patterns = input.ignore_patterns,
-            .ignore_file = input.ignore_file,
-            .ignore_lines = input.ignore_lines,
+            .ignore_patterns = input.ignore.patterns,
+            .ignore_file = input.ignore.file,
+            .ignore_lines = input.ignore.lines,
             .cache_dir = input.spool ? input.context_cache : stat_cache_dir()};
   }
 
