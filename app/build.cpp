@@ -63,6 +63,7 @@ class Build {
     request_.ssh_sockets = agents_->sockets();
     interrupts_.emplace();
     check_destinations(request_.outputs);
+    remove_stale_reports(request_);
     progress_ = make_progress(request_.progress);
     for (const auto& warning : request_.warnings) progress_->warning(warning);
 
@@ -123,8 +124,9 @@ class Build {
         attest(graph, roots[i], input, images[i]);
       }
       const auto first = static_cast<VertexNumber>(graph.vertices.size() + 1);
-      const VertexNumber next = export_images(images, first);
-      caches_->export_all(records_, mounts_, *progress_, next);
+      const ExportedBuild exported = export_images(images, first);
+      unnamed_ = exported.unnamed;
+      caches_->export_all(records_, mounts_, *progress_, exported.next);
       return true;
     } catch (const LostLayer& lost) {
       if (!caches_->imports() || !caches_->imports()->distrust(lost.layer())) throw;
@@ -135,7 +137,7 @@ class Build {
     }
   }
 
-  VertexNumber export_images(const std::vector<BuiltImage>& images, VertexNumber first) {
+  ExportedBuild export_images(const std::vector<BuiltImage>& images, VertexNumber first) {
     try {
       return export_build(*state_, *progress_, request_, images, caches_->provider(), first);
     } catch (Error& error) {
@@ -200,6 +202,7 @@ class Build {
     CollectedRecords records(state_->database());
     PruneOptions options;
     options.max_storage = bytes;
+    options.unnamed_to_keep = unnamed_;
     prune(*state_, records, options);
   }
 
@@ -289,18 +292,13 @@ class Build {
       }
       if (output.names.empty()) output.names = request_.names;
     }
-    if (request_.outputs.empty() && !request_.cache_only) {
-      progress_->warning(
-          "no output was asked for: the result stays in the build cache only (use -t or "
-          "--output)");
-    }
   }
 
   void open_caches() {
     CompressionOptions compression;
     bool is_image = false;
     for (const auto& output : request_.outputs) {
-      if (!needs_blobs(output)) continue;
+      if (!needs_blobs(output) || output.image.lazy) continue;
       compression = output.image.compression;
       is_image = true;
     }
@@ -377,7 +375,7 @@ class Build {
     if (output != request_.outputs.end() || caches_->has_exports()) {
       options.on_layer = [this, output](LayerId layer, bool of_result) {
         if (of_result && output != request_.outputs.end()) {
-          make_layer_blob(*state_, layer, output->image, caches_->provider());
+          prepare_layer(*state_, layer, output->image, caches_->provider());
         }
         caches_->layer_made(layer, of_result);
       };
@@ -438,6 +436,7 @@ class Build {
   std::vector<SharedRecord> records_;  // for caches_
   std::map<std::string, LocalScan> scans_;
   std::vector<SharedMount> mounts_;  // for caches_
+  std::string unnamed_;              // ExportedBuild's
 };
 
 }  // namespace

@@ -187,7 +187,6 @@ void set_push(const BuildFlags& flags, BuildRequest& request) {
   if (flags.push && !used) {
     Output output;
     output.push = true;
-    output.store = false;
     request.outputs.push_back(std::move(output));
   }
   for (const auto& output : request.outputs) {
@@ -216,9 +215,7 @@ void check_standard_output(const std::vector<Output>& outputs) {
 void set_outputs(const BuildFlags& flags, BuildRequest& request) {
   set_push(flags, request);
   if (flags.load) request.outputs.push_back(parse_output("type=docker"));
-  if (request.outputs.empty() && !request.names.empty() && !request.cache_only) {
-    request.outputs.emplace_back();
-  }
+  if (request.outputs.empty() && !request.cache_only) request.outputs.emplace_back();
   Annotations annotations;
   for (const auto& text : given(flags.annotations)) {
     of_option("--annotation", [&] { annotations.add(text); });
@@ -238,6 +235,21 @@ void set_outputs(const BuildFlags& flags, BuildRequest& request) {
       throw_usage("--annotation: index annotations need an image of several platforms");
     }
   }
+}
+
+/// Whether the one output is an image that has no name and of which nothing is to be told but its
+/// ID: what it is made of can wait until somebody names it.
+bool is_for_nobody_yet(const BuildFlags& flags, const BuildRequest& request) {
+  const bool is_inline = std::any_of(
+      request.cache_to.begin(), request.cache_to.end(),
+      [](const CacheTarget& target) { return target.place.type == CacheType::inlined; });
+  // An index has no other ID than its digest, which would change with its images'.
+  const bool is_index = request.platforms.size() > 1 || request.force_index;
+  return !is_index && given(flags.outputs).empty() && request.outputs.size() == 1 &&
+         !request.cache_only && request.names.empty() && !request.outputs.front().push &&
+         !request.outputs.front().load && request.metadata_file.empty() &&
+         !request.attest.provenance && !request.attest.sbom && given(flags.annotations).empty() &&
+         !is_inline;
 }
 
 /// --provenance and --sbom: true, false, or attributes.
@@ -435,6 +447,7 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   request.iidfile = flags.iidfile;
   request.metadata_file = flags.metadata_file;
   set_outputs(flags, request);
+  if (is_for_nobody_yet(flags, request)) request.outputs.front().image.lazy = true;
   request.pull = parse_pull(flags.pull);
   request.offline = flags.offline;
   if (request.offline) check_offline(request);

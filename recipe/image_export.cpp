@@ -124,7 +124,7 @@ WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources
   for (const auto& source : sources) {
     const std::string platform = source.config.platform.str();
     ImageOptions options = output.image;
-    options.leave_remote = output.push && !output.keeps_names();
+    options.leave_remote = output.push;
     for (const auto& [key, value] : output.annotations.of(AnnotationPlace::manifest, platform)) {
       options.annotations[key] = value;
     }

@@ -25,6 +25,26 @@ std::string platforms_of(const Index& index) {
   return join(names, ", ");
 }
 
+/// The content store, and behind it the registry that a name says, which is asked only for what is
+/// not here.
+class NamedBlobs : public BlobProvider {
+ public:
+  NamedBlobs(ContentStore& content, std::function<std::shared_ptr<BlobProvider>()> registry)
+      : content_(content), registry_(std::move(registry)) {}
+
+  std::unique_ptr<ByteSource> open(const Descriptor& blob) override {
+    if (auto fd = content_.open_blob(blob.digest)) {
+      return std::make_unique<FdSource>(std::move(*fd));
+    }
+    return registry_()->open(blob);
+  }
+  std::string where() const override { return "the content store"; }
+
+ private:
+  ContentStore& content_;
+  std::function<std::shared_ptr<BlobProvider>()> registry_;
+};
+
 }  // namespace
 
 struct ImageSources::Found {
@@ -45,6 +65,11 @@ std::string fetch_document(ContentStore& content, BlobProvider& blobs, const Des
   }
   content.put(bytes, descriptor.media_type);
   return bytes;
+}
+
+std::shared_ptr<BlobProvider> ImageSources::blobs_of(const Reference& name) {
+  return std::make_shared<NamedBlobs>(
+      state_.content(), [this, name] { return std::shared_ptr(client().blobs(name)); });
 }
 
 ImageSources::ImageSources(StateDir& state, ImageSourceOptions options)
@@ -114,8 +139,8 @@ ImageSources::Found ImageSources::find_local(const Reference& reference, const P
   const auto known =
       name ? std::optional(name->target) : state_.images().resolution(reference.str());
   if (!known) throw Error("not here", ErrorKind::not_found);
-  const auto blobs = name ? local_blobs(state_.content())
-                          : std::shared_ptr<BlobProvider>(client().blobs(reference));
+  const auto blobs =
+      name ? blobs_of(reference) : std::shared_ptr<BlobProvider>(client().blobs(reference));
   return from_manifest_list(*known, platform, reference.familiar(), blobs);
 }
 
