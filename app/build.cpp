@@ -14,6 +14,7 @@
 #include "app/progress.hpp"
 #include "app/remote_input.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "parser/parse.hpp"
@@ -360,7 +361,7 @@ class Build {
 
   LocalSourceOptions context_options(const BuildInput& input) const {
     return {.directory = input.context,
-            .name = "the build context",
+            .name = input.context_name,
             .ignore_patterns = input.ignore.patterns,
             .ignore_file = input.ignore.file,
             .ignore_lines = input.ignore.lines,
@@ -414,7 +415,7 @@ class Build {
     auto lines = split(failure.log_tail, '\n');
     if (lines.back().empty()) lines.pop_back();
     const size_t first = lines.size() > kLines ? lines.size() - kLines : 0;
-    std::string out = fmt::format("------\n > {}:\n", failure.vertex_name);
+    std::string out = fmt::format("------\n > {}:\n", elided(failure.vertex_name));
     for (size_t i = first; i < lines.size(); ++i) out += lines[i] + "\n";
     out += "------\n";
     std::fwrite(out.data(), 1, out.size(), stderr);

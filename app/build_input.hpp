@@ -22,7 +22,8 @@ struct IgnoreRules {
 
 struct BuildInput {
   std::shared_ptr<const SourceFile> dockerfile;
-  std::string context;  ///< absolute
+  std::string context;                             ///< absolute
+  std::string context_name = "the build context";  ///< in messages
   IgnoreRules ignore;
 
   // Of a context that is no directory of the user's:

@@ -8,6 +8,7 @@
 #include "app/interrupts.hpp"
 #include "base/command_line.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/standard_streams.hpp"
 #include "base/text.hpp"
 
@@ -64,7 +65,7 @@ int main(int argc, char** argv) {
     if (command && command->failure != 0) return command->failure;
     return error.kind() == lade::ErrorKind::usage ? kUsage : kFailed;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "ERROR: {}\n", error.what());
+    fmt::print(stderr, "ERROR: {}\n", lade::elided(error.what()));
     return command && command->failure != 0 ? command->failure : kFailed;
   }
 }

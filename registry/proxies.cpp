@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "snapshotter/content/json_reader.hpp"
 
 namespace lade {
 namespace {
@@ -23,7 +24,7 @@ std::map<std::string, std::string> configured_proxies(const std::string& docker_
                                                       const std::string& host) {
   const auto text = sys::read_file(docker_config, kMaxConfig);
   if (!text || trim(*text).empty()) return {};
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  const auto json = parse_foreign_json(*text);
   if (!json.is_object()) {
     throw Error(quoted(docker_config) + " is not a JSON object", ErrorKind::corrupt);
   }

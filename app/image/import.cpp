@@ -7,6 +7,7 @@
 #include "app/commands.hpp"
 #include "app/flags.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "exporter/exporter.hpp"
@@ -95,7 +96,8 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
   source.config.history.push_back(std::move(history));
   const WrittenImage image = write_image(*state, source, {});
   state->images().put(name.str(), image.manifest);
-  fmt::print("{} {} ({} files)\n", name.familiar(), image.manifest.digest.str(), entries);
+  fmt::print("{} {} ({})\n", name.familiar(), image.manifest.digest.str(),
+             counted(entries, "file"));
   return 0;
 }
 

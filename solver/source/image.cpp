@@ -25,6 +25,21 @@ std::string platforms_of(const Index& index) {
   return join(names, ", ");
 }
 
+/// Registries keep charts, signatures and much else in the form of images.
+ImageConfig read_config(ContentStore& content, const std::string& name, const Manifest& manifest,
+                        BlobProvider& blobs) {
+  const std::string& type = manifest.config.media_type;
+  const std::string bytes = fetch_document(content, blobs, manifest.config, kMaxConfig);
+  try {
+    return ImageConfig::parse(bytes);
+  } catch (const Error&) {
+    if (type == media_type::kOciConfig || type == media_type::kDockerConfig) throw;
+  }
+  const std::string& artifact = manifest.artifact_type.empty() ? type : manifest.artifact_type;
+  throw Error(fmt::format("{} is not a container image but an artifact of type {}", name,
+                          quoted(artifact)));
+}
+
 /// The content store, and behind it the registry that a name says, which is asked only for what is
 /// not here.
 class NamedBlobs : public BlobProvider {
@@ -234,8 +249,7 @@ BaseImage ImageSources::keep(const std::string& identifier, const std::string& d
   BaseImage image;
   image.identifier = identifier;
   image.display = display;
-  image.config = ImageConfig::parse(
-      fetch_document(state_.content(), *found.blobs, found.manifest.config, kMaxConfig));
+  image.config = read_config(state_.content(), display, found.manifest, *found.blobs);
   ResolvedImage resolved;
   resolved.provider = found.blobs;
   resolved.layers =
