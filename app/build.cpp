@@ -314,7 +314,11 @@ class Build {
     std::shared_ptr<RegistryClient> client;
     std::vector<CacheImports::Origin> origins;
     for (const auto& place : request_.cache_from) {
-      origins.push_back({place.name(), open_cache(place, client, registries), place.mounts});
+      const bool is_written = std::any_of(
+          request_.cache_to.begin(), request_.cache_to.end(),
+          [&](const CacheTarget& target) { return target.place.name() == place.name(); });
+      origins.push_back(
+          {place.name(), open_cache(place, client, registries), place.mounts, is_written});
     }
     std::vector<CacheDestination> destinations;
     for (const auto& target : request_.cache_to) {

@@ -147,6 +147,13 @@ void add_build_flags(CommandLine& command, BuildFlags& flags) {
   add_limit_flags(command, flags);
   add_mode_flags(command, flags);
   add_foreign_flags(command, flags);
+  command.set_footer(
+      "Docker's older flags are taken, too: -m, --memory, --memory-swap, -c, --cpu-shares,\n"
+      "--cpu-period, --cpu-quota, --cpuset-cpus, --cpuset-mems (see --resource), --print (see "
+      "--call),\n"
+      "--rm, --force-rm, --disable-content-trust, which are always so; and, with a warning, as "
+      "they do\n"
+      "nothing: --builder, --compress, --isolation, --security-opt, --squash.");
 }
 
 }  // namespace lade

@@ -89,7 +89,7 @@ void CacheImports::load(const std::function<void(const std::string&)>& warn) {
           Loaded& loaded = *origins_[i];
           auto document = read_document(state_.content(), *loaded.origin.storage);
           if (document) loaded.document = std::move(*document);
-          if (!document) problems[i] = "there is none yet";
+          if (!document && !loaded.origin.may_be_new) problems[i] = "there is none yet";
         } catch (const std::exception& error) {
           problems[i] = error.what();
         }

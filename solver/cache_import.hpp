@@ -25,11 +25,14 @@ class CacheImports {
     std::string name;  ///< for people and records: "registry:host/repo:tag"
     std::shared_ptr<CacheStorage> storage;
     bool mounts = false;  ///< its cache mounts are wanted, too
+    bool may_be_new =
+        false;  ///< the build writes it, too: nobody wonders that nothing is there yet
   };
   CacheImports(StateDir& state, std::vector<Origin> origins);
 
   /// Reads the documents of all origins, side by side. One that cannot be read is told to `warn`
-  /// and left out; one that has nothing yet is no failure. Blocks. Call it once, before the rest.
+  /// and left out, and so is one that has nothing yet, unless it may be new. Blocks. Call it once,
+  /// before the rest.
   void load(const std::function<void(const std::string&)>& warn);
 
   /// The record of a definition key. Its inputs are not filled in.
