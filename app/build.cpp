@@ -14,6 +14,7 @@
 #include "app/progress.hpp"
 #include "app/remote_input.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "parser/parse.hpp"
@@ -63,6 +64,7 @@ class Build {
     request_.ssh_sockets = agents_->sockets();
     interrupts_.emplace();
     check_destinations(request_.outputs);
+    remove_stale_reports(request_);
     progress_ = make_progress(request_.progress);
     for (const auto& warning : request_.warnings) progress_->warning(warning);
 
@@ -123,8 +125,9 @@ class Build {
         attest(graph, roots[i], input, images[i]);
       }
       const auto first = static_cast<VertexNumber>(graph.vertices.size() + 1);
-      const VertexNumber next = export_images(images, first);
-      caches_->export_all(records_, mounts_, *progress_, next);
+      const ExportedBuild exported = export_images(images, first);
+      unnamed_ = exported.unnamed;
+      caches_->export_all(records_, mounts_, *progress_, exported.next);
       return true;
     } catch (const LostLayer& lost) {
       const auto problem = caches_->imports() ? caches_->imports()->distrust(lost) : std::nullopt;
@@ -134,7 +137,7 @@ class Build {
     }
   }
 
-  VertexNumber export_images(const std::vector<BuiltImage>& images, VertexNumber first) {
+  ExportedBuild export_images(const std::vector<BuiltImage>& images, VertexNumber first) {
     try {
       return export_build(*state_, *progress_, request_, images, caches_->provider(), first);
     } catch (Error& error) {
@@ -177,7 +180,8 @@ class Build {
     ProvenanceRequest out;
     out.frontend = kDockerfileFrontend;
     for (const auto& [name, value] : request_.lower.build_args) {
-      out.args["build-arg:" + name] = value;
+      // The machine's proxies tell nothing of the image, and may hold a password.
+      if (!request_.own_args.contains(name)) out.args["build-arg:" + name] = value;
     }
     for (const auto& [name, value] : request_.lower.labels) out.args["label:" + name] = value;
     for (const auto& [name, value] : request_.lower.contexts) {
@@ -198,6 +202,7 @@ class Build {
     CollectedRecords records(state_->database());
     PruneOptions options;
     options.max_storage = bytes;
+    options.unnamed_to_keep = unnamed_;
     prune(*state_, records, options);
   }
 
@@ -232,7 +237,7 @@ class Build {
     } else {
       input = read_build_input(request_);
     }
-    request_.lower.ignore_patterns = input.ignore_patterns;
+    request_.lower.ignore_patterns = input.ignore.patterns;
     request_.lower.context_source = input.source;
     set_context_epoch(input);
     return input;
@@ -270,6 +275,8 @@ class Build {
       // What there is to say of one platform was said of the first.
       options.linter = images.empty() ? &linter : nullptr;
       images.push_back({lower(dockerfile, options, *images_), {}, {}});
+      if (images.size() > 1) continue;
+      for (const auto& warning : images.front().lowered.unused_options) progress_->warning(warning);
     }
     return images;
   }
@@ -285,18 +292,13 @@ class Build {
       }
       if (output.names.empty()) output.names = request_.names;
     }
-    if (request_.outputs.empty() && !request_.cache_only) {
-      progress_->warning(
-          "no output was asked for: the result stays in the build cache only (use -t or "
-          "--output)");
-    }
   }
 
   void open_caches() {
     CompressionOptions compression;
     bool is_image = false;
     for (const auto& output : request_.outputs) {
-      if (!needs_blobs(output)) continue;
+      if (!needs_blobs(output) || output.image.lazy) continue;
       compression = output.image.compression;
       is_image = true;
     }
@@ -311,7 +313,11 @@ class Build {
     std::shared_ptr<RegistryClient> client;
     std::vector<CacheImports::Origin> origins;
     for (const auto& place : request_.cache_from) {
-      origins.push_back({place.name(), open_cache(place, client, registries), place.mounts});
+      const bool is_written = std::any_of(
+          request_.cache_to.begin(), request_.cache_to.end(),
+          [&](const CacheTarget& target) { return target.place.name() == place.name(); });
+      origins.push_back(
+          {place.name(), open_cache(place, client, registries), place.mounts, is_written});
     }
     std::vector<CacheDestination> destinations;
     for (const auto& target : request_.cache_to) {
@@ -342,11 +348,14 @@ class Build {
     options.locals["context"] = context_options(input);
     for (const auto& [name, value] : request_.lower.contexts) {
       if (is_image_context(value) || remote_context(value)) continue;
-      options.locals[local_name(name)] = {.directory = join_path(sys::current_directory(), value),
+      const std::string directory = join_path(sys::current_directory(), value);
+      const IgnoreRules ignore =
+          with_context("--build-context " + name, [&] { return read_ignore_rules(directory); });
+      options.locals[local_name(name)] = {.directory = directory,
                                           .name = "the context " + lade::quoted(name),
-                                          .ignore_patterns = {},
-                                          .ignore_file = {},
-                                          .ignore_lines = {},
+                                          .ignore_patterns = ignore.patterns,
+                                          .ignore_file = ignore.file,
+                                          .ignore_lines = ignore.lines,
                                           .cache_dir = stat_cache_dir()};
     }
     return options;
@@ -356,10 +365,10 @@ class Build {
 
   LocalSourceOptions context_options(const BuildInput& input) const {
     return {.directory = input.context,
-            .name = "the build context",
-            .ignore_patterns = input.ignore_patterns,
-            .ignore_file = input.ignore_file,
-            .ignore_lines = input.ignore_lines,
+            .name = input.context_name,
+            .ignore_patterns = input.ignore.patterns,
+            .ignore_file = input.ignore.file,
+            .ignore_lines = input.ignore.lines,
             .cache_dir = input.spool ? input.context_cache : stat_cache_dir()};
   }
 
@@ -371,7 +380,7 @@ class Build {
     if (output != request_.outputs.end() || caches_->has_exports()) {
       options.on_layer = [this, output](LayerId layer, bool of_result) {
         if (of_result && output != request_.outputs.end()) {
-          make_layer_blob(*state_, layer, output->image, caches_->provider());
+          prepare_layer(*state_, layer, output->image, caches_->provider());
         }
         caches_->layer_made(layer, of_result);
       };
@@ -410,7 +419,7 @@ class Build {
     auto lines = split(failure.log_tail, '\n');
     if (lines.back().empty()) lines.pop_back();
     const size_t first = lines.size() > kLines ? lines.size() - kLines : 0;
-    std::string out = fmt::format("------\n > {}:\n", failure.vertex_name);
+    std::string out = fmt::format("------\n > {}:\n", elided(failure.vertex_name));
     for (size_t i = first; i < lines.size(); ++i) out += lines[i] + "\n";
     out += "------\n";
     std::fwrite(out.data(), 1, out.size(), stderr);
@@ -432,6 +441,7 @@ class Build {
   std::vector<SharedRecord> records_;  // for caches_
   std::map<std::string, LocalScan> scans_;
   std::vector<SharedMount> mounts_;  // for caches_
+  std::string unnamed_;              // ExportedBuild's
 };
 
 }  // namespace

@@ -17,6 +17,8 @@
 namespace lade {
 namespace {
 
+constexpr const char* kIgnoreFile = ".dockerignore";
+
 std::string absolute_directory(const std::string& path) {
   char resolved[PATH_MAX];
   if (!::realpath(path.c_str(), resolved)) throw_errno("context " + lade::quoted(path));
@@ -40,7 +42,9 @@ std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
   auto text = sys::read_file(path, parser::kMaxDockerfileSize);
   if (!text && base_name(path) == "Dockerfile") {
     // As docker: the lower-case name works, too.
-    text = sys::read_file(dir_name(path) + "/dockerfile", parser::kMaxDockerfileSize);
+    const std::string lower = dir_name(path) + "/dockerfile";
+    text = sys::read_file(lower, parser::kMaxDockerfileSize);
+    if (text) path = lower;
   }
   if (!text) {
     Error error(fmt::format("there is no Dockerfile at {}", lade::quoted(path)),
@@ -50,6 +54,18 @@ std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
   }
   file->text = std::move(*text);
   return file;
+}
+
+/// False if there is no such file.
+bool read_ignore_file(const std::string& path, IgnoreRules& out) {
+  if (is_directory(path)) return false;  // to docker it is no list then
+  auto text = sys::read_file(path);
+  if (!text) return false;
+  out.file = base_name(path);
+  const auto ignore = parser::Dockerignore::parse(std::move(*text), out.file);
+  out.patterns = ignore.patterns();
+  out.lines = ignore.lines();
+  return true;
 }
 
 }  // namespace
@@ -78,18 +94,16 @@ BuildInput read_build_input(const BuildRequest& request,
   std::string path;
   input.dockerfile =
       dockerfile ? std::move(dockerfile) : read_dockerfile(request, input.context, path);
-  for (const auto& name : {path + ".dockerignore", input.context + "/.dockerignore"}) {
-    if (path.empty() && name == ".dockerignore") continue;
-    if (is_directory(name)) continue;  // to docker it is no list then
-    auto text = sys::read_file(name);
-    if (!text) continue;
-    input.ignore_file = base_name(name);
-    const auto ignore = parser::Dockerignore::parse(std::move(*text), input.ignore_file);
-    input.ignore_patterns = ignore.patterns();
-    input.ignore_lines = ignore.lines();
-    break;
+  if (path.empty() || !read_ignore_file(path + kIgnoreFile, input.ignore)) {
+    input.ignore = read_ignore_rules(input.context);
   }
   return input;
+}
+
+IgnoreRules read_ignore_rules(const std::string& directory) {
+  IgnoreRules rules;
+  read_ignore_file(directory + "/" + kIgnoreFile, rules);
+  return rules;
 }
 
 parser::LintConfig read_lint_config(const BuildRequest& request, const BuildInput& input) {

@@ -13,12 +13,18 @@
 
 namespace lade {
 
+/// What a context leaves out.
+struct IgnoreRules {
+  std::vector<std::string> patterns;
+  std::vector<int> lines;  ///< where each of them is in the file
+  std::string file;        ///< its name; empty if there is none
+};
+
 struct BuildInput {
   std::shared_ptr<const SourceFile> dockerfile;
-  std::string context;  ///< absolute
-  std::vector<std::string> ignore_patterns;
-  std::vector<int> ignore_lines;  ///< where each of them is in ignore_file
-  std::string ignore_file;        ///< its name; empty if there is none
+  std::string context;                             ///< absolute
+  std::string context_name = "the build context";  ///< in messages
+  IgnoreRules ignore;
 
   // Of a context that is no directory of the user's:
   std::optional<ContextSource> source;
@@ -36,6 +42,9 @@ bool is_directory(const std::string& path);  ///< or a link to one
 
 /// A Dockerfile of this machine.
 std::shared_ptr<const SourceFile> read_local_dockerfile(const std::string& path);
+
+/// What .dockerignore in `directory` says; nothing if there is none. Throws Error.
+IgnoreRules read_ignore_rules(const std::string& directory);
 
 /// Which build checks run, and how strictly. Throws Error.
 parser::LintConfig read_lint_config(const BuildRequest& request, const BuildInput& input);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/build_input.hpp"
 #include "app/flags.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
@@ -13,12 +14,21 @@
 #include "parser/grammar.hpp"
 #include "recipe/build_values.hpp"
 #include "recipe/csv.hpp"
+#include "registry/files.hpp"
+#include "registry/proxies.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "solver/lower_remote.hpp"
 
 namespace lade {
 namespace {
 
 constexpr uint64_t kMaxSecret = 500UL * 1024;
+
+/// Without empty ones, which scripts give for what is not wanted and docker passes over.
+std::vector<std::string> given(std::vector<std::string> values) {
+  std::erase(values, "");
+  return values;
+}
 
 /// K=V, or K alone for the variable of lade's own environment; an unset one is not passed on.
 std::map<std::string, std::string> read_build_args(const std::vector<std::string>& texts) {
@@ -90,8 +100,21 @@ void set_inline_cache(BuildRequest& request) {
   request.cache_to.push_back(parse_cache_to("type=inline"));
 }
 
+/// Names alone can be several, "app:cache,app:main".
+std::vector<std::string> cache_entries(const std::vector<std::string>& texts) {
+  std::vector<std::string> out;
+  for (const auto& text : given(texts)) {
+    if (text.find('=') != std::string::npos) {
+      out.push_back(text);
+      continue;
+    }
+    for (auto& name : given(split(text, ','))) out.push_back(std::move(name));
+  }
+  return out;
+}
+
 void read_allow(const std::vector<std::string>& texts, LowerOptions& lower) {
-  for (const auto& text : texts) {
+  for (const auto& text : given(texts)) {
     if (text == "network.host") {
       lower.allow_host_network = true;
     } else if (text == "security.insecure") {
@@ -139,9 +162,7 @@ void read_step_limits(const BuildFlags& flags, LowerOptions& lower) {
   if (!flags.shm_size.empty()) {
     lower.shm_bytes = of_option("--shm-size", [&] { return parse_bytes(flags.shm_size); });
   }
-  for (const auto& limit : flags.ulimits) {
-    lower.ulimits.push_back(of_option("--ulimit", [&] { return parse_ulimit(limit); }));
-  }
+  lower.ulimits = of_option("--ulimit", [&] { return parse_ulimits(flags.ulimits); });
   lower.cgroup_parent = flags.cgroup_parent;
   read_resources(flags, lower.resources);
   const auto for_stages = [](const std::vector<std::string>& texts, auto parse, auto& out) {
@@ -166,7 +187,6 @@ void set_push(const BuildFlags& flags, BuildRequest& request) {
   if (flags.push && !used) {
     Output output;
     output.push = true;
-    output.store = false;
     request.outputs.push_back(std::move(output));
   }
   for (const auto& output : request.outputs) {
@@ -195,11 +215,9 @@ void check_standard_output(const std::vector<Output>& outputs) {
 void set_outputs(const BuildFlags& flags, BuildRequest& request) {
   set_push(flags, request);
   if (flags.load) request.outputs.push_back(parse_output("type=docker"));
-  if (request.outputs.empty() && !request.names.empty() && !request.cache_only) {
-    request.outputs.emplace_back();
-  }
+  if (request.outputs.empty() && !request.cache_only) request.outputs.emplace_back();
   Annotations annotations;
-  for (const auto& text : flags.annotations) {
+  for (const auto& text : given(flags.annotations)) {
     of_option("--annotation", [&] { annotations.add(text); });
   }
   const bool index = request.platforms.size() > 1 || request.force_index;
@@ -219,6 +237,21 @@ void set_outputs(const BuildFlags& flags, BuildRequest& request) {
   }
 }
 
+/// Whether the one output is an image that has no name and of which nothing is to be told but its
+/// ID: what it is made of can wait until somebody names it.
+bool is_for_nobody_yet(const BuildFlags& flags, const BuildRequest& request) {
+  const bool is_inline = std::any_of(
+      request.cache_to.begin(), request.cache_to.end(),
+      [](const CacheTarget& target) { return target.place.type == CacheType::inlined; });
+  // An index has no other ID than its digest, which would change with its images'.
+  const bool is_index = request.platforms.size() > 1 || request.force_index;
+  return !is_index && given(flags.outputs).empty() && request.outputs.size() == 1 &&
+         !request.cache_only && request.names.empty() && !request.outputs.front().push &&
+         !request.outputs.front().load && request.metadata_file.empty() &&
+         !request.attest.provenance && !request.attest.sbom && given(flags.annotations).empty() &&
+         !is_inline;
+}
+
 /// --provenance and --sbom: true, false, or attributes.
 void set_short_attestation(const std::string& kind, const std::string& text, AttestOptions& out) {
   if (text.empty()) return;
@@ -230,7 +263,7 @@ void set_short_attestation(const std::string& kind, const std::string& text, Att
 
 void set_attestations(const BuildFlags& flags, AttestOptions& out) {
   constexpr std::string_view kType = "type=";
-  for (const auto& text : flags.attest) {
+  for (const auto& text : given(flags.attest)) {
     std::string kind;
     std::vector<std::string> rest;
     for (auto& field : parse_csv(text)) {
@@ -268,16 +301,84 @@ void set_progress(const BuildFlags& flags, BuildRequest& request) {
   if (flags.quiet) request.progress = ProgressMode::quiet;
 }
 
+/// The machine's proxies, as docker has them: what the command line says of one, in upper or lower
+/// case, beats them.
+void add_proxies(BuildRequest& request) {
+  auto& args = request.lower.build_args;
+  std::map<std::string, std::string> proxies;
+  try {
+    proxies = configured_proxies(RegistryFiles::of_user().docker_config, docker_host());
+  } catch (const Error& error) {
+    request.warnings.push_back("no proxies are used: " + error.message());
+  }
+  for (const auto& [name, value] : proxies) {
+    if (args.contains(name) || args.contains(to_lower(name))) continue;
+    args[name] = value;
+    request.own_args.insert(name);
+  }
+}
+
+/// Names are images' (docker: "a=." and "docker.io/library/a:latest=." are one), which stages' are,
+/// too. A directory must be there.
+void read_contexts(const std::vector<std::string>& texts, std::map<std::string, std::string>& out) {
+  for (const auto& text : given(texts)) {
+    const auto [key, value] = key_value("--build-context", text);
+    std::string name =
+        of_option("--build-context", [&, &key = key] { return Reference::parse(key).familiar(); });
+    constexpr std::string_view kDefaultTag = ":latest";
+    if (name.ends_with(kDefaultTag)) name.resize(name.size() - kDefaultTag.size());
+    out[name] = value;
+  }
+  for (const auto& [name, value] : out) {
+    const bool remote =
+        is_image_context(value) || of_option("--build-context " + name, [&, &value = value] {
+          return remote_context(value).has_value();
+        });
+    if (remote || is_directory(value)) continue;
+    const bool exists = ::access(value.c_str(), F_OK) == 0;
+    throw_usage(fmt::format("--build-context {}: {} {}", name,
+                            exists ? "not a directory:" : "there is no directory",
+                            lade::quoted(value)));
+  }
+}
+
+/// What docker's builders have, and lade not: BuildKit, too, does nothing for most of it, and says
+/// so.
+void read_foreign_flags(const BuildFlags& flags, std::vector<std::string>& warnings) {
+  const auto idle = [&](bool asked, const std::string& option, const char* reason) {
+    if (asked) warnings.push_back(fmt::format("{} has no effect: {}", option, reason));
+  };
+  if (!given(flags.policies).empty()) {
+    throw_usage("--policy: lade build checks no policies",
+                "docker buildx does, with lade daemon as its builder");
+  }
+  if (!flags.no_content_trust) {
+    throw_usage("--disable-content-trust=false: docker's content trust is not supported",
+                "name base images by digest: FROM NAME@sha256:...");
+  }
+  idle(!flags.builder.empty(), "--builder " + flags.builder, "lade builds by itself");
+  idle(!flags.isolation.empty(), "--isolation " + flags.isolation,
+       "steps have a sandbox of lade's own");
+  idle(!given(flags.security_options).empty(), "--security-opt",
+       "a step that needs more says RUN --security=insecure, and is granted it with --allow "
+       "security.insecure");
+  idle(flags.compress, "--compress", "the context is sent nowhere");
+  idle(!flags.remove_containers, "--rm=false", "steps leave no containers");
+  idle(flags.squash, "--squash",
+       "each step is a layer; a last stage that copies all of another one has a single one");
+}
+
 /// What the Dockerfile is lowered with.
 void set_lower_options(const BuildFlags& flags, BuildRequest& request) {
   LowerOptions& lower = request.lower;
   lower.target = flags.target;
   lower.build_args = read_build_args(flags.build_args);
-  for (const auto& context : flags.build_contexts) {
-    lower.contexts.insert(key_value("--build-context", context));
-  }
+  read_contexts(flags.build_contexts, lower.contexts);
   for (const auto& label : flags.labels) {
     const auto equals = label.find('=');
+    if (label.empty() || equals == 0) {
+      throw_usage(fmt::format("--label: {} has no name", lade::quoted(label)));
+    }
     lower.labels[label.substr(0, equals)] =
         equals == std::string::npos ? "" : label.substr(equals + 1);
   }
@@ -294,7 +395,9 @@ void set_lower_options(const BuildFlags& flags, BuildRequest& request) {
   }
   lower.no_cache = flags.no_cache;
   for (const auto& filter : flags.no_cache_filters) {
-    for (auto& name : split(filter, ',')) lower.no_cache_filter.push_back(std::move(name));
+    for (auto& name : split(filter, ',')) {
+      if (!name.empty()) lower.no_cache_filter.push_back(std::move(name));
+    }
   }
   read_step_limits(flags, lower);
 }
@@ -309,173 +412,43 @@ void set_storage_cap(const BuildFlags& flags, BuildRequest& request) {
   }
 }
 
-/// What is built, and of what.
-void add_input_flags(CommandLine& command, BuildFlags& flags) {
-  command
-      .add_option("CONTEXT", flags.context,
-                  "what COPY and ADD read: a directory, the URL of a git repository or a tar, or - "
-                  "for a tar or a Dockerfile on standard input")
-      .required();
-  command.add_option("-f,--file", flags.file,
-                     "Dockerfile (default: CONTEXT/Dockerfile; -: standard input), in a remote "
-                     "CONTEXT if the path is relative; or its URL");
-  command.add_list("-t,--tag", flags.tags, "name of the image, NAME[:TAG]");
-  command.add_option("--target", flags.target, "stage to build (default: the last)");
-  command.add_list("--build-arg", flags.build_args,
-                   "value of an ARG, K=V; K takes it from the environment");
-  command.add_list("--build-context", flags.build_contexts,
-                   "another context, NAME=DIR|URL|oci-layout://DIR[:TAG]|docker-image://NAME");
-  command.add_list("--label", flags.labels, "label of the image, K=V");
-  command.add_list("-o,--output", flags.outputs,
-                   "where the result goes: type=image|registry|oci|docker|local|tar|cacheonly,"
-                   "dest=PATH[,...], or a directory; oci and tar without dest: standard output");
-}
-
-/// What steps get and may do.
-void add_step_flags(CommandLine& command, BuildFlags& flags) {
-  command.add_list(
-      "--secret", flags.secrets,
-      "secret for RUN --mount=type=secret: id=NAME,src=FILE|env=VAR; for ADD and contexts: "
-      "HTTP_AUTH_TOKEN_HOST, HTTP_AUTH_HEADER_HOST, GIT_AUTH_TOKEN[.HOST], "
-      "GIT_AUTH_HEADER[.HOST]");
-  command.add_list("--ssh", flags.ssh,
-                   "agent for RUN --mount=type=ssh: default|ID[=SOCKET|=KEYFILE[,KEYFILE...]]");
-  command.add_list("--add-host", flags.add_hosts, "line of /etc/hosts for steps, NAME:ADDRESS");
-  command.add_list("--allow", flags.allow,
-                   "grant network.host or security.insecure to the Dockerfile");
-  command.add_option("--network", flags.network, "network of steps: default, none, host");
-  command.add_list("--network-deny", flags.network_deny,
-                   "addresses that steps with the default network cannot reach, beside this "
-                   "machine's own: CIDR[,CIDR...] (169.254.0.0/16,10.0.0.0/8)");
-}
-
-/// What comes out beside the image, and how the build goes about it.
-void add_run_flags(CommandLine& command, BuildFlags& flags) {
-  command.add_list("--platform", flags.platforms,
-                   "platforms of the image, os/arch[/variant][,...]; several make an index");
-  command.add_list("--annotation", flags.annotations,
-                   "annotation of the image, [TYPE[PLATFORM][,...]:]K=V");
-  command.add_option("--iidfile", flags.iidfile, "file that the image's ID is written to");
-  command.add_option("--metadata-file", flags.metadata_file,
-                     "file that what was made is described in, as JSON");
-  command.add_option("--progress", flags.progress,
-                     "how progress is shown: auto (default: $BUILDKIT_PROGRESS), plain, tty (the "
-                     "same lines), quiet, none, rawjson");
-  command.add_flag("--pull{always}", flags.pull,
-                   "ask registries: missing (default), always (--pull alone), newer, never");
-  command.add_flag("--push", flags.push, "push the image to the registries of its names");
-  command.add_flag("--offline", flags.offline,
-                   "use what registries and servers said before, and ask nobody");
-  command.add_option("--max-parallelism", flags.max_parallelism,
-                     "steps running at once (default: no limit)");
-  command.add_option("--max-storage", flags.max_storage,
-                     "What the state directory may take: build cache goes afterwards, least "
-                     "recently used first (default: $LADE_MAX_STORAGE, else no limit)");
-}
-
-/// Caches, and statements that go with the image.
-void add_cache_flags(CommandLine& command, BuildFlags& flags) {
-  command.add_flag("--no-cache", flags.no_cache, "run every step");
-  command.add_list("--cache-from", flags.cache_from,
-                   "caches of other machines to use: type=registry,ref=NAME, type=local,src=DIR or "
-                   "type=s3,bucket=NAME; or a bare NAME");
-  command.add_list(
-      "--attest", flags.attest,
-      "statement that goes with the image: type=provenance[,mode=min|max][,version=v1|v0.2], "
-      "or type=sbom[,generator=IMAGE]");
-  command.add_option(
-      "--provenance", flags.provenance,
-      "the same as --attest type=provenance: true, false (default), or mode=max,...");
-  command.add_option("--sbom", flags.sbom,
-                     "the same as --attest type=sbom: true, false (default), or generator=IMAGE");
-  command.add_list(
-      "--cache-to", flags.cache_to,
-      "where to keep this build's cache for others: type=registry,ref=NAME, "
-      "type=local,dest=DIR or type=s3,bucket=NAME [,mode=min|max]; type=inline: in the image");
-  command.add_list("--no-cache-filter", flags.no_cache_filters,
-                   "run these again whatever is cached: STAGE or line of the Dockerfile [,...]");
-}
-
-/// Limits of steps.
-void add_limit_flags(CommandLine& command, BuildFlags& flags) {
-  command.add_option("--shm-size", flags.shm_size, "size of /dev/shm in steps (64m, 1g)");
-  command.add_list("--ulimit", flags.ulimits,
-                   "limit of steps, NAME=SOFT[:HARD] (nofile=1024:4096)");
-  command.add_option("--cgroup-parent", flags.cgroup_parent, "cgroup that steps run below");
-  command.add_list("--resource", flags.resources,
-                   "what a step may take, NAME=VALUE: memory=2g, memory-swap=3g, cpu-quota=50000, "
-                   "cpu-period, cpu-shares, cpuset-cpus=0-3, cpuset-mems");
-  for (const auto& name : resource_names()) {
-    const char* letter = name == "memory" ? "-m," : name == "cpu-shares" ? "-c," : "";
-    command.add_option(letter + ("--" + name), flags.own_resources[name], "").hidden();
-  }
-  command.add_list("--retry", flags.retries,
-                   "run a failing RUN again, [STAGE=]N times at the most");
-  command.add_list("--timeout", flags.timeouts,
-                   "end a RUN after this time, [STAGE=]DURATION (10m)");
-}
-
-/// Other things to do than building, and what is said.
-void add_mode_flags(CommandLine& command, BuildFlags& flags) {
-  command.add_option("--call", flags.call,
-                     "what to do with the Dockerfile: build, check, outline, targets"
-                     "[,format=json][,ignorestatus=true]");
-  command.add_flag("--check", flags.check, "the same as --call=check: warn, and build nothing");
-  command.add_flag("--load", flags.load,
-                   "hand the image to a running Docker, or to podman (-o type=docker)");
-  command.add_flag("-D,--debug", flags.debug, "show warnings in full");
-  command.add_flag("-q,--quiet", flags.quiet, "print the image's digest only");
-  // What docker's first builder had to be told is always so: nothing of a step is left running, and
-  // no daemon is sent the context.
-  for (const char* name : {"--rm", "--force-rm", "--compress"}) {
-    command.add_flag(name, flags.always_so).hidden();
-  }
-}
-
 }  // namespace
-
-// In the order of --help.
-void add_build_flags(CommandLine& command, BuildFlags& flags) {
-  add_input_flags(command, flags);
-  add_step_flags(command, flags);
-  add_run_flags(command, flags);
-  add_cache_flags(command, flags);
-  add_limit_flags(command, flags);
-  add_mode_flags(command, flags);
-}
 
 BuildRequest check_build_flags(const BuildFlags& flags) {
   BuildRequest request;
+  read_foreign_flags(flags, request.warnings);
   request.context = flags.context;
   request.file = flags.file;
   for (const auto& tag : flags.tags) {
     request.names.push_back(
         of_option("--tag " + lade::quoted(tag), [&] { return Reference::parse(tag).str(); }));
   }
-  for (const auto& output : flags.outputs) {
+  for (const auto& output : given(flags.outputs)) {
     request.cache_only = request.cache_only || output == "type=cacheonly";
     if (output == "type=cacheonly") continue;
     request.outputs.push_back(of_option("--output", [&] { return parse_output(output); }));
   }
   set_attestations(flags, request.attest);
-  for (const auto& from : flags.cache_from) {
+  for (const auto& from : cache_entries(flags.cache_from)) {
     request.cache_from.push_back(of_option("--cache-from", [&] { return parse_cache_from(from); }));
   }
-  for (const auto& to : flags.cache_to) {
+  for (const auto& to : cache_entries(flags.cache_to)) {
     request.cache_to.push_back(of_option("--cache-to", [&] { return parse_cache_to(to); }));
   }
-  for (const auto& secret : flags.secrets) {
-    request.secrets.insert(
-        of_option("--secret", [&] { return read_secret(secret, request.warnings); }));
+  for (const auto& text : given(flags.secrets)) {
+    auto [id, value] = of_option("--secret", [&] { return read_secret(text, request.warnings); });
+    request.secrets[id] = std::move(value);
   }
-  for (const auto& ssh : flags.ssh) {
+  for (const auto& ssh : given(flags.ssh)) {
     request.ssh.push_back(of_option("--ssh", [&] { return parse_ssh(ssh); }));
   }
   set_lower_options(flags, request);
+  add_proxies(request);
   set_inline_cache(request);
   request.iidfile = flags.iidfile;
   request.metadata_file = flags.metadata_file;
   set_outputs(flags, request);
+  if (is_for_nobody_yet(flags, request)) request.outputs.front().image.lazy = true;
   request.pull = parse_pull(flags.pull);
   request.offline = flags.offline;
   if (request.offline) check_offline(request);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,15 @@ struct BuildFlags {
   std::vector<std::string> ssh;
   std::vector<std::string> timeouts;
   std::vector<std::string> ulimits;
+  // Of docker's, what lade has no use for; a warning says so, or why it is refused.
+  std::string builder;
+  std::string isolation;
+  std::vector<std::string> policies;
+  std::vector<std::string> security_options;
+  bool compress = false;
+  bool no_content_trust = true;
+  bool remove_containers = true;
+  bool squash = false;
   std::string cgroup_parent;
   std::string iidfile;
   std::string metadata_file;
@@ -64,7 +74,7 @@ struct BuildFlags {
   bool check = false;
   bool push = false;
   bool offline = false;
-  bool always_so = false;  ///< not looked at
+  bool always_so = false;  ///< what is so whether it is asked for or not
   std::string call = "build";
 };
 
@@ -84,6 +94,8 @@ struct BuildRequest {
   std::string iidfile;                             ///< where the image's ID goes; empty: nowhere
   std::string metadata_file;
   LowerOptions lower;  ///< without ignore patterns and platform
+  /// Build arguments that nobody gave for this build: the machine's proxies.
+  std::set<std::string> own_args;
   PullPolicy pull = PullPolicy::missing;
   bool offline = false;  ///< nothing is asked of any registry or server
   int max_parallelism = 0;

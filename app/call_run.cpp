@@ -43,7 +43,7 @@ class CallRun {
 
   LowerOptions options(parser::Linter& linter) const {
     LowerOptions options = request_.lower;
-    options.ignore_patterns = input_.ignore_patterns;
+    options.ignore_patterns = input_.ignore.patterns;
     if (!request_.platforms.empty()) options.target_platform = request_.platforms.front();
     // Whether a step may do what it wants is asked when it is going to run.
     options.allow_host_network = true;

@@ -40,8 +40,7 @@ void execute_daemon(const std::string& name, const std::vector<std::string>& arg
 
 void add_daemon_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   // All that follows is the daemon's to understand, --help too.
-  command.remove_help_flag();
-  command.stop_at_first_word();
+  command.leave_unread();
   command.callback([&command, &globals, &action] {
     auto args = command.remaining();
     if (!globals.root.empty()) args.insert(args.begin(), {"--root", globals.root});

@@ -1,7 +1,6 @@
 // lade: an image builder for Dockerfiles.
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 
 #include <fmt/format.h>
 
@@ -9,6 +8,7 @@
 #include "app/interrupts.hpp"
 #include "base/command_line.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/standard_streams.hpp"
 #include "base/text.hpp"
 
@@ -18,49 +18,32 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr const char* kDescription = "Builds container images from Dockerfiles, and runs them";
 
-/// The first argument that is no global option (of which --root alone has a value); null if there
-/// is none.
-const char* named_command(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    if (argv[i][0] != '-') return argv[i];
-    if (std::strcmp(argv[i], "--root") == 0) ++i;
-  }
-  return nullptr;
-}
-
-/// Help of lade as a whole; a command's own is made of its options.
-std::string overall_help(const lade::CommandLine& line) {
-  std::string out = fmt::format("Usage: lade [OPTIONS] COMMAND\n\n{}\n{}\nOptions:\n", kDescription,
-                                lade::commands_help());
-  for (const auto& option : line.options()) {
-    out += fmt::format("  {:<14}  {}\n", option.names + (option.has_value ? " DIR" : ""),
-                       option.description);
-  }
-  return out + "\nRun 'lade COMMAND --help' for more information on a command.\n";
-}
-
-int run(int argc, char** argv, const lade::Command* command) {
+/// `command`: set as soon as it is known.
+int run(const std::vector<std::string>& words, const lade::Command*& command) {
   lade::CommandLine app(kDescription, "lade");
-  app.set_help([&] { return overall_help(app); });
+  app.set_usage("[OPTIONS] COMMAND");
+  app.set_summary(lade::commands_help());
+  app.set_footer("Run 'lade COMMAND --help' for more information on a command.");
   app.set_help_flag("-h,--help", "Print this help");
   app.set_version_flag("--version", "lade " LADE_VERSION, "Print the version");
-  app.require_subcommand();
   lade::Globals globals;
   app.add_option("--root", globals.root,
-                 "State directory (default: $LADE_ROOT, /var/lib/lade, or $XDG_DATA_HOME/lade)");
-  lade::CommandAction action;
-  if (command) {
-    command->add(app.add_subcommand(command->name, command->summary), globals, action);
-  } else if (argc == 1) {
+                 "State directory (default: $LADE_ROOT, /var/lib/lade, or $XDG_DATA_HOME/lade)")
+      .inherited();
+  // Only the command that is named gets its options made.
+  app.stop_at_first_word();
+  if (!app.parse(words)) return 0;
+  const std::vector<std::string> rest = app.remaining();
+  if (rest.empty()) {
     fmt::print(stderr, "{}", app.help());
     return kUsage;
   }
-  try {
-    if (!app.parse(argc, argv)) return 0;
-  } catch (const lade::CommandLineError& error) {
-    fmt::print(stderr, "{}", error.report());
-    return command && command->failure != 0 ? command->failure : kUsage;
-  }
+  command = lade::find_command(rest[0]);
+  if (!command) lade::throw_unknown_command(rest[0]);
+  lade::CommandAction action;
+  lade::CommandLine& line = app.add_subcommand(command->name, command->summary);
+  command->add(line, globals, action);
+  if (!line.parse({rest.begin() + 1, rest.end()})) return 0;
   return action();
 }
 
@@ -75,18 +58,14 @@ int main(int argc, char** argv) {
     if (lade::base_name(argv[0]) == "buildkitd") {
       lade::execute_daemon(argv[0], {argv + 1, argv + argc});
     }
-    if (const char* name = named_command(argc, argv)) {
-      command = lade::find_command(name);
-      if (!command) lade::throw_unknown_command(name);
-    }
-    return run(argc, argv, command);
+    return run({argv + 1, argv + argc}, command);
   } catch (const lade::Error& error) {
     lade::print_error(error);
     if (const int code = lade::interrupted_exit_code(); code != 0) return code;
     if (command && command->failure != 0) return command->failure;
     return error.kind() == lade::ErrorKind::usage ? kUsage : kFailed;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "ERROR: {}\n", error.what());
+    fmt::print(stderr, "ERROR: {}\n", lade::elided(error.what()));
     return command && command->failure != 0 ? command->failure : kFailed;
   }
 }

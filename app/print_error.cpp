@@ -4,6 +4,7 @@
 
 #include "app/commands.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 
 namespace lade {
 
@@ -17,8 +18,8 @@ void print_error(const Error& error) {
       out += rule + "\n" + lines + rule + "\n";
     }
   }
-  out += "ERROR: " + error.message() + "\n";
-  if (!error.hint().empty()) out += "  hint: " + error.hint() + "\n";
+  out += "ERROR: " + elided(error.message()) + "\n";
+  if (!error.hint().empty()) out += "  hint: " + elided(error.hint()) + "\n";
   std::fwrite(out.data(), 1, out.size(), stderr);
 }
 

@@ -7,6 +7,7 @@
 
 #include "app/json_progress.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/sys.hpp"
 
 namespace lade {
@@ -66,7 +67,7 @@ void PlainProgress::finish(VertexNumber vertex, const std::string& text) {
 
 void PlainProgress::declared(VertexNumber vertex, std::string_view name) {
   const std::lock_guard lock(mutex_);
-  states_[vertex].name = name;
+  states_[vertex].name = elided(name);
 }
 
 void PlainProgress::started(VertexNumber vertex) {
@@ -88,7 +89,7 @@ void PlainProgress::completed(VertexNumber vertex) {
 }
 
 void PlainProgress::failed(VertexNumber vertex, std::string_view message) {
-  finish(vertex, fmt::format("ERROR: {}", message));
+  finish(vertex, "ERROR: " + elided(message));
 }
 
 void PlainProgress::canceled(VertexNumber vertex) {
@@ -136,11 +137,11 @@ void PlainProgress::status(VertexNumber vertex, std::string_view item, uint64_t 
 
 void PlainProgress::warning(std::string_view message) {
   const std::lock_guard lock(mutex_);
-  print(fmt::format("\nWARNING: {}\n", message));
+  print(fmt::format("\nWARNING: {}\n", elided(message)));
 }
 
 void QuietProgress::warning(std::string_view message) {
-  write_line(fd_, fmt::format("WARNING: {}\n", message));
+  write_line(fd_, fmt::format("WARNING: {}\n", elided(message)));
 }
 
 ProgressMode parse_progress(const std::string& text) {

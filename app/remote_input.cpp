@@ -89,8 +89,7 @@ class Loader {
       }
       set_dockerfile("-", head + read_all(stdin_source, parser::kMaxDockerfileSize,
                                           "the Dockerfile on standard input"));
-      // The context is empty.
-      input_.source = ContextSource{.source = {"scratch", {}}, .name = {}, .archive = {}};
+      make_empty_context();
       return;
     }
     spool(head, stdin_source);
@@ -98,6 +97,18 @@ class Loader {
                                   .name = "[internal] load build context",
                                   .archive = std::string(kContextFile)};
     read_dockerfile_in(solve(*input_.source));
+  }
+
+  /// As docker: a directory with nothing in it, here also always of the same age.
+  void make_empty_context() {
+    input_.spool = std::make_shared<PendingLayer>(around_.state.layers().prepare());
+    input_.context = input_.spool->path();
+    input_.context_cache = input_.spool->work();
+    input_.context_name =
+        "the build context, which is empty: the Dockerfile came on standard input (lade build -f - "
+        "DIR has both)";
+    const timespec times[2] = {{0, 0}, {0, 0}};
+    ::utimensat(AT_FDCWD, input_.context.c_str(), times, 0);
   }
 
   void load_remote() {

@@ -1,6 +1,6 @@
 // Ending the process at once, from any thread, without leaving half-written files where the user
-// looks. What lade keeps in its own state directory needs none of this: it is swept by the next
-// build.
+// looks, or large ones. What else lade keeps in its own state directory needs none of this: it is
+// swept by the next build.
 #pragma once
 
 #include <string>

@@ -1,62 +1,43 @@
-// A program's command line: options, positional words and subcommands. CLI11 parses it, and only
-// command_line.cpp includes that: its headers cost seconds in every file that does.
+// A program's command line: options, positional words and subcommands, read by one rule for all of
+// lade's commands, which is docker's, that is, the Go library pflag's:
+//
+//   --name=VALUE, --name VALUE, -nVALUE, -n=VALUE, -n VALUE: the value, also an empty one after =
+//   --flag, -f, -fg (two), --flag=BOOL, -f=BOOL: 1, t, T, true, True, TRUE, and the same of 0
+//   of one that is given several times the last counts; lists take one value each time
+//   options and words may be mixed; what follows -- is words; - is one
 #pragma once
 
-#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
-
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
 
 namespace lade {
 
-/// The command line is wrong.
-class CommandLineError : public std::exception {
- public:
-  CommandLineError(std::string message, std::string report)
-      : message_(std::move(message)), report_(std::move(report)) {}
-
-  const char* what() const noexcept override { return message_.c_str(); }
-  /// The message and where help is, in lines that are ready to be printed.
-  const std::string& report() const { return report_; }
-
- private:
-  std::string message_;
-  std::string report_;
-};
-
 /// The command line of a program or of one of its commands. What options are read into must live
-/// until it is parsed. Names are CLI11's: "-t,--tag" is an option, "CONTEXT" the next positional
-/// word.
+/// until it is parsed. "-t,--tag" names an option, "CONTEXT" the next positional word.
 class CommandLine {
  public:
+  struct Known;
+
   /// A handle, valid as long as its command line.
   class Option {
    public:
-    explicit Option(CLI::Option& option) : option_(&option) {}
+    explicit Option(Known& known) : known_(&known) {}
     Option required();
     Option excludes(Option other);
     /// Not in --help.
     Option hidden();
+    /// Subcommands take it, too.
+    Option inherited();
 
    private:
-    CLI::Option* option_;
+    Known* known_;
   };
 
-  /// As --help of the program as a whole lists it.
-  struct OptionHelp {
-    std::string names;
-    std::string description;
-    bool has_value;
-  };
-
-  CommandLine(const std::string& description, const std::string& program);
+  CommandLine(std::string description, std::string program);
   ~CommandLine();
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;
@@ -65,8 +46,8 @@ class CommandLine {
   Option add_option(const std::string& names, std::optional<std::string>& value,
                     const std::string& description);
   Option add_option(const std::string& names, int& value, const std::string& description);
-  /// Takes all the words that follow it.
-  Option add_option(const std::string& names, std::vector<std::string>& values,
+  /// All positional words from here on.
+  Option add_option(const std::string& name, std::vector<std::string>& values,
                     const std::string& description);
   /// An option that may be given several times, with one value each time.
   Option add_list(const std::string& names, std::vector<std::string>& values,
@@ -75,35 +56,61 @@ class CommandLine {
   /// "--pull{always}": `value` is "always" if the flag is given without one.
   Option add_flag(const std::string& names, std::string& value, const std::string& description);
 
-  /// A command of this one, which owns it.
+  /// A command of this one, which owns it. Whoever has commands needs one of them.
   CommandLine& add_subcommand(const std::string& name, const std::string& description);
-  void require_subcommand();
   /// Called when the command has been chosen and its options are set.
   void callback(std::function<void()> chosen);
 
   void set_help_flag(const std::string& names, const std::string& description);
-  void remove_help_flag();
   void set_version_flag(const std::string& names, const std::string& version,
                         const std::string& description);
-  /// Replaces this command line's own help; that of its subcommands stays.
-  void set_help(std::function<std::string()> text);
-  void set_footer(const std::string& text);
+  /// What follows the command's name in --help, if it is not made of its positional words.
+  void set_usage(std::string words) { usage_ = std::move(words); }
+  /// Sections that stand above the options in --help.
+  void set_summary(std::string text) { summary_ = std::move(text); }
+  /// Stands below them.
+  void set_footer(std::string text) { footer_ = std::move(text); }
   std::string help() const;
-  std::vector<OptionHelp> options() const;
 
   /// Ends at the first word that is no option: that and what follows are `remaining`.
-  void stop_at_first_word();
-  std::vector<std::string> remaining() const;
+  void stop_at_first_word() { stops_ = true; }
+  /// Nothing is read: all words are `remaining`.
+  void leave_unread() { unread_ = true; }
+  const std::vector<std::string>& remaining() const { return remaining_; }
 
-  /// False if help or the version was asked for, and printed. Throws CommandLineError.
-  bool parse(int argc, char** argv);
+  /// `words` are what follows the command's name. False if help or the version was asked for, and
+  /// printed. Throws Error(usage).
+  bool parse(const std::vector<std::string>& words);
 
  private:
-  explicit CommandLine(CLI::App& command);
+  class Reader;
 
-  std::unique_ptr<CLI::App> owned_;  ///< null: a subcommand, which CLI11 owns
-  CLI::App* app_;
+  Known& add(const std::string& names, const std::string& description);
+  Known* find(std::string_view name) const;
+  CommandLine* find_subcommand(std::string_view name) const;
+  void place(const std::vector<std::string>& words);
+  void check_exclusions() const;
+  std::string usage() const;
+  std::string help_hint() const;
+  [[noreturn]] void throw_unknown_command(const std::string& name) const;
+
+  std::string description_;
+  std::string program_;  ///< with the names of the commands above: "lade manifest create"
+  std::string name_;
+  CommandLine* parent_ = nullptr;
+  std::vector<std::unique_ptr<Known>> options_;
+  std::vector<std::unique_ptr<Known>> words_;  ///< positional ones
   std::vector<std::unique_ptr<CommandLine>> subcommands_;
+  std::function<void()> chosen_;
+  std::string version_;
+  std::string usage_;
+  std::string summary_;
+  std::string footer_;
+  bool stops_ = false;
+  bool unread_ = false;
+  bool wants_help_ = false;
+  bool wants_version_ = false;
+  std::vector<std::string> remaining_;
 };
 
 }  // namespace lade

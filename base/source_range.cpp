@@ -6,8 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "base/shown_text.hpp"
+
 namespace lade {
 namespace {
+
+constexpr size_t kLongestLine = 1000;
 
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -41,7 +45,7 @@ std::string excerpt(const SourceRange& range, int around) {
   for (int number = first; number <= last; ++number) {
     const bool named = number >= range.first_line && number <= range.last_line;
     out += fmt::format("{:4} | {} {}\n", number, named ? ">>>" : "   ",
-                       lines[static_cast<size_t>(number - 1)]);
+                       elided(lines[static_cast<size_t>(number - 1)], kLongestLine));
   }
   return out;
 }

@@ -169,6 +169,9 @@ class Lade(Tool):
             command += ["-o", f"type=oci,dest={build.output},compression={build.compression}"]
         if build.push:
             command += ["-o", f"type=registry,name={build.push}"]
+        if not (build.output or build.push or build.outline):
+            # As without --output in buildctl; lade alone would make an image without a name.
+            command += ["-o", "type=cacheonly"]
         if build.cache_from:
             command += ["--cache-from", f"type=registry,ref={build.cache_from}-lade"]
         if build.cache_to:

@@ -355,6 +355,12 @@ class ResultExport {
     }
     for (const auto& name : output.names) progress.status(at, "naming to " + name, 0, 0);
     if (output.push) push(output, set, progress, at);
+    if (output.push && output.keeps_names()) {
+      // What was left there can be had there.
+      for (const auto& name : output.names) {
+        job_.state().images().record_resolution(name, set.target);
+      }
+    }
     answer(output, set);
   }
 

@@ -206,11 +206,10 @@ std::optional<DaemonOptions> read_options(int argc, char** argv) {
   Flags flags;
   add_flags(app, flags);
   try {
-    if (!app.parse(argc, argv)) return std::nullopt;
-  } catch (const CommandLineError& error) {
-    Error out(error.what(), ErrorKind::usage);
-    out.set_hint("lade daemon --help lists what is supported of buildkitd's flags");
-    throw out;
+    if (!app.parse({argv + 1, argv + argc})) return std::nullopt;
+  } catch (Error& error) {
+    error.set_hint("lade daemon --help lists what is supported of buildkitd's flags");
+    throw;
   }
   return options_of(flags, base_name(argv[0]) == "buildkitd");
 }

@@ -82,10 +82,13 @@ struct ImageOptions {
   /// Blobs of the base image that are used as they are need not be here: for outputs that may find
   /// them where they go.
   bool leave_remote = false;
+  /// No blobs are made or fetched: layers of this build are described by their plain tars, which
+  /// are hashed only. For images that nobody has a name for yet (complete_image()).
+  bool lazy = false;
 };
 
 /// The descriptors of an image whose blobs are all in the content store (but for those that
-/// ImageOptions::leave_remote left).
+/// ImageOptions::leave_remote or `lazy` left).
 struct WrittenImage {
   Descriptor manifest;  ///< with the image's platform
   Descriptor config;
@@ -128,8 +131,18 @@ struct MadeBlob {
 MadeBlob make_layer_blob(StateDir& state, LayerId layer, const ImageOptions& options,
                          const LayerProvider& provider);
 
+/// What write_image() with these options would do to this layer: make_layer_blob(), or hash it.
+void prepare_layer(StateDir& state, LayerId layer, const ImageOptions& options,
+                   const LayerProvider& provider);
+
 /// Makes what is missing, all layers side by side, and stores config and manifest.
 WrittenImage write_image(StateDir& state, const ImageSource& source, const ImageOptions& options);
+
+/// Makes the blobs that ImageOptions::lazy left out of an image, and stores a manifest that names
+/// them, whose config, and with it the image's ID, is the same. Returns what is to be named in its
+/// place: `target` itself if nothing was left out, or it is an index, whose images are whole.
+/// Throws Error for layers that are gone.
+Descriptor complete_image(StateDir& state, const Descriptor& target);
 
 /// Throws what an export to this path would throw for the path's sake: the parent directory is
 /// missing, it may not be written, `dest` is a directory. For the command line to call before it

@@ -24,6 +24,28 @@ struct Job {
   MadeBlob made;
 };
 
+// Descriptions alone. Mostly all are known, which is not worth waking oneTBB's threads for.
+std::vector<MadeBlob> describe_layers(StateDir& state, const ImageSource& source,
+                                      const ImageOptions& options) {
+  const BlobRequest request = blob_request(options);
+  std::vector<MadeBlob> out(source.layers.size());
+  std::vector<size_t> unknown;
+  for (size_t i = 0; i < out.size(); ++i) {
+    auto known = known_description(state, source.layers[i], request);
+    if (known) {
+      out[i] = std::move(*known);
+    } else {
+      unknown.push_back(i);
+    }
+  }
+  if (unknown.empty()) return out;
+  tbb::parallel_for(size_t{0}, unknown.size(), [&](size_t at) {
+    const size_t i = unknown[at];
+    out[i] = describe_layer(state, source.layers[i], request);
+  });
+  return out;
+}
+
 // Makes all blobs: what is here is computed while the rest is fetched, then that.
 void make_all(StateDir& state, std::vector<Job>& jobs, const LayerProvider& provider) {
   const auto middle = std::stable_partition(jobs.begin(), jobs.end(),
@@ -111,6 +133,17 @@ void clean_annotations(Descriptor& layer, bool oci) {
   });
 }
 
+// A build in which all is cached writes nothing if it can be helped.
+Descriptor keep_document(ContentStore& content, const std::string& text, std::string_view type,
+                         const ImageOptions& options) {
+  if (!options.lazy) return content.put(text, type);
+  Descriptor out;
+  out.media_type = type;
+  out.digest = Digest::of(text);
+  out.size = text.size();
+  return content.size(out.digest) == out.size ? out : content.put(text, type);
+}
+
 }  // namespace
 
 MadeBlob make_layer_blob(StateDir& state, LayerId layer, const ImageOptions& options,
@@ -123,12 +156,22 @@ MadeBlob make_layer_blob(StateDir& state, LayerId layer, const ImageOptions& opt
   return made;
 }
 
+void prepare_layer(StateDir& state, LayerId layer, const ImageOptions& options,
+                   const LayerProvider& provider) {
+  if (options.lazy) {
+    describe_layer(state, layer, blob_request(options));
+  } else {
+    make_layer_blob(state, layer, options, provider);
+  }
+}
+
 WrittenImage write_image(StateDir& state, const ImageSource& source, const ImageOptions& options) {
   if (source.config.platform.os.empty() || source.config.platform.architecture.empty()) {
     throw Error("the image config has no os or no architecture");
   }
   // Layers: digests, diff IDs.
-  const std::vector<MadeBlob> blobs = make_blobs(state, source, options);
+  const std::vector<MadeBlob> blobs =
+      options.lazy ? describe_layers(state, source, options) : make_blobs(state, source, options);
   WrittenImage image;
   for (size_t i = 0; i < blobs.size(); ++i) {
     Descriptor layer = blobs[i].descriptor;
@@ -151,15 +194,16 @@ WrittenImage write_image(StateDir& state, const ImageSource& source, const Image
     image.inline_cache = cache.records.size();
     config = with_inline_cache(std::move(config), cache);
   }
-  image.config =
-      state.content().put(config, oci ? media_type::kOciConfig : media_type::kDockerConfig);
+  image.config = keep_document(state.content(), config,
+                               oci ? media_type::kOciConfig : media_type::kDockerConfig, options);
   // Manifest.
   Manifest manifest;
   manifest.media_type = oci ? media_type::kOciManifest : media_type::kDockerManifest;
   manifest.config = image.config;
   manifest.layers = image.layers;
   manifest.annotations = options.annotations;
-  image.manifest = state.content().put(manifest.serialize(), manifest.media_type);
+  image.manifest =
+      keep_document(state.content(), manifest.serialize(), manifest.media_type, options);
   image.manifest.platform = source.config.platform;
   return image;
 }

@@ -20,6 +20,8 @@ namespace {
 // encoder.
 constexpr std::string_view kForeign = "as-pulled";
 
+const CompressionOptions kPlain{.type = LayerCompression::uncompressed, .level = {}};
+
 struct LayerType {
   std::string_view oci;
   std::string_view docker;
@@ -95,14 +97,24 @@ MadeBlob transcode(StateDir& state, const LayerPlan& plan) {
   return made;
 }
 
-MadeBlob archive(StateDir& state, const LayerPlan& plan) {
+void write_tar(StateDir& state, LayerId layer, const TarOptions& options, ByteSink& out) {
   LayerStore& layers = state.layers();
-  const auto index = layers.index(plan.layer);
-  const auto open = [&](const Entry& entry) { return layers.open_entry(plan.layer, entry); };
+  const auto index = layers.index(layer);
+  const auto open = [&](const Entry& entry) { return layers.open_entry(layer, entry); };
+  write_layer_tar(*index, open, out, options);
+}
+
+MadeBlob archive(StateDir& state, const LayerPlan& plan) {
   const TarOptions options{.clamp_mtime = plan.request.clamp};
   return make_blob(state, plan.request.compression,
-                   [&](ByteSink& out) { write_layer_tar(*index, open, out, options); });
+                   [&](ByteSink& out) { write_tar(state, plan.layer, options, out); });
 }
+
+/// Takes what is only to be hashed on its way.
+class Discard : public ByteSink {
+ public:
+  void write(std::string_view /*bytes*/) override {}
+};
 
 // Two threads that want the same blob (the solver's eager one and the image's writer) make it once:
 // the second waits here and then finds it recorded. Nobody who holds such a lock runs foreign
@@ -228,6 +240,48 @@ MadeBlob carry_out(StateDir& state, const LayerPlan& plan) {
   }
   state.layers().record_blob(plan.layer, {plan.request.encoding(), std::move(recorded)});
   return made;
+}
+
+std::optional<MadeBlob> known_description(StateDir& state, LayerId layer,
+                                          const BlobRequest& request) {
+  const auto info = state.layers().info(layer);
+  if (!info || !info->diff_id || info->blobs.empty()) return std::nullopt;
+  const auto with_encoding = [&](std::string_view encoding) {
+    return std::find_if(info->blobs.begin(), info->blobs.end(),
+                        [&](const LayerBlob& blob) { return blob.encoding == encoding; });
+  };
+  // What came with the layer, what an image would take, and else the plain tar.
+  for (const auto& encoding : {std::string(kForeign), request.encoding(), encoding_name(kPlain)}) {
+    const auto found = with_encoding(encoding);
+    if (found == info->blobs.end()) continue;
+    MadeBlob out{*info->diff_id, found->descriptor};
+    out.descriptor.media_type = layer_media_type(out.descriptor.media_type, true);
+    return out;
+  }
+  return std::nullopt;
+}
+
+MadeBlob describe_layer(StateDir& state, LayerId layer, const BlobRequest& request) {
+  if (auto known = known_description(state, layer, request)) return *known;
+  Discard nothing;
+  const auto hashed = make_compressor(kPlain, nothing);
+  write_tar(state, layer, {}, *hashed);
+  hashed->finish();
+  MadeBlob out{hashed->diff_id(), {}};
+  out.descriptor.media_type = media_type::kOciLayer;
+  out.descriptor.digest = out.diff_id.digest;
+  out.descriptor.size = hashed->uncompressed_size();
+  state.layers().record_diff_id(layer, out.diff_id);
+  state.layers().record_blob(layer, {encoding_name(kPlain), out.descriptor});
+  return out;
+}
+
+bool is_only_described(StateDir& state, LayerId layer, const Descriptor& blob) {
+  const auto info = state.layers().info(layer);
+  if (!info || state.content().has(blob.digest)) return false;
+  return std::any_of(info->blobs.begin(), info->blobs.end(), [&](const LayerBlob& known) {
+    return known.encoding == encoding_name(kPlain) && known.descriptor.digest == blob.digest;
+  });
 }
 
 MadeBlob make_blob(StateDir& state, const CompressionOptions& compression,

@@ -55,6 +55,16 @@ void fetch_for(StateDir& state, const LayerPlan& plan, const LayerProvider& prov
 /// has OCI media types.
 MadeBlob carry_out(StateDir& state, const LayerPlan& plan);
 
+/// What is known of the layer without looking at its files: the blob that it came with, or that was
+/// made for such requests, or its plain tar, wherever they are.
+std::optional<MadeBlob> known_description(StateDir& state, LayerId layer,
+                                          const BlobRequest& request);
+/// The same, or else the plain tar, which is hashed, not stored, and remembered.
+MadeBlob describe_layer(StateDir& state, LayerId layer, const BlobRequest& request);
+
+/// Whether `blob` is such a tar, which nobody has made since.
+bool is_only_described(StateDir& state, LayerId layer, const Descriptor& blob);
+
 /// Stores what `write` writes (and does not finish()) as a blob; it belongs to no layer.
 MadeBlob make_blob(StateDir& state, const CompressionOptions& compression,
                    const std::function<void(ByteSink&)>& write);

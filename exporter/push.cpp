@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "exporter/fetchers.hpp"
 
 namespace lade {
@@ -132,9 +133,9 @@ class Push {
 }  // namespace
 
 std::string to_string(const PushSummary& summary) {
-  return fmt::format("{} blobs pushed ({:.2f} MB), {} mounted, {} there already", summary.uploaded,
-                     static_cast<double>(summary.uploaded_bytes) / 1e6, summary.mounted,
-                     summary.present);
+  return fmt::format(
+      "{} pushed ({:.2f} MB), {} mounted, {} there already", counted(summary.uploaded, "blob"),
+      static_cast<double>(summary.uploaded_bytes) / 1e6, summary.mounted, summary.present);
 }
 
 ImageDocuments read_documents(StateDir& state, const Descriptor& target) {

@@ -1,6 +1,7 @@
 #include "recipe/build_values.hpp"
 
 #include <charconv>
+#include <map>
 #include <optional>
 
 #include <arpa/inet.h>
@@ -9,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "parser/grammar.hpp"
+#include "recipe/host_gateway.hpp"
 #include "recipe/usage.hpp"
 #include "solver/ulimit.hpp"
 
@@ -21,6 +23,11 @@ bool is_address(const std::string& text) {
   in6_addr bytes{};
   return ::inet_pton(AF_INET, text.c_str(), &bytes) == 1 ||
          ::inet_pton(AF_INET6, text.c_str(), &bytes) == 1;
+}
+
+std::string without_brackets(const std::string& text) {
+  const bool has = text.size() > 2 && text.starts_with('[') && text.ends_with(']');
+  return has ? text.substr(1, text.size() - 2) : text;
 }
 
 /// All of `text` as a number, or nothing.
@@ -151,27 +158,41 @@ int64_t parse_until(const std::string& text) {
   return Timestamp::now().seconds - age.count();
 }
 
-std::vector<std::pair<std::string, std::string>> parse_hosts(const std::string& text) {
-  // The equals sign first: what follows it may be an IPv6 address.
-  const auto equals = text.find('=');
-  const auto separator = equals != std::string::npos ? equals : text.find(':');
-  if (separator == std::string::npos || separator == 0 || separator + 1 == text.size()) {
-    throw Error(fmt::format("--add-host: {} is not of the form NAME:ADDRESS", lade::quoted(text)),
-                ErrorKind::usage);
+std::vector<Ulimit> parse_ulimits(const std::vector<std::string>& texts) {
+  std::map<std::string, Ulimit> limits;
+  for (const auto& text : texts) {
+    Ulimit limit = parse_ulimit(text);
+    limits[limit.name] = std::move(limit);
   }
+  std::vector<Ulimit> out;
+  for (auto& [name, limit] : limits) out.push_back(std::move(limit));
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> parse_hosts(const std::string& text) {
+  const auto fail = [&](const std::string& wrong) {
+    throw Error(fmt::format("--add-host: {} in {}", wrong, quoted(text)), ErrorKind::usage);
+  };
   std::vector<std::pair<std::string, std::string>> out;
-  for (auto& address : split(text.substr(separator + 1), ',')) {
-    if (address.size() > 2 && address.starts_with('[') && address.ends_with(']')) {
-      address = address.substr(1, address.size() - 2);
+  for (const auto& part : split(text, ',')) {
+    std::string name = out.empty() ? "" : out.back().first;
+    std::string address = without_brackets(part);
+    if (out.empty() || !is_address(address)) {
+      // The equals sign first: what follows it may be an IPv6 address.
+      const auto equals = part.find('=');
+      const auto separator = equals != std::string::npos ? equals : part.find(':');
+      if (separator == std::string::npos || separator == 0 || separator + 1 == part.size()) {
+        fail(quoted(part) + " is not of the form NAME:ADDRESS");
+      }
+      name = part.substr(0, separator);
+      address = without_brackets(part.substr(separator + 1));
     }
-    if (!is_address(address)) {
-      Error error(
-          fmt::format("--add-host: {} is no IP address in {}", quoted(address), quoted(text)),
-          ErrorKind::usage);
-      if (address == "host-gateway") error.set_hint("steps reach this host with --network host");
-      throw error;
+    if (address == "host-gateway") {
+      address = of_option("--add-host", host_gateway_address);
+    } else if (!is_address(address)) {
+      fail(quoted(address) + " is not an IP address");
     }
-    out.emplace_back(text.substr(0, separator), address);
+    out.emplace_back(std::move(name), std::move(address));
   }
   return out;
 }

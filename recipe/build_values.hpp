@@ -38,8 +38,12 @@ std::chrono::nanoseconds parse_duration(const std::string& text);
 /// seconds since 1970). Seconds since 1970. Throws Error.
 int64_t parse_until(const std::string& text);
 
-/// --add-host: "NAME:ADDRESS[,ADDRESS...]" or with "=", IPv6 addresses maybe in brackets: name and
-/// address of each. Throws Error(usage).
+/// --ulimit, in order of their names; of those of one name the last holds. Throws Error.
+std::vector<Ulimit> parse_ulimits(const std::vector<std::string>& texts);
+
+/// --add-host: "NAME:ADDRESS" or with "=", more addresses or more such pairs after commas, IPv6
+/// addresses maybe in brackets, "host-gateway" for this machine's: name and address of each. Throws
+/// Error(usage).
 std::vector<std::pair<std::string, std::string>> parse_hosts(const std::string& text);
 
 /// --pull. Throws Error(usage).

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/text.hpp"
 #include "exporter/attestation.hpp"
 
@@ -124,7 +125,7 @@ WrittenSet write_images(StateDir& state, const std::vector<ImageSource>& sources
   for (const auto& source : sources) {
     const std::string platform = source.config.platform.str();
     ImageOptions options = output.image;
-    options.leave_remote = output.push && !output.keeps_names();
+    options.leave_remote = output.push;
     for (const auto& [key, value] : output.annotations.of(AnnotationPlace::manifest, platform)) {
       options.annotations[key] = value;
     }
@@ -205,11 +206,11 @@ void say_images(ProgressSink& progress, VertexNumber vertex, const WrittenSet& s
     progress.status(vertex, "manifest " + image.manifest.digest.str(), 0, 0);
     progress.status(vertex, "config " + image.config.digest.str(), 0, 0);
     progress.status(vertex,
-                    fmt::format("{} layers, {:.2f} MB compressed", image.layers.size(),
+                    fmt::format("{}, {:.2f} MB compressed", counted(image.layers.size(), "layer"),
                                 static_cast<double>(size) / 1e6),
                     0, 0);
     if (image.inline_cache) {
-      progress.status(vertex, fmt::format("inline cache of {} steps", *image.inline_cache), 0, 0);
+      progress.status(vertex, "inline cache of " + counted(*image.inline_cache, "step"), 0, 0);
     }
   }
   if (set.index) progress.status(vertex, "manifest list " + set.index->str(), 0, 0);

@@ -5,9 +5,15 @@
 
 #include <fmt/format.h>
 
+#include "base/shown_text.hpp"
 #include "base/text.hpp"
 
 namespace lade {
+namespace {
+
+constexpr size_t kLongestLine = 1000;
+
+}  // namespace
 
 std::string source_excerpt(const SourceRange& range) {
   if (!range.file || range.first_line <= 0) return {};
@@ -34,7 +40,7 @@ std::string source_excerpt(const SourceRange& range) {
   for (int number = first; number <= last; ++number) {
     const bool named = number >= range.first_line && number <= range.last_line;
     out += fmt::format(" {:3} | {} {}\n", number, named ? ">>>" : "   ",
-                       lines[static_cast<size_t>(number - 1)]);
+                       elided(lines[static_cast<size_t>(number - 1)], kLongestLine));
   }
   return out + rule + "\n";
 }

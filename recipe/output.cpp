@@ -164,6 +164,7 @@ Output parse_output(const std::string& text) {
     output.dest = fields[0];
     return output;
   }
+  bool typed = false;
   bool registry = false;
   for (const auto& field : fields) {
     registry = registry || field == "type=registry";
@@ -173,6 +174,12 @@ Output parse_output(const std::string& text) {
     }
     const std::string key = to_lower(trim(field.substr(0, equals)));
     set_option(output, key, field.substr(equals + 1));
+    typed = typed || key == "type";
+  }
+  if (!typed) {
+    throw_usage(
+        fmt::format("--output: {} names no type", lade::quoted(text)),
+        "say type=image, registry, oci, docker, local, tar or cacheonly, or a directory alone");
   }
   finish_output(output, registry);
   output.load = output.type == OutputType::docker && output.dest.empty();

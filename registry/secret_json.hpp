@@ -7,8 +7,8 @@
 
 namespace lade {
 
-/// Throws Error(corrupt) that says nothing of the text unless it is JSON: JsonDocument's messages
-/// quote what they could not read. To be called before it.
+/// Throws Error(corrupt) that says nothing of the text but where it stops being JSON. To be called
+/// before JsonDocument, whose messages name fields.
 void require_json(std::string_view text, const std::string& name);
 
 }  // namespace lade

@@ -73,6 +73,7 @@ class Prune {
     if (!wanted(UsageType::image)) return;
     for (const auto& name : state_.images().list()) {
       if (!is_unnamed(name.name) || !has_labels(name.target)) continue;
+      if (name.name == options_.unnamed_to_keep) continue;
       state_.images().remove(name.name);
       evicted_.push_back(
           {UsageType::image, name.target.digest.str(), 0, name.created_at, "it had no name", {}});
@@ -96,7 +97,12 @@ class Prune {
 
   /// Files without rows, which a kill has left.
   void sweep() {
+    const std::map<std::string, uint64_t> left = abandoned();
     state_.layers().prepare();  // sweeps tmp/, and goes at once
+    for (const auto& [name, bytes] : left) {
+      if (sys::lstatat(AT_FDCWD, state_.tmp() + "/" + name)) continue;
+      evicted_.push_back({UsageType::temporary, name, bytes, 0, "its process is gone", {}});
+    }
     if (!wanted(UsageType::temporary)) return;
     std::vector<std::string> orphans;
     state_.database().transaction([&] { orphans = unknown_layer_files(state_); });
@@ -105,6 +111,16 @@ class Prune {
       attempt([&] { remove_orphan(state_.root() + "/" + name); });
     }
     sweep_step_locks();
+  }
+
+  /// What is in tmp/ of processes that are gone, with its size.
+  std::map<std::string, uint64_t> abandoned() {
+    std::map<std::string, uint64_t> out;
+    const UniqueFd dir = sys::open(state_.tmp(), O_RDONLY | O_DIRECTORY);
+    for (const auto& name : sys::list_dir(dir.get())) {
+      if (is_abandoned(dir.get(), name)) out[name] = tree_bytes(dir.get(), name);
+    }
+    return out;
   }
 
   void remove_orphan(const std::string& path) {

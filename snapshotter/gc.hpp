@@ -89,6 +89,8 @@ struct PruneOptions {
   std::vector<std::string> descriptions;  ///< cache of steps whose description has one of these
   /// Images without a name for which all hold. Cache has no labels.
   std::vector<LabelFilter> labels;
+  /// What an image without a name that is to stay is kept by (unnamed_image()).
+  std::string unnamed_to_keep;
 };
 
 /// Something that was removed, and why.

@@ -66,6 +66,7 @@ void read_images(StateDir& state, Inventory& out) {
   out.images = state.images().list();
   out.resolutions = state.images().list_resolutions();
   std::set<Digest> diff_ids;
+  std::set<Digest> of_names;
   const auto note = [&](const std::vector<ImageName>& names, bool named) {
     for (const auto& name : names) {
       for (const auto& one : read_stored_image(state.content(), name.target).manifests) {
@@ -73,6 +74,7 @@ void read_images(StateDir& state, Inventory& out) {
       }
       visit_image_blobs(state.content(), name.target, [&](const Descriptor& blob) {
         if (named) out.image_blobs.insert(blob.digest);
+        if (named && !is_unnamed(name.name)) of_names.insert(blob.digest);
         if (named || !media_type::is_layer(blob.media_type)) out.needed_blobs.insert(blob.digest);
       });
     }
@@ -81,6 +83,15 @@ void read_images(StateDir& state, Inventory& out) {
   note(out.resolutions, false);
   for (auto& [id, layer] : out.layers) {
     layer.of_base = layer.diff_id && diff_ids.contains(*layer.diff_id);
+  }
+  // Without a blob an image is made of the layers themselves.
+  auto row = state.database().prepare("SELECT layer, digest FROM layer_blobs");
+  while (row.step()) {
+    const Digest digest = row.digest(1);
+    const auto layer = out.layers.find(row.integer(0));
+    if (layer == out.layers.end() || out.blobs.contains(digest)) continue;
+    layer->second.sole_form = layer->second.sole_form || out.image_blobs.contains(digest);
+    layer->second.sole_of_name = layer->second.sole_of_name || of_names.contains(digest);
   }
 }
 
@@ -191,6 +202,11 @@ std::vector<LockedDirectory> locked_directories(const std::string& parent) {
     out.push_back(std::move(one));
   }
   return out;
+}
+
+bool is_abandoned(int tmp, const std::string& name) {
+  const auto file = sys::try_openat(tmp, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  return file && ::flock(file->get(), LOCK_EX | LOCK_NB) == 0;
 }
 
 void discard_directory(StateDir& state, const std::string& path) {

@@ -18,6 +18,8 @@ struct KnownLayer {
   std::vector<Digest> blobs;  ///< that are here
   uint64_t bytes = 0;         ///< of directory and index
   bool of_base = false;       ///< of an image that a name or a registry's answer leads to
+  bool sole_form = false;     ///< of an image that has no blob of it here
+  bool sole_of_name = false;  ///< ...and that has a name
   size_t records = 0;         ///< that give it
 };
 
@@ -46,6 +48,10 @@ struct LockedDirectory {
   bool in_use = false;
 };
 std::vector<LockedDirectory> locked_directories(const std::string& parent);
+
+/// Whether what lies in `tmp` (the state directory's) under this name is of a process that is gone:
+/// its owner holds it locked.
+bool is_abandoned(int tmp, const std::string& name);
 
 /// Bytes on the disk of a file or tree; files with N links count an Nth for each.
 uint64_t tree_bytes(int dirfd, const std::string& name);

@@ -21,8 +21,8 @@ class Measure {
     add_locked(UsageType::cache_mount, "/cache-mounts");
     add_locked(UsageType::git, "/git");
     add_locked(UsageType::context, "/contexts");
-    add_files(UsageType::stat_cache, "/stat-cache", true);
-    add_files(UsageType::temporary, "/tmp", false);
+    add_files(UsageType::stat_cache, "/stat-cache");
+    add_files(UsageType::temporary, "/tmp");
     UsageItem database;
     database.type = UsageType::database;
     database.id = "lade.db";
@@ -68,7 +68,7 @@ class Measure {
       item.bytes = layer.bytes;
       item.last_used = layer.last_used;
       item.in_use = pins_.is_pinned(id);
-      item.reclaimable = !item.in_use;
+      item.reclaimable = !item.in_use && !layer.sole_of_name;
       item.users = layer.records;
       item.description = descriptions[id];
       if (item.description.empty()) {
@@ -93,7 +93,7 @@ class Measure {
     }
   }
 
-  void add_files(UsageType type, const std::string& parent, bool reclaimable) {
+  void add_files(UsageType type, const std::string& parent) {
     const auto dir = sys::try_openat(AT_FDCWD, state_.root() + parent, O_RDONLY | O_DIRECTORY);
     if (!dir) return;
     for (const auto& name : sys::list_dir(dir->get())) {
@@ -104,7 +104,8 @@ class Measure {
       item.id = name;
       item.bytes = tree_bytes(dir->get(), name);
       item.last_used = info->st_mtim.tv_sec;
-      item.reclaimable = reclaimable;
+      item.in_use = type == UsageType::temporary && !is_abandoned(dir->get(), name);
+      item.reclaimable = !item.in_use;
       out_.push_back(std::move(item));
     }
   }

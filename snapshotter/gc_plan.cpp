@@ -43,7 +43,7 @@ class Planner {
   void choose_unreferenced() {
     if (!is_wanted(options_, UsageType::layer)) return;
     for (const auto& [id, layer] : inventory_.layers) {
-      if (layer.records == 0 && !layer.of_base && !layer.flattened) {
+      if (layer.records == 0 && !layer.of_base && !layer.flattened && !layer.sole_form) {
         take_layer(id, "no record or image needs it");
       }
     }
@@ -54,7 +54,7 @@ class Planner {
         options_.all || options_.unused_since || options_.keep_storage || options_.max_storage;
     if (!any) return;
     for (const auto& [id, layer] : inventory_.layers) {
-      if (plan_.layers.contains(id)) continue;
+      if (plan_.layers.contains(id) || layer.sole_form) continue;
       for (const auto& blob : layer.blobs) ++blob_users_[blob];
       cache_ += layer.bytes;
     }
@@ -129,7 +129,7 @@ class Planner {
         units.push_back(std::move(unit));
       }
       for (const auto& [id, layer] : inventory_.layers) {
-        if (!layer.of_base && !layer.flattened) continue;
+        if ((!layer.of_base && !layer.flattened) || layer.sole_form) continue;
         Unit unit;
         unit.kind = Unit::Kind::layer;
         unit.last_used = layer.last_used;
@@ -202,9 +202,9 @@ class Planner {
   }
 
   void take_layer(LayerId id, const std::string& why) {
-    if (plan_.layers.contains(id) || pins_.is_pinned(id)) return;
-    plan_.layers[id] = why;
     const KnownLayer& layer = inventory_.layers.at(id);
+    if (plan_.layers.contains(id) || pins_.is_pinned(id) || layer.sole_form) return;
+    plan_.layers[id] = why;
     freed(layer.bytes);
     for (const auto& blob : layer.blobs) {
       const auto users = blob_users_.find(blob);

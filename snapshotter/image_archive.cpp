@@ -262,8 +262,10 @@ class Loader {
         }
         if (item.at("Layers").is_array())
           image.layers = item["Layers"].get<std::vector<std::string>>();
-      } catch (const Json::exception& error) {
-        fail(std::string("manifest.json: ") + error.what());
+      } catch (const Json::exception&) {
+        fail(
+            "manifest.json: each image needs a Config and a list of Layers, which are names of "
+            "files");
       }
       const Kept& config = contents_.file(image.config);
       for (const auto& name : image.names)

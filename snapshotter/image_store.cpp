@@ -39,6 +39,17 @@ std::vector<ImageName> ImageStore::list() const {
   return out;
 }
 
+std::optional<std::string> ImageStore::name_of(const Digest& target) const {
+  auto row =
+      database_.prepare("SELECT name, descriptor FROM images WHERE instr(descriptor, ?) > 0");
+  row.bind(std::string_view(target.str()));
+  while (row.step()) {
+    // Annotations may mention it, too.
+    if (parse_descriptor(row.text(1)).digest == target) return row.text(0);
+  }
+  return std::nullopt;
+}
+
 bool ImageStore::remove(const std::string& name) {
   const auto lock = database_.lock();
   database_.prepare("DELETE FROM images WHERE name = ?").bind(name).run();

@@ -33,6 +33,8 @@ class ImageStore {
   void put(const std::string& name, const Descriptor& target);
   std::optional<ImageName> find(const std::string& name) const;
   std::vector<ImageName> list() const;
+  /// One of the names that lead to this manifest or index.
+  std::optional<std::string> name_of(const Digest& target) const;
   bool remove(const std::string& name);
 
   /// What `reference` meant when the registry was last asked.

@@ -117,6 +117,7 @@ void CacheImports::read_all(std::vector<std::string>& problems) {
         Loaded& loaded = *origins_[i];
         auto document = read_document(state_.content(), *loaded.origin.storage);
         if (document) loaded.document = std::move(*document);
+        if (!document && !loaded.origin.may_be_new) problems[i] = "there is none yet";
         name_claims(loaded.document, loaded.claims, loaded.record_claims);
       } catch (const std::exception& error) {
         problems[i] = error.what();

@@ -32,14 +32,16 @@ class CacheImports {
     std::string name;  ///< for people and records: "registry:host/repo:tag"
     std::shared_ptr<CacheStorage> storage;
     bool mounts = false;  ///< its cache mounts are wanted, too
+    bool may_be_new =
+        false;  ///< the build writes it, too: nobody wonders that nothing is there yet
   };
   /// Layers of base images, which caches name without a blob, are those of `images`, which outlives
   /// this as `state` does.
   CacheImports(StateDir& state, const ImageSources& images, std::vector<Origin> origins);
 
   /// Reads the documents of all origins, side by side. One that cannot be read, or that has said
-  /// what was found false here, is told to `warn` and left out; one that has nothing yet is no
-  /// failure. Blocks. Before the rest; from the second call on it does nothing.
+  /// what was found false here, is told to `warn` and left out, and so is one that has nothing yet,
+  /// unless it may be new. Blocks. Before the rest; from the second call on it does nothing.
   void load(const std::function<void(const std::string&)>& warn);
 
   /// Records of one origin for all outputs of a vertex, by their definition keys; nullopt if no

@@ -15,6 +15,7 @@
 #include "parser/parse.hpp"
 #include "solver/lower_lint.hpp"
 #include "solver/lower_stage.hpp"
+#include "solver/lower_unused.hpp"
 
 namespace lade {
 namespace lowering {
@@ -409,6 +410,7 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
   if (options.outline) *options.outline = make_outline(target);
   if (options.linter) options.linter->throw_if_error();
   LoweredImage image;
+  image.unused_options = unused_options(state, options);
   image.root = *target.root;
   image.config = std::move(target.image);
   if (is_windows(target)) {

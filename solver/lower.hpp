@@ -102,6 +102,7 @@ struct LoweredImage {
   Platform platform;
   std::optional<int64_t> source_date_epoch;  ///< seconds; from the build-arg of that name
   std::optional<Edge> scan;                  ///< the directory with what LowerOptions::scanner says
+  std::vector<std::string> unused_options{};  ///< what to warn of (solver/lower_unused.hpp)
 };
 
 /// Throws Error with a range for anything that is wrong in the file.

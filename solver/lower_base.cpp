@@ -1,4 +1,6 @@
 // What lies below a stage that is FROM no other stage: an image, a named context, or nothing.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -45,14 +47,19 @@ void resolve_image(LowerState& state, StageState& stage, const std::string& sour
                                            : state.images[key] = state.add(std::move(vertex));
 }
 
-/// An image that cannot be found may be a stage with a slip of the pen.
-void suggest_stage(const LowerState& state, const std::string& name, Error& error) {
+/// An image that cannot be found may be a stage or a context with a slip of the pen.
+void suggest_source(const LowerState& state, const std::string& name, Error& error) {
   std::vector<std::string> names;
+  for (const auto& [context, value] : state.options.contexts) names.push_back(context);
+  const size_t contexts = names.size();
   for (const auto& stage : state.stages) {
     if (!stage->name.empty()) names.push_back(stage->name);
   }
   const auto meant = nearest(name, names);
-  if (!meant.empty()) error.set_hint("did you mean the stage " + meant + "?");
+  if (meant.empty()) return;
+  const auto at = std::find(names.begin(), names.end(), meant) - names.begin();
+  const bool is_context = static_cast<size_t>(at) < contexts;
+  error.set_hint(fmt::format("did you mean the {} {}?", is_context ? "context" : "stage", meant));
 }
 
 }  // namespace
@@ -109,7 +116,7 @@ void resolve_base(LowerState& state, StageState& stage) {
       try {
         resolve_image(state, stage, source);
       } catch (Error& error) {
-        if (context.empty()) suggest_stage(state, stage.base_name, error);
+        if (context.empty()) suggest_source(state, stage.base_name, error);
         throw;
       }
     });

@@ -25,9 +25,27 @@ std::string below(const std::string& dir, const std::string& path) {
   return dir.empty() ? path : path.substr(dir.size() + 1);
 }
 
+/// Of a path that is there, but as a link that leads nowhere; empty for others.
+std::string dangling_hint(const Tree& tree, const std::string& path) {
+  constexpr int kMostLinks = 40;
+  std::string target = clean_path("/" + path);
+  for (int links = 0; links < kMostLinks; ++links) {
+    const auto found = tree.index().resolve(target.substr(1), false);
+    if (!found || found->entry->type != EntryType::symlink) {
+      if (links == 0) return {};
+      const std::string why = tree.missing_hint(target);
+      return fmt::format("it is a link to {}, which is not there{}", quoted(target),
+                         why.empty() ? "" : ": " + why);
+    }
+    target = join_path(dir_name("/" + found->path), found->entry->link_target);
+  }
+  return "it is a link that leads back to itself";
+}
+
 [[noreturn]] void throw_missing(const Tree& tree, const std::string& path) {
   Error error(fmt::format("\"{}\" not found in {}", path, tree.what()), ErrorKind::not_found);
-  error.set_hint(tree.missing_hint(path));
+  std::string hint = dangling_hint(tree, path);
+  error.set_hint(hint.empty() ? tree.missing_hint(path) : std::move(hint));
   throw error;
 }
 

@@ -95,6 +95,7 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
     const auto* source = std::get_if<SourceOp>(&vertex_at(i).op);
     if (source && source->identifier.find("image://") != std::string::npos) announce_cached(i);
   }
+  flush_cached();
   return solved;
 }
 
@@ -204,6 +205,7 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
     if (attempt == StepLock::Attempt::finished) continue;
     if (!told) {
       announce_started(vertex);
+      states_[vertex].waited = true;
       progress_.status(number(vertex), "waiting for another build that runs this step", 0, 0);
       told = true;
     }
@@ -370,13 +372,33 @@ void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<Reco
 }
 
 void Solver::Run::announce_cached(uint32_t vertex) {
-  if (std::exchange(states_[vertex].announced, true)) return;
-  if (!vertex_at(vertex).name.empty()) progress_.cached(number(vertex));
+  const bool waited = std::exchange(states_[vertex].waited, false);
+  if (std::exchange(states_[vertex].announced, true) && !waited) return;
+  if (vertex_at(vertex).name.empty()) return;
+  cached_.push_back(vertex);
+  if (a_step_started_) flush_cached();
+}
+
+/// What is found cached before any step has to run is told in the order of the file, not in that of
+/// the search, which begins at its end.
+void Solver::Run::flush_cached() {
+  const auto place = [&](uint32_t vertex) {
+    const SourceRange& range = vertex_at(vertex).range;
+    return std::pair(range.first_line, vertex);
+  };
+  std::sort(cached_.begin(), cached_.end(),
+            [&](uint32_t a, uint32_t b) { return place(a) < place(b); });
+  for (const uint32_t vertex : std::exchange(cached_, {})) progress_.cached(number(vertex));
 }
 
 void Solver::Run::announce_started(uint32_t vertex) {
   if (std::exchange(states_[vertex].announced, true)) return;
-  if (!vertex_at(vertex).name.empty()) progress_.started(number(vertex));
+  const Vertex& v = vertex_at(vertex);
+  if (!std::holds_alternative<SourceOp>(v.op)) {
+    a_step_started_ = true;
+    flush_cached();
+  }
+  if (!v.name.empty()) progress_.started(number(vertex));
 }
 
 void Solver::Run::check_canceled() const {
@@ -384,6 +406,7 @@ void Solver::Run::check_canceled() const {
 }
 
 void Solver::Run::fail(uint32_t vertex, const Error& error) {
+  flush_cached();
   if (const auto* lost = dynamic_cast<const LostLayer*>(&error)) {
     // No failure of the build, which is to be tried again without that layer.
     if (!first_error_) first_error_ = std::make_exception_ptr(*lost);

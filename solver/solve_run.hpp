@@ -78,6 +78,7 @@ class Solver::Run {
     Task<VertexKey> key;
     Task<Ref> result;
     bool announced = false;                // progress was told cached/started
+    bool waited = false;                   // ...started, though it is another build that ran it
     Digest op;                             // once its key was asked for
     Digest record;                         // the key of the record that holds the result
     std::set<std::string> origins;         // of the caches whose word is in that
@@ -186,6 +187,7 @@ class Solver::Run {
 
   void announce_cached(uint32_t vertex);
   void announce_started(uint32_t vertex);
+  void flush_cached();
   void fail(uint32_t vertex, const Error& error);
   void check_canceled() const;
   void mark_root_chain(Edge root);
@@ -215,6 +217,8 @@ class Solver::Run {
   std::unordered_map<uint32_t, std::string> logs_;
   std::map<LayerId, int64_t> created_;
   std::deque<std::coroutine_handle<>> waiting_for_slot_;
+  std::vector<uint32_t> cached_;  // not told yet
+  bool a_step_started_ = false;
   int free_slots_ = 0;
   int background_ = 0;  // on_layer calls under way
   bool canceled_ = false;

@@ -35,8 +35,10 @@ ArchivedImage archived_image(StateDir& state, const StoredImage& image,
         {one.descriptor, one.manifest.config, one.manifest.layers, one.config});
   }
   if (out.image.images.empty()) {
-    throw Error("the layers of the image " + image.id().str() + " are not on this machine",
+    Error error("the layers of the image " + image.id().str() + " are not on this machine",
                 ErrorKind::not_found);
+    error.set_hint("bring them here with lade pull, from where it was pushed to");
+    throw error;
   }
   if (!image.index) {
     out.image.target.platform = out.image.images.front().parsed_config.platform;

@@ -10,6 +10,7 @@
 #include "app/image/image_facts.hpp"
 #include "app/listing.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "snapshotter/gc_verify.hpp"
 #include "solver/cache_store.hpp"
 
@@ -148,9 +149,9 @@ int verify(StateDir& state, GcRecords& records, const std::string& format) {
   } else {
     for (const auto& line : found.damage) print("DAMAGED " + line + "\n");
     for (const auto& line : found.orphans) print("orphan " + line + "\n");
-    print(fmt::format("{} blobs, {} layers, {} images checked: {} damaged, {} orphans\n",
-                      found.blobs, found.layers, found.images, found.damage.size(),
-                      found.orphans.size()));
+    print(fmt::format("{}, {}, {} checked: {} damaged, {}\n", counted(found.blobs, "blob"),
+                      counted(found.layers, "layer"), counted(found.images, "image"),
+                      found.damage.size(), counted(found.orphans.size(), "orphan")));
   }
   return found.damage.empty() ? 0 : 1;
 }

@@ -94,8 +94,8 @@ void add_history_command(CommandLine& command, const Globals& globals, CommandAc
   command.add_option("IMAGE", flags->image, "Image: name, NAME@DIGEST or ID").required();
   command.add_option("--format", flags->format,
                      "Format of the output: table, table TEMPLATE, json, or a Go template");
-  command.add_flag("-H,--human,!--no-human", flags->human,
-                   "Sizes and times for people (default: true)");
+  command.add_flag("-H,--human", flags->human,
+                   "Sizes and times for people (default), or exact ones: --human=false");
   command.add_flag("--no-trunc", flags->no_trunc, "Show everything in full");
   command.add_option("--platform", flags->platform,
                      "Which image of an index (default: this machine's)");

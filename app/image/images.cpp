@@ -1,5 +1,7 @@
 // `lade images`: the images of this machine, as `docker images` lists them.
+#include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -66,17 +68,29 @@ nlohmann::json row(StateDir& state, const StoredImage& image, const ImageName& n
           {"Platforms", platforms}};
 }
 
+std::set<Digest> ids_with_names(const std::vector<StoredImage>& images) {
+  std::set<Digest> out;
+  for (const auto& image : images) {
+    const bool has_name = std::any_of(image.names.begin(), image.names.end(),
+                                      [](const ImageName& name) { return !is_unnamed(name.name); });
+    if (has_name) out.insert(image.id());
+  }
+  return out;
+}
+
 int run_images(const Globals& globals, const ImagesFlags& flags) {
   const auto state = StateDir::open(StateDir::default_root(globals.root));
   ImageFilter filter(flags.filters, *state);
   if (!flags.reference.empty()) filter.add_reference(flags.reference);
   std::vector<nlohmann::json> rows;
-  for (const auto& image : list_stored_images(*state, flags.all)) {
+  const std::vector<StoredImage> images = list_stored_images(*state, flags.all);
+  const std::set<Digest> named = ids_with_names(images);
+  for (const auto& image : images) {
     if (!filter.accepts(image)) continue;
     bool shown = false;
     for (const auto& name : image.names) {
-      // As a row of its own only if it has no other name.
-      if (is_unnamed(name.name) && image.names.size() > 1) continue;
+      // As a row of its own only if it has no other name, under whatever manifest.
+      if (is_unnamed(name.name) && (shown || named.contains(image.id()))) continue;
       if (!filter.accepts_name(name.name)) continue;
       if (flags.quiet && shown) continue;
       shown = true;

@@ -7,6 +7,7 @@
 #include "app/commands.hpp"
 #include "app/flags.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "exporter/exporter.hpp"
@@ -95,7 +96,8 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
   source.config.history.push_back(std::move(history));
   const WrittenImage image = write_image(*state, source, {});
   state->images().put(name.str(), image.manifest);
-  fmt::print("{} {} ({} files)\n", name.familiar(), image.manifest.digest.str(), entries);
+  fmt::print("{} {} ({})\n", name.familiar(), image.manifest.digest.str(),
+             counted(entries, "file"));
   return 0;
 }
 
@@ -103,9 +105,9 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
 
 void add_import_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ImportFlags>();
-  command.add_option("FILE", flags->file, "tar, plain or compressed; - is standard input")
+  command.add_option("FILE", flags->file, "Tar, plain or compressed; - is standard input")
       .required();
-  command.add_option("NAME", flags->name, "name of the image, NAME[:TAG]").required();
+  command.add_option("NAME", flags->name, "Name of the image, NAME[:TAG]").required();
   command.add_list("-c,--change", flags->changes,
                    "Instruction of a Dockerfile that sets the config (CMD, ENV, USER ...)");
   command.add_option("-m,--message", flags->message, "Comment in the image's history");

@@ -7,6 +7,7 @@
 #include "app/commands.hpp"
 #include "app/flags.hpp"
 #include "app/image/push.hpp"
+#include "app/image/whole_image.hpp"
 #include "base/error.hpp"
 #include "exporter/exporter.hpp"
 #include "snapshotter/content/reference.hpp"
@@ -66,6 +67,7 @@ int create(const Globals& globals, const ManifestFlags& flags) {
   const Reference name = parse_new_name(flags.name, "an index cannot be named by a digest");
   const auto annotations = read_annotations(flags.annotations);
   const auto state = StateDir::open(StateDir::default_root(globals.root));
+  for (const auto& text : flags.images) find_whole_image(*state, text);
   // One transaction, so that no image goes between being found and being part of a named index.
   state->database().transaction([&] {
     std::vector<WrittenImage> images;
@@ -138,7 +140,6 @@ void add_push(CommandLine& command, const std::shared_ptr<ManifestFlags>& flags,
 
 void add_manifest_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ManifestFlags>();
-  command.require_subcommand();
   CommandLine& creating =
       command.add_subcommand("create", "Make an index of images of this machine, and name it");
   creating.add_option("NAME", flags->name, "Name of the index, NAME[:TAG]").required();

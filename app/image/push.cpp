@@ -38,6 +38,28 @@ struct PushFlags {
   bool quiet = false;
 };
 
+/// Asks several places one after the other.
+class FirstOf : public BlobProvider {
+ public:
+  explicit FirstOf(std::vector<std::shared_ptr<BlobProvider>> places)
+      : places_(std::move(places)) {}
+
+  std::unique_ptr<ByteSource> open(const Descriptor& blob) override {
+    for (size_t i = 0; i + 1 < places_.size(); ++i) {
+      try {
+        return places_[i]->open(blob);
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::canceled) throw;
+      }
+    }
+    return places_.back()->open(blob);
+  }
+  std::string where() const override { return places_.front()->where(); }
+
+ private:
+  std::vector<std::shared_ptr<BlobProvider>> places_;
+};
+
 class PushCommand {
  public:
   PushCommand(const Globals& globals, const PushFlags& flags)
@@ -78,7 +100,7 @@ class PushCommand {
 
  private:
   PushSummary push(const Descriptor& target) {
-    const auto origin = std::shared_ptr<BlobProvider>(client_->blobs(name_));
+    const auto origin = std::make_shared<FirstOf>(origins());
     const auto known = repositories();
     PushRequest request;
     request.names = {destination_.str()};
@@ -116,6 +138,19 @@ class PushCommand {
       } catch (const Error&) {
         // Not all of it is here: it can do without.
       }
+    }
+    return out;
+  }
+
+  /// Where what is not here may be: the image's own repository first, then those of its other
+  /// names.
+  std::vector<std::shared_ptr<BlobProvider>> origins() {
+    std::vector<std::shared_ptr<BlobProvider>> out = {client_->blobs(name_)};
+    const auto image = state_->images().find(name_.str());
+    for (const auto& other : state_->images().list()) {
+      if (!image || is_unnamed(other.name) || other.target.digest != image->target.digest) continue;
+      const Reference name = Reference::parse(other.name);
+      if (name.name() != name_.name()) out.push_back(client_->blobs(name));
     }
     return out;
   }

@@ -4,6 +4,7 @@
 
 #include "app/commands.hpp"
 #include "app/image/archived.hpp"
+#include "app/image/whole_image.hpp"
 #include "base/error.hpp"
 
 namespace lade {
@@ -18,7 +19,7 @@ struct SaveFlags {
 std::vector<ArchivedImage> collect(StateDir& state, const std::vector<std::string>& texts) {
   std::vector<ArchivedImage> out;
   for (const auto& text : texts) {
-    const StoredImage image = find_stored_image(state, text);
+    const StoredImage image = find_whole_image(state, text);
     // As docker: an image that is asked for by its ID comes without names.
     std::vector<std::string> names;
     if (auto name = name_called(image, text)) names.push_back(std::move(*name));

@@ -2,6 +2,7 @@
 
 #include "app/commands.hpp"
 #include "app/flags.hpp"
+#include "app/image/whole_image.hpp"
 #include "snapshotter/stored_image.hpp"
 
 namespace lade {
@@ -10,11 +11,13 @@ namespace {
 int run_tag(const Globals& globals, const std::string& source, const std::string& target) {
   const Reference name = parse_new_name(target);
   const auto state = StateDir::open(StateDir::default_root(globals.root));
+  const StoredImage whole = find_whole_image(*state, source);
   // One transaction, so that nothing removes the image between finding and naming it.
   state->database().transaction([&] {
-    const StoredImage image = find_stored_image(*state, source);
+    const StoredImage image = find_stored_image(*state, whole.target.digest.str());
     state->images().put(name.str(), image.target);
     state->images().remove(unnamed_image(image.target.digest));
+    state->images().remove(unnamed_image(image.id()));
   });
   return 0;
 }

@@ -1,5 +1,6 @@
 #include "app/run/run_image.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -21,7 +22,8 @@ struct FoundImage {
 };
 
 /// By any of its names, digests and IDs; nothing if it is not here.
-std::optional<FoundImage> find_here(StateDir& state, const RunRequest& request) {
+std::optional<FoundImage> find_here(StateDir& state, ImageSources& images,
+                                    const RunRequest& request) {
   std::optional<StoredImage> image;
   try {
     image = find_stored_image(state, request.image);
@@ -40,7 +42,11 @@ std::optional<FoundImage> find_here(StateDir& state, const RunRequest& request) 
   }
   LayerStack layers = state.layers().add_image(
       lade::quoted(request.image), manifest->config.diff_ids, manifest->manifest.layers);
-  return FoundImage{manifest->config, std::move(layers), local_blobs(state.content())};
+  const auto named = std::find_if(image->names.begin(), image->names.end(),
+                                  [](const ImageName& name) { return !is_unnamed(name.name); });
+  auto blobs = named == image->names.end() ? local_blobs(state.content())
+                                           : images.blobs_of(Reference::parse(named->name));
+  return FoundImage{manifest->config, std::move(layers), std::move(blobs)};
 }
 
 FoundImage find_elsewhere(ImageSources& images, const RunRequest& request) {
@@ -74,7 +80,7 @@ RunImage find_run_image(StateDir& state, const RunRequest& request) {
   ImageSources images(state, {.pull = request.pull, .client_directory = sys::current_directory()});
   std::optional<FoundImage> found;
   const bool asks = request.pull == PullPolicy::always || request.pull == PullPolicy::newer;
-  if (!asks) found = find_here(state, request);
+  if (!asks) found = find_here(state, images, request);
   if (!found) found = find_elsewhere(images, request);
   const Platform platform = found->config.platform.normalized();
   if (!request.platform && !Platform::host().accepts(platform)) {

@@ -207,7 +207,8 @@ void read_volumes(const RunFlags& flags, RunRequest& request) {
 void add_run_flags(CommandLine& command, RunFlags& flags) {
   // -h is docker's --hostname.
   command.set_help_flag("--help", "Print this help");
-  command.add_list("--add-host", flags.add_hosts, "Line of /etc/hosts, NAME:ADDRESS");
+  command.add_list("--add-host", flags.add_hosts,
+                   "Line of /etc/hosts, NAME:ADDRESS; NAME:host-gateway for this machine");
   command.add_flag("-d,--detach", flags.detach, "Not possible: there is no daemon");
   command.add_option("--entrypoint", flags.entrypoint, "Program to run instead of the image's");
   command.add_list("-e,--env", flags.env,
@@ -242,30 +243,24 @@ void add_run_flags(CommandLine& command, RunFlags& flags) {
   command.add_list("-v,--volume", flags.volumes,
                    "Directory or file of the host, SOURCE:TARGET[:ro]");
   command.add_option("-w,--workdir", flags.workdir, "Working directory");
-  command.set_footer("Usage: lade run [OPTIONS] IMAGE [COMMAND] [ARG...]");
+  command.set_usage("[OPTIONS] IMAGE [COMMAND] [ARG...]");
   // What follows the image belongs to the command.
   command.stop_at_first_word();
 }
 
 RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>& words) {
   refuse_what_needs_a_daemon(flags);
-  size_t at = !words.empty() && words[0] == "--" ? 1 : 0;
-  if (at == 0 && !words.empty() && words[0].starts_with('-')) {
-    throw_usage("there is no option " + lade::quoted(words[0]), "lade run --help lists them");
-  }
-  if (at == words.size()) throw_usage("which image is to be run?", "lade run IMAGE [COMMAND]");
+  if (words.empty()) throw_usage("which image is to be run?", "lade run IMAGE [COMMAND]");
   RunRequest request;
-  request.image = words[at++];
-  request.command.assign(words.begin() + static_cast<ptrdiff_t>(at), words.end());
+  request.image = words[0];
+  request.command.assign(words.begin() + 1, words.end());
   for (const auto& file : flags.env_files) read_env_file(file, request.env);
   for (const auto& variable : flags.env) add_variable(variable, request.env);
   read_volumes(flags, request);
   for (const auto& text : flags.add_hosts) {
     for (auto& host : parse_hosts(text)) request.extra_hosts.push_back(std::move(host));
   }
-  for (const auto& limit : flags.ulimits) {
-    request.ulimits.push_back(of_option("--ulimit", [&] { return parse_ulimit(limit); }));
-  }
+  request.ulimits = of_option("--ulimit", [&] { return parse_ulimits(flags.ulimits); });
   if (!flags.workdir.empty() && !flags.workdir.starts_with('/')) {
     throw_usage("--workdir: " + lade::quoted(flags.workdir) + " is no absolute path");
   }

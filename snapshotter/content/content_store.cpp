@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/abrupt_end.hpp"
 #include "base/error.hpp"
 #include "base/file_lock.hpp"
 #include "base/sys.hpp"
@@ -34,6 +35,7 @@ class FileIngest : public Ingest {
   FileIngest(const std::string& tmp_dir, std::string blob_dir)
       : path_(fmt::format("{}/ingest-{}", tmp_dir, sys::random_hex(8))),
         blob_dir_(std::move(blob_dir)),
+        at_risk_(path_),
         fd_(open_locked(path_)) {}
 
   ~FileIngest() override {
@@ -87,6 +89,7 @@ class FileIngest : public Ingest {
 
   std::string path_;
   std::string blob_dir_;
+  TemporaryAtRisk at_risk_;  // it may be gigabytes
   UniqueFd fd_;
   Hasher hasher_;
   std::string buffer_;

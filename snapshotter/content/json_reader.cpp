@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace lade {
 namespace {
@@ -60,6 +61,10 @@ class Watcher {
   std::vector<std::set<std::string>> keys_;
 };
 
+bool is_web_page(std::string_view text) {
+  return trim(text).starts_with('<');
+}
+
 /// How deep brackets nest, in text that need not be JSON.
 size_t nesting(std::string_view text) {
   size_t depth = 0;
@@ -86,6 +91,20 @@ size_t nesting(std::string_view text) {
 
 }  // namespace
 
+std::string why_not_json(std::string_view text, size_t offset) {
+  if (trim(text).empty()) return "is empty, not JSON";
+  if (is_web_page(text)) return "is a web page, not JSON";
+  const std::string_view before =
+      text.substr(0, std::min(std::max<size_t>(offset, 1) - 1, text.size()));
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const size_t start = before.rfind('\n') + 1;  // 0 if there is none
+  return fmt::format("is not valid JSON (line {}, column {})", line, before.size() - start + 1);
+}
+
+std::string not_json_hint(std::string_view text) {
+  return is_web_page(text) ? "a login page or a proxy may have answered in the server's place" : "";
+}
+
 nlohmann::json parse_foreign_json(std::string_view text) {
   constexpr size_t kMaxForeignDepth = 128;
   if (nesting(text) > kMaxForeignDepth) return json(json::value_t::discarded);
@@ -104,10 +123,10 @@ JsonDocument::JsonDocument(std::string_view bytes, uint64_t limit, std::string n
         json::parse(bytes, [&](int depth, json::parse_event_t event, json& value) {
           return watcher(depth, event, value);
         }));
-  } catch (const json::exception& error) {
-    // nlohmann's text quotes the input, which may be megabytes of one token and control characters.
-    const std::string_view reason = error.what();
-    corrupt(fmt::format("{} is not valid JSON: {}", name_, lade::quoted(reason.substr(0, 200))));
+  } catch (const json::parse_error& problem) {
+    Error error(name_ + " " + why_not_json(bytes, problem.byte), ErrorKind::corrupt);
+    error.set_hint(not_json_hint(bytes));
+    throw error;
   }
   if (!json_->is_object()) corrupt(name_ + " is not a JSON object");
 }

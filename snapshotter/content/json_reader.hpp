@@ -56,6 +56,13 @@ class JsonValue {
   std::string_view document_;
 };
 
+/// What is wrong with text that is not JSON, without a word of it, as it may be secret: "is not
+/// valid JSON (line 2, column 7)", "is a web page, not JSON". `offset`: of the byte, from 1 on, at
+/// which a parser stopped.
+std::string why_not_json(std::string_view text, size_t offset);
+/// What to do about that; empty where we do not know.
+std::string not_json_hint(std::string_view text);
+
 /// Of whatever form; discarded (`is_discarded()`) if it is malformed or nests more than 128 levels.
 /// Everything foreign that is no JsonDocument goes through this: copying and writing a value
 /// recurse a level a level.

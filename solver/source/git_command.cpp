@@ -1,11 +1,13 @@
 #include "solver/source/git_command.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/lower_remote.hpp"
@@ -179,28 +181,40 @@ std::vector<std::string> GitCommand::environment(GitReach reach, Redirects redir
   return env;
 }
 
-/// The lines that say why, without the terminal's control characters and without passwords.
+/// What git says of its progress, and ssh of a host that it meets for the first time.
+bool is_chatter(std::string_view line) {
+  constexpr std::string_view kBeginnings[] = {"remote: Enumerating ",
+                                              "remote: Counting ",
+                                              "remote: Compressing ",
+                                              "remote: Total ",
+                                              "Receiving objects:",
+                                              "Resolving deltas:",
+                                              "From ",
+                                              "hint:",
+                                              "warning: redirecting to ",
+                                              "Cloning into ",
+                                              "Warning: Permanently added "};
+  return std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                     [&](std::string_view beginning) { return line.starts_with(beginning); });
+}
+
+/// All that git said: its reason may stand before or after the line that begins with "fatal:" (what
+/// ssh says, what to do about it). Without the terminal's control characters and without passwords.
 std::string GitCommand::describe_failure(const std::string& errors) const {
   std::string reason;
-  std::string last;
   for (const auto& line : split(errors, '\n')) {
-    const std::string text(trim(line));
-    if (text.empty()) continue;
-    last = text;
-    if (!text.starts_with("fatal:") && !text.starts_with("error:") &&
-        !text.starts_with("remote:") && !text.starts_with("ERROR:")) {
-      continue;
-    }
-    reason += (reason.empty() ? "" : "; ") + text;
+    const std::string_view text = trim(line);
+    if (text.empty() || is_chatter(text)) continue;
+    if (!reason.empty()) reason += "; ";
+    reason += text;
   }
-  constexpr size_t kLongEnough = 1000;
-  reason = (reason.empty() ? last : reason).substr(0, kLongEnough);
   const std::string shown = redact_url(remote_);
   for (size_t at = reason.find(remote_); shown != remote_ && at != std::string::npos;
        at = reason.find(remote_)) {
     reason.replace(at, remote_.size(), shown);
   }
-  return quoted(reason);
+  constexpr size_t kLongEnough = 1000;
+  return quoted(elided(reason, kLongEnough));
 }
 
 std::string GitCommand::run(GitReach reach, const std::vector<std::string>& args) const {

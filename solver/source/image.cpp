@@ -25,6 +25,41 @@ std::string platforms_of(const Index& index) {
   return join(names, ", ");
 }
 
+/// Registries keep charts, signatures and much else in the form of images.
+ImageConfig read_config(ContentStore& content, const std::string& name, const Manifest& manifest,
+                        BlobProvider& blobs) {
+  const std::string& type = manifest.config.media_type;
+  const std::string bytes = fetch_document(content, blobs, manifest.config, kMaxConfig);
+  try {
+    return ImageConfig::parse(bytes);
+  } catch (const Error&) {
+    if (type == media_type::kOciConfig || type == media_type::kDockerConfig) throw;
+  }
+  const std::string& artifact = manifest.artifact_type.empty() ? type : manifest.artifact_type;
+  throw Error(fmt::format("{} is not a container image but an artifact of type {}", name,
+                          quoted(artifact)));
+}
+
+/// The content store, and behind it the registry that a name says, which is asked only for what is
+/// not here.
+class NamedBlobs : public BlobProvider {
+ public:
+  NamedBlobs(ContentStore& content, std::function<std::shared_ptr<BlobProvider>()> registry)
+      : content_(content), registry_(std::move(registry)) {}
+
+  std::unique_ptr<ByteSource> open(const Descriptor& blob) override {
+    if (auto fd = content_.open_blob(blob.digest)) {
+      return std::make_unique<FdSource>(std::move(*fd));
+    }
+    return registry_()->open(blob);
+  }
+  std::string where() const override { return "the content store"; }
+
+ private:
+  ContentStore& content_;
+  std::function<std::shared_ptr<BlobProvider>()> registry_;
+};
+
 }  // namespace
 
 struct ImageSources::Found {
@@ -45,6 +80,11 @@ std::string fetch_document(ContentStore& content, BlobProvider& blobs, const Des
   }
   content.put(bytes, descriptor.media_type);
   return bytes;
+}
+
+std::shared_ptr<BlobProvider> ImageSources::blobs_of(const Reference& name) {
+  return std::make_shared<NamedBlobs>(
+      state_.content(), [this, name] { return std::shared_ptr(client().blobs(name)); });
 }
 
 ImageSources::ImageSources(StateDir& state, ImageSourceOptions options)
@@ -114,8 +154,8 @@ ImageSources::Found ImageSources::find_local(const Reference& reference, const P
   const auto known =
       name ? std::optional(name->target) : state_.images().resolution(reference.str());
   if (!known) throw Error("not here", ErrorKind::not_found);
-  const auto blobs = name ? local_blobs(state_.content())
-                          : std::shared_ptr<BlobProvider>(client().blobs(reference));
+  const auto blobs =
+      name ? blobs_of(reference) : std::shared_ptr<BlobProvider>(client().blobs(reference));
   return from_manifest_list(*known, platform, reference.familiar(), blobs);
 }
 
@@ -209,8 +249,7 @@ BaseImage ImageSources::keep(const std::string& identifier, const std::string& d
   BaseImage image;
   image.identifier = identifier;
   image.display = display;
-  image.config = ImageConfig::parse(
-      fetch_document(state_.content(), *found.blobs, found.manifest.config, kMaxConfig));
+  image.config = read_config(state_.content(), display, found.manifest, *found.blobs);
   ResolvedImage resolved;
   resolved.provider = found.blobs;
   resolved.layers =

@@ -57,6 +57,10 @@ class ImageSources : public ImageResolver {
   /// Makes what a build gave resolve as `source` ("result://..."), whatever the platform.
   void add_result(const std::string& source, const LayerStack& layers, ImageConfig config);
 
+  /// The blobs of an image that has this name here: those of the content store, and what was left
+  /// in the registry it was pushed to. `this` outlives it.
+  std::shared_ptr<BlobProvider> blobs_of(const Reference& name);
+
   /// What resolve() gave the identifier for.
   ResolvedImage resolved(const std::string& identifier) const;
   /// The provider of a layer of any image resolved here; null if none has it.

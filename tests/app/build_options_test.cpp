@@ -62,7 +62,7 @@ TEST(BuildOptions, PushGoesToTheImagesOrIsOneMore) {
   BuildRequest request = check_build_flags(flags);
   ASSERT_EQ(request.outputs.size(), 1u);
   EXPECT_TRUE(request.outputs[0].push);
-  EXPECT_FALSE(request.outputs[0].keeps_names());
+  EXPECT_TRUE(request.outputs[0].keeps_names());
 
   flags.outputs = {"type=local,dest=out"};
   request = check_build_flags(flags);
@@ -155,6 +155,15 @@ TEST_F(SecretTest, ComeFromAFileOrAVariable) {
   EXPECT_THAT(secrets("type=env,id=s,src=LADE_TEST_SECRET"), ElementsAre(Pair("s", "from env")));
 }
 
+TEST_F(SecretTest, OfSeveralOfOneIdTheLastCounts) {
+  const Variable one("LADE_TEST_ONE", "1");
+  const Variable two("LADE_TEST_TWO", "2");
+  const auto request = check_build_flags(
+      with(&BuildFlags::secrets,
+           {"id=s,env=LADE_TEST_ONE", "id=t,env=LADE_TEST_ONE", "id=s,env=LADE_TEST_TWO"}));
+  EXPECT_THAT(request.secrets, ElementsAre(Pair("s", "2"), Pair("t", "1")));
+}
+
 TEST_F(SecretTest, MistakesAreNamed) {
   EXPECT_EQ(error("env=X"), "--secret needs id=NAME");
   EXPECT_EQ(error("id=x,foo=y"), "--secret has no option 'foo'");
@@ -192,11 +201,114 @@ TEST(BuildOptions, HostsAreANameAndAnAddress) {
   EXPECT_THAT(
       check_build_flags(with(&BuildFlags::add_hosts, {"db:10.0.0.1,::2"})).lower.extra_hosts,
       ElementsAre(Pair("db", "10.0.0.1"), Pair("db", "::2")));
-  for (const char* text : {"db", ":1.2.3.4", "db:", "", "db:name", "db:1.2.3", "db=[]",
-                           "db:10.0.0.1,", "db:host-gateway"}) {
+  EXPECT_THAT(
+      check_build_flags(with(&BuildFlags::add_hosts, {"a:10.0.0.1,b=::2,[::3]"})).lower.extra_hosts,
+      ElementsAre(Pair("a", "10.0.0.1"), Pair("b", "::2"), Pair("b", "::3")));
+  for (const char* text :
+       {"db", ":1.2.3.4", "db:", "", "db:name", "db:1.2.3", "db=[]", "db:10.0.0.1,"}) {
     EXPECT_THAT(usage_error(with(&BuildFlags::add_hosts, {text})), HasSubstr("--add-host: "))
         << text;
   }
+}
+
+TEST(BuildOptions, TheHostsGatewayIsAnAddressOfThisMachine) {
+  const auto hosts =
+      check_build_flags(with(&BuildFlags::add_hosts, {"host.docker.internal:host-gateway"}))
+          .lower.extra_hosts;
+  ASSERT_EQ(hosts.size(), 1u);
+  EXPECT_EQ(hosts[0].first, "host.docker.internal");
+  EXPECT_THAT(hosts[0].second, testing::MatchesRegex("[0-9.]+"));
+  EXPECT_FALSE(hosts[0].second.starts_with("127."));
+}
+
+TEST(BuildOptions, OfUlimitsOfOneNameTheLastHolds) {
+  const auto limits = check_build_flags(with(&BuildFlags::ulimits,
+                                             {"nproc=7", "nofile=100", "core=0", "nofile=200:300"}))
+                          .lower.ulimits;
+  ASSERT_EQ(limits.size(), 3u);
+  EXPECT_EQ(limits[0].name, "core");
+  EXPECT_EQ(limits[1].name, "nofile");
+  EXPECT_EQ(limits[1].soft, 200);
+  EXPECT_EQ(limits[1].hard, 300);
+  EXPECT_EQ(limits[2].name, "nproc");
+}
+
+TEST(BuildOptions, EmptyValuesOfListsArePassedOver) {
+  BuildFlags flags;
+  flags.cache_from = {"", "reg.example/a,reg.example/b", ""};
+  flags.cache_to = {""};
+  flags.build_contexts = {""};
+  flags.secrets = {""};
+  flags.ssh = {""};
+  flags.allow = {""};
+  flags.outputs = {""};
+  flags.annotations = {""};
+  flags.attest = {""};
+  flags.no_cache_filters = {"", "one,,two"};
+  const BuildRequest request = check_build_flags(flags);
+  ASSERT_EQ(request.cache_from.size(), 2u);
+  EXPECT_EQ(request.cache_from[1].where, "reg.example/b:latest");
+  EXPECT_THAT(request.lower.contexts, IsEmpty());
+  EXPECT_EQ(request.outputs.size(), 1u) << "an image without a name";
+  EXPECT_THAT(request.lower.no_cache_filter, ElementsAre("one", "two"));
+  EXPECT_THAT(usage_error(with(&BuildFlags::labels, {""})), HasSubstr("--label"));
+  EXPECT_THAT(usage_error(with(&BuildFlags::labels, {"=x"})), HasSubstr("--label"));
+  EXPECT_THAT(usage_error(with(&BuildFlags::tags, {""})), HasSubstr("--tag"));
+}
+
+TEST(BuildOptions, AnOutputOfAttributesSaysItsType) {
+  EXPECT_THAT(usage_error(with(&BuildFlags::outputs, {"dest=x"})), HasSubstr("names no type"));
+  EXPECT_THAT(usage_error(with(&BuildFlags::outputs, {"name=x,push=true"})),
+              HasSubstr("names no type"));
+}
+
+/// What a build would warn of.
+std::vector<std::string> warnings_of(const std::vector<std::string>& words) {
+  BuildFlags flags;
+  CommandLine line("", "lade build");
+  add_build_flags(line, flags);
+  line.parse(words);
+  return check_build_flags(flags).warnings;
+}
+
+TEST(BuildOptions, WhatOnlyDockersBuildersHaveIsTakenWithAWarningOrRefused) {
+  const Variable home("DOCKER_CONFIG", "/nowhere");
+  EXPECT_THAT(warnings_of({".", "--rm", "--force-rm=true", "--disable-content-trust",
+                           "--squash=false", "--compress=false",
+                           "--builder=", "--security-opt=", "--policy", "", "--print", "outline"}),
+              IsEmpty());
+  EXPECT_THAT(
+      warnings_of({".", "--builder", "mine", "--isolation=default", "--squash", "--compress",
+                   "--rm=false", "--security-opt", "label=disable"}),
+      ElementsAre("--builder mine has no effect: lade builds by itself",
+                  HasSubstr("--isolation default has no effect"),
+                  HasSubstr("--security-opt has no effect"), HasSubstr("--compress has no effect"),
+                  HasSubstr("--rm=false has no effect"), HasSubstr("--squash has no effect")));
+  for (const char* word : {"--policy=filename=x", "--disable-content-trust=false"}) {
+    EXPECT_THROW(warnings_of({".", word}), Error) << word;
+  }
+}
+
+TEST(BuildOptions, TheMachinesProxiesAreBuildArgumentsUnlessGiven) {
+  const TempDir dir = TempDir::create("/tmp", "proxy-test-");
+  const Variable config("DOCKER_CONFIG", dir.path().c_str());
+  const Variable host("DOCKER_HOST", nullptr);
+  const Variable epoch("SOURCE_DATE_EPOCH", nullptr);
+  sys::write_file_atomically(dir.path() + "/config.json",
+                             R"({"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "x",
+                                 "ftpProxy": "", "allProxy": 7},
+                                 "tcp://far:1": {"httpsProxy": "http://q:2"}}})");
+  EXPECT_THAT(check_build_flags({}).lower.build_args,
+              ElementsAre(Pair("HTTP_PROXY", "http://p:1"), Pair("NO_PROXY", "x")));
+  EXPECT_THAT(check_build_flags({}).own_args, ElementsAre("HTTP_PROXY", "NO_PROXY"));
+  EXPECT_THAT(check_build_flags(with(&BuildFlags::build_args, {"http_proxy=mine", "NO_PROXY="}))
+                  .lower.build_args,
+              ElementsAre(Pair("NO_PROXY", ""), Pair("http_proxy", "mine")));
+  const Variable far_host("DOCKER_HOST", "tcp://far:1");
+  EXPECT_THAT(check_build_flags({}).lower.build_args,
+              ElementsAre(Pair("HTTPS_PROXY", "http://q:2")));
+  sys::write_file_atomically(dir.path() + "/config.json", "[]");
+  EXPECT_THAT(check_build_flags({}).warnings, ElementsAre(HasSubstr("is not a JSON object")));
 }
 
 TEST(BuildOptions, WordsOfAFixedSetAreChecked) {
@@ -252,13 +364,28 @@ TEST(BuildOptions, ACacheOnlyBuildHasNoOutput) {
   EXPECT_TRUE(check_build_flags(flags).cache_only);
 }
 
-TEST(BuildOptions, LabelsAndContextsAreKeysAndValues) {
-  EXPECT_THAT(check_build_flags(with(&BuildFlags::labels, {"a=b=c", "d"})).lower.labels,
-              ElementsAre(Pair("a", "b=c"), Pair("d", "")));
-  EXPECT_THAT(check_build_flags(with(&BuildFlags::build_contexts, {"x=dir"})).lower.contexts,
-              ElementsAre(Pair("x", "dir")));
-  EXPECT_THAT(usage_error(with(&BuildFlags::build_contexts, {"dir"})),
-              HasSubstr("--build-context: "));
+TEST(BuildOptions, LabelsAreKeysAndValues) {
+  EXPECT_THAT(check_build_flags(with(&BuildFlags::labels, {"a=b=c", "d", "d=1"})).lower.labels,
+              ElementsAre(Pair("a", "b=c"), Pair("d", "1")));
+}
+
+TEST(BuildOptions, ContextsHaveImagesNamesAndAreThere) {
+  const auto contexts = [](std::vector<std::string> texts) {
+    return check_build_flags(with(&BuildFlags::build_contexts, std::move(texts))).lower.contexts;
+  };
+  const auto error = [](const char* text) {
+    return usage_error(with(&BuildFlags::build_contexts, {text}));
+  };
+  EXPECT_THAT(contexts({"x=/tmp", "docker.io/library/alpine:latest=docker-image://busybox",
+                        "alpine=https://example.com/x.git", "x=/", "debian:12=/tmp"}),
+              ElementsAre(Pair("alpine", "https://example.com/x.git"), Pair("debian:12", "/tmp"),
+                          Pair("x", "/")));
+  EXPECT_THAT(error("dir"), HasSubstr("--build-context: "));
+  EXPECT_THAT(error("a b=/tmp"), HasSubstr("--build-context: "));
+  EXPECT_THAT(error("Upper=/tmp"), HasSubstr("--build-context: "));
+  EXPECT_THAT(error("x=/no/such"), HasSubstr("x: there is no directory '/no/such'"));
+  EXPECT_THAT(error("x=/etc/passwd"), HasSubstr("x: not a directory: '/etc/passwd'"));
+  EXPECT_THAT(error("x="), HasSubstr("there is no directory ''"));
 }
 
 TEST(BuildOptions, PlatformsAreListedOnce) {

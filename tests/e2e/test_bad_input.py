@@ -200,7 +200,8 @@ class BadCommandLines(BadInput):
         (self.ws.dir / "file").write_text("x")
         self.assert_fails(self.ws.lade("build", "/no/such/context", code=None), "/no/such/context")
         self.assert_fails(self.ws.lade("build", self.ws.dir / "file", code=None), "not a directory")
-        self.assert_fails(self.build(BASE + "COPY --from=n f /\n", "--build-context", "n=/no/such", code=None), "/no/such")
+        self.assert_fails(self.build(BASE + "COPY --from=n f /\n", "--build-context", "n=/no/such", code=None), "/no/such",
+                          code=2)
 
     def test_output_places(self):
         (self.ws.dir / "file").write_text("x")

@@ -127,8 +127,10 @@ class SharedCache(TwoMachines, LadeTest):
         self.assertRegex(self.last().stderr, r"WARNING: the cache local:.* is not used: .*index.json")
         self.assert_ran(TOOL, COPY_TOOL, COPY_A, RUN)
 
-    def test_a_cache_that_is_not_there_yet_is_nothing_to_tell(self):
+    def test_a_cache_that_is_not_there_is_told_unless_the_build_writes_it(self):
         self.image_with_cache()
+        self.assertIn(f"WARNING: the cache local:{self.cache}:latest is not used: there is none yet", self.last().stderr)
+        self.image_with_cache("first.tar", self.there, f"--cache-to=type=local,dest={self.cache}")
         self.assertNotIn("WARNING: the cache", self.last().stderr)
 
     def test_what_one_cache_gave_goes_to_another_only_if_asked(self):

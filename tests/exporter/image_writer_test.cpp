@@ -100,6 +100,34 @@ TEST_F(ImageWriterTest, AnExistingBlobIsReusedAndAMissingOneIsMadeAgain) {
   EXPECT_TRUE(state_->content().has(first.layers[0].digest));
 }
 
+TEST_F(ImageWriterTest, ALazyImageHasItsIdAndNoBlobsUntilItIsCompleted) {
+  const Base base = base_image(options_of(LayerCompression::gzip));
+  LayerStack stack = base.layers;
+  stack.push_back(layer([](const std::string& root) { write_text(root + "/own", "mine"); }));
+  ImageSource source = source_of(stack);
+  source.provider = base.lookup();
+  source.base_layers = base.layers.size();
+  ImageOptions options = options_of(LayerCompression::gzip);
+  options.lazy = true;
+  const auto lazy = write_image(*state_, source, options);
+  EXPECT_EQ(base.provider->opened, 0);
+  for (const auto& blob : lazy.layers) EXPECT_FALSE(state_->content().has(blob.digest));
+  EXPECT_EQ(lazy.layers.back().digest, lazy.parsed_config.diff_ids.back().digest);
+  EXPECT_EQ(write_image(*state_, source, options).manifest, lazy.manifest);
+
+  const Descriptor whole = complete_image(*state_, lazy.manifest);
+  EXPECT_NE(whole.digest, lazy.manifest.digest);
+  EXPECT_EQ(complete_image(*state_, whole), whole);
+  // What a base left elsewhere stays there.
+  EXPECT_EQ(base.provider->opened, 0);
+  const auto eager = write_image(*state_, source, options_of(LayerCompression::gzip));
+  EXPECT_EQ(eager.config, lazy.config);
+  EXPECT_EQ(eager.manifest.digest, whole.digest);
+  EXPECT_EQ(problems(eager), "");
+  EXPECT_EQ(write_image(*state_, source, options).manifest.digest, whole.digest)
+      << "blobs that are known describe their layers";
+}
+
 TEST_F(ImageWriterTest, EpochAndTheBaseImagesTimesAreInConfigAndHistory) {
   ImageSource source = source_of(sample_stack());
   source.config.history[0].created = Timestamp{1'500'000'000, 0};

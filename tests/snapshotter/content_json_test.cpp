@@ -74,8 +74,11 @@ std::string json_failure(std::string_view json,
 }
 
 TEST(JsonReader, RefusesWhatIsNoSoundObject) {
-  EXPECT_THAT(json_failure(""), HasSubstr("thing is not valid JSON"));
-  EXPECT_THAT(json_failure("{\"a\":1"), HasSubstr("thing is not valid JSON"));
+  EXPECT_EQ(json_failure(""), "thing is empty, not JSON");
+  EXPECT_EQ(json_failure("{\"a\":1"), "thing is not valid JSON (line 1, column 7)");
+  EXPECT_EQ(json_failure("{\n \"a\": secret}\n"), "thing is not valid JSON (line 2, column 7)");
+  EXPECT_EQ(json_failure("\n <!DOCTYPE html><html>Please log in</html>"),
+            "thing is a web page, not JSON");
   EXPECT_THAT(json_failure("{\"a\":\"\xff\"}"), HasSubstr("thing is not valid JSON"));
   EXPECT_THAT(json_failure("{} {}"), HasSubstr("thing is not valid JSON"));
   EXPECT_EQ(json_failure("[]"), "thing is not a JSON object");
