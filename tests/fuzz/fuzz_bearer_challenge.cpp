@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "registry/challenge.hpp"
+#include "registry/http.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
