@@ -58,7 +58,7 @@ class Build {
   int run() {
     if (request_.call.method != CallMethod::build) return call();
     // Before anything starts a thread: the process that makes sandboxes is forked off this one.
-    executor_ = Executor::create({.network_deny = request_.network_deny});
+    executor_ = Executor::create({.network = request_.network_reach});
     // Before signals are blocked, which a started agent would inherit.
     agents_.emplace(request_.ssh);
     request_.ssh_sockets = agents_->sockets();

@@ -14,6 +14,7 @@
 #include "parser/grammar.hpp"
 #include "recipe/build_values.hpp"
 #include "recipe/csv.hpp"
+#include "recipe/host_gateway.hpp"
 #include "registry/files.hpp"
 #include "registry/proxies.hpp"
 #include "snapshotter/content/reference.hpp"
@@ -387,7 +388,8 @@ void set_lower_options(const BuildFlags& flags, BuildRequest& request) {
   }
   read_allow(flags.allow, lower);
   lower.network = parse_network(flags.network);
-  request.network_deny = parse_network_deny(flags.network_deny);
+  request.network_reach = {parse_network_deny(flags.network_deny),
+                           granted_gateway(flags.add_hosts)};
   of_option("--platform", [&] { read_platforms(flags.platforms, request); });
   if (const auto preset = sys::getenv("DOCKER_DEFAULT_PLATFORM");
       flags.platforms.empty() && !preset.empty()) {

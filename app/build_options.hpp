@@ -11,11 +11,11 @@
 #include "app/call.hpp"
 #include "app/progress.hpp"
 #include "app/ssh_agents.hpp"
-#include "base/address_range.hpp"
 #include "base/command_line.hpp"
 #include "recipe/cache_options.hpp"
 #include "recipe/output.hpp"
 #include "recipe/provenance.hpp"
+#include "solver/executor/network_reach.hpp"
 #include "solver/lower.hpp"
 #include "solver/source/image.hpp"
 
@@ -99,7 +99,7 @@ struct BuildRequest {
   PullPolicy pull = PullPolicy::missing;
   bool offline = false;  ///< nothing is asked of any registry or server
   int max_parallelism = 0;
-  std::vector<AddressRange> network_deny;
+  NetworkReach network_reach;
   std::optional<uint64_t> max_storage;  ///< bytes of the state directory, kept after the build
   bool cache_only = false;              ///< that no output is asked for is meant
   ProgressMode progress = ProgressMode::plain;

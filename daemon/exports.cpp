@@ -351,7 +351,9 @@ class ResultExport {
       send_archive(number, output, set, progress, at);
     }
     if (output.keeps_names()) {
-      for (const auto& name : output.names) job_.state().images().put(name, set.target);
+      for (const auto& name : output.names) {
+        job_.state().images().put(name, set.target, NamedBy::client);
+      }
     }
     for (const auto& name : output.names) progress.status(at, "naming to " + name, 0, 0);
     if (output.push) push(output, set, progress, at);

@@ -70,7 +70,7 @@ Job::Job(DaemonShared& shared, std::string id, std::shared_ptr<SessionCalls> ses
       journal_(std::move(journal)),
       state_(StateDir::open(shared.root)) {
   ImageSourceOptions options;
-  options.pull = PullPolicy::current;
+  options.pull = shared.local_images ? PullPolicy::current : PullPolicy::registry;
   options.client_directory = "/";
   options.registries = registries();
   if (session_) {

@@ -39,6 +39,7 @@ struct DaemonShared {
   Sessions& sessions;
   RegistryOptions registries{};          ///< of buildkitd.toml
   std::set<std::string> entitlements{};  ///< that builds may be given
+  bool local_images = false;             ///< names of this machine's store win over registries
   int max_parallelism = 0;               ///< steps at once, of all builds; 0: no limit
   std::string provenance_environment{};  ///< ProvenanceFacts'
 };

@@ -35,6 +35,7 @@ struct Flags {
   std::string tls_key;
   std::string tls_ca;
   bool insecure_tcp = false;
+  bool local_images = false;
   std::string oci_worker = "auto";
   std::vector<std::string> labels;
   std::string snapshotter = "auto";
@@ -70,6 +71,9 @@ void add_flags(CommandLine& app, Flags& flags) {
   app.add_flag("--allow-insecure-tcp", flags.insecure_tcp,
                "Listen at tcp addresses other than loopback without TLS: whoever reaches them can "
                "run steps on this machine");
+  app.add_flag("--local-images", flags.local_images,
+               "Let FROM find names of this machine's images before registries are asked: every "
+               "client can give such names");
   app.add_option("--oci-worker", flags.oci_worker, "true or auto: it is the only worker");
   app.add_list("--oci-worker-labels", flags.labels, "Label of the worker, K=V");
   app.add_option("--oci-worker-snapshotter", flags.snapshotter, "auto or overlayfs");
@@ -154,6 +158,7 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   out.debug = flags.debug;
   out.tls = {flags.tls_certificate, flags.tls_key, flags.tls_ca};
   out.insecure_tcp = flags.insecure_tcp;
+  out.local_images = flags.local_images;
   for (const auto& list : flags.entitlements) {
     for (const auto& name : split(list, ',')) out.entitlements.insert(name);
   }

@@ -42,6 +42,7 @@ struct DaemonOptions {
   std::string group;  ///< owns unix sockets; empty: this user's
   TlsFiles tls;
   bool insecure_tcp = false;  ///< tcp addresses other than loopback may do without TLS
+  bool local_images = false;  ///< FROM finds names of this machine's store first
   bool debug = false;
   std::set<std::string> entitlements;
   std::map<std::string, std::string> labels;

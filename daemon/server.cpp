@@ -169,6 +169,7 @@ class Daemon {
     shared_.registries.rules = options.registries;
     shared_.entitlements = options.entitlements;
     shared_.max_parallelism = options.max_parallelism;
+    shared_.local_images = options.local_images;
     shared_.executor.limit(options.max_parallelism);
     shared_.provenance_environment = provenance_environment(options.provenance_directory);
     add_registry_tls(options, root_, shared_.registries);

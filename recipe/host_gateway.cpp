@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "base/unique_fd.hpp"
 
 namespace lade {
@@ -56,6 +57,16 @@ std::string host_gateway_address() {
     throw error;
   }
   return address;
+}
+
+std::vector<AddressRange> granted_gateway(const std::vector<std::string>& add_hosts) {
+  for (const auto& text : add_hosts) {
+    for (const auto& part : split(text, ',')) {
+      if (!part.ends_with(":host-gateway") && !part.ends_with("=host-gateway")) continue;
+      return {AddressRange::parse(host_gateway_address())};
+    }
+  }
+  return {};
 }
 
 }  // namespace lade

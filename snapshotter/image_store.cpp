@@ -9,7 +9,8 @@ std::string_view ImageStore::schema() {
 CREATE TABLE IF NOT EXISTS images(
   name TEXT PRIMARY KEY,
   descriptor TEXT NOT NULL,
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  of_client INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS resolutions(
   reference TEXT PRIMARY KEY,
@@ -19,23 +20,29 @@ CREATE TABLE IF NOT EXISTS resolutions(
 )";
 }
 
-void ImageStore::put(const std::string& name, const Descriptor& target) {
-  database_.prepare("INSERT OR REPLACE INTO images VALUES(?, ?, unixepoch())")
+void ImageStore::put(const std::string& name, const Descriptor& target, NamedBy by) {
+  database_.prepare("INSERT OR REPLACE INTO images VALUES(?, ?, unixepoch(), ?)")
       .bind(name)
       .bind(descriptor_text(target))
+      .bind(int64_t{by == NamedBy::client})
       .run();
 }
 
 std::optional<ImageName> ImageStore::find(const std::string& name) const {
-  auto row = database_.prepare("SELECT descriptor, created_at FROM images WHERE name = ?");
+  auto row =
+      database_.prepare("SELECT descriptor, created_at, of_client FROM images WHERE name = ?");
   if (!row.bind(name).step()) return std::nullopt;
-  return ImageName{name, parse_descriptor(row.text(0)), row.integer(1)};
+  return ImageName{name, parse_descriptor(row.text(0)), row.integer(1), row.integer(2) != 0};
 }
 
 std::vector<ImageName> ImageStore::list() const {
   std::vector<ImageName> out;
-  auto row = database_.prepare("SELECT name, descriptor, created_at FROM images ORDER BY name");
-  while (row.step()) out.push_back({row.text(0), parse_descriptor(row.text(1)), row.integer(2)});
+  auto row =
+      database_.prepare("SELECT name, descriptor, created_at, of_client FROM images ORDER BY name");
+  while (row.step()) {
+    out.push_back(
+        {row.text(0), parse_descriptor(row.text(1)), row.integer(2), row.integer(3) != 0});
+  }
   return out;
 }
 

@@ -20,7 +20,10 @@ struct ImageName {
   std::string name;        ///< Reference::str()
   Descriptor target;       ///< manifest or index, in the content store
   int64_t created_at = 0;  ///< seconds since 1970: when it was named
+  bool of_client = false;  ///< a client of the daemon named it, nobody who owns this machine
 };
+
+enum class NamedBy { owner, client };
 
 /// Thread-safe.
 class ImageStore {
@@ -30,7 +33,7 @@ class ImageStore {
   /// The tables that `database` must have (idempotent SQL).
   static std::string_view schema();
 
-  void put(const std::string& name, const Descriptor& target);
+  void put(const std::string& name, const Descriptor& target, NamedBy by = NamedBy::owner);
   std::optional<ImageName> find(const std::string& name) const;
   std::vector<ImageName> list() const;
   /// One of the names that lead to this manifest or index.

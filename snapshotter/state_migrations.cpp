@@ -14,10 +14,16 @@ struct Step {
 // Newest last. Version 2 added tables and indexes alone, which the schema makes by itself.
 constexpr Step kSteps[] = {
     {3, forget_words_of_caches},
+    {4, tell_clients_names},
 };
 static_assert(std::rbegin(kSteps)->version == kStateVersion);
 
 }  // namespace
+
+void tell_clients_names(const std::string& /*root*/, Database& database) {
+  // Who gave the names that there are is not known any more; the machine's owner may have.
+  database.execute("ALTER TABLE images ADD COLUMN of_client INTEGER NOT NULL DEFAULT 0");
+}
 
 void migrate_state(const std::string& root, Database& database, int64_t stored) {
   for (const Step& step : kSteps) {

@@ -10,7 +10,7 @@ namespace lade {
 
 /// What this lade writes. A change of what a table holds, or of what its rows mean, takes the next
 /// number and a step in state_migrations.cpp.
-inline constexpr int kStateVersion = 3;
+inline constexpr int kStateVersion = 4;
 
 /// Takes the steps from version `stored` on, in their order, within the transaction that the caller
 /// has begun; the tables' schema is run afterwards. `root` is the state directory.
@@ -19,5 +19,8 @@ void migrate_state(const std::string& root, Database& database, int64_t stored);
 /// Version 3: layers and records remember the word of which cache they go by. What came from caches
 /// before, or may be founded on that, is forgotten.
 void forget_words_of_caches(const std::string& root, Database& database);
+
+/// Version 4: names of images remember whether a client of the daemon gave them.
+void tell_clients_names(const std::string& root, Database& database);
 
 }  // namespace lade

@@ -19,7 +19,7 @@ int run_container(const Globals& globals, const RunFlags& flags,
   }
   const std::string root = StateDir::default_root(globals.root);
   // Before anything starts a thread: the process that makes sandboxes is forked off this one.
-  std::unique_ptr<Executor> executor = Executor::create({.network_deny = request.network_deny});
+  std::unique_ptr<Executor> executor = Executor::create({.network = request.network_reach});
   SignalRelay signals;
   const auto state = StateDir::open(root);
   const RunImage image = find_run_image(*state, request);

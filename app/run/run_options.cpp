@@ -12,6 +12,7 @@
 #include "parser/grammar.hpp"
 #include "recipe/build_values.hpp"
 #include "recipe/csv.hpp"
+#include "recipe/host_gateway.hpp"
 
 namespace lade {
 namespace {
@@ -268,7 +269,8 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   if (!flags.user.empty()) request.user = flags.user;
   request.entrypoint = flags.entrypoint;
   request.network = parse_network(flags.network);
-  request.network_deny = parse_network_deny(flags.network_deny);
+  request.network_reach = {parse_network_deny(flags.network_deny),
+                           granted_gateway(flags.add_hosts)};
   request.hostname = flags.hostname.empty() ? sys::random_hex(6) : flags.hostname;
   if (!flags.platform.empty()) {
     request.platform = of_option("--platform", [&] { return Platform::parse(flags.platform); });

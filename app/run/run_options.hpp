@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/address_range.hpp"
 #include "base/command_line.hpp"
 #include "base/mount.hpp"
 #include "solver/definition.hpp"
+#include "solver/executor/network_reach.hpp"
 #include "solver/source/image.hpp"
 
 namespace lade {
@@ -66,7 +66,7 @@ struct RunRequest {
   std::optional<std::string> user;
   std::optional<std::string> entrypoint;  ///< empty: none, not even the image's
   OpNetwork network = OpNetwork::sandbox;
-  std::vector<AddressRange> network_deny;
+  NetworkReach network_reach;
   std::string hostname;
   std::optional<Platform> platform;
   PullPolicy pull = PullPolicy::missing;

@@ -31,8 +31,8 @@ using sandbox::Channel;
 /// Lade's side: owns the zygote, the read ends of the steps' pipes, and the callbacks.
 class ZygoteExecutor final : public Executor {
  public:
-  ZygoteExecutor(Channel channel, pid_t zygote, std::vector<AddressRange> network_deny)
-      : channel_(std::move(channel)), zygote_(zygote), network_deny_(std::move(network_deny)) {}
+  ZygoteExecutor(Channel channel, pid_t zygote, NetworkReach reach)
+      : channel_(std::move(channel)), zygote_(zygote), reach_(std::move(reach)) {}
   ~ZygoteExecutor() override;
 
   void attach(EventLoop& loop) override;
@@ -60,7 +60,7 @@ class ZygoteExecutor final : public Executor {
 
   Channel channel_;
   pid_t zygote_;
-  std::vector<AddressRange> network_deny_;
+  NetworkReach reach_;
   std::optional<sandbox::HostAddresses> host_addresses_;  // once they were asked for
   EventLoop* loop_ = nullptr;
   std::unordered_map<StepId, Step> steps_;
@@ -102,10 +102,8 @@ std::string ZygoteExecutor::resolv_conf(NetworkMode network) {
   if (network != NetworkMode::sandbox) return sandbox_resolv_conf(network, {});
   if (!host_addresses_) host_addresses_.emplace();
   host_addresses_->refresh();
-  auto denied = network_deny_;
-  const auto& own = host_addresses_->ranges();
-  denied.insert(denied.end(), own.begin(), own.end());
-  return sandbox_resolv_conf(network, AddressSet(std::move(denied)));
+  return sandbox_resolv_conf(
+      network, AddressSet(sandbox::denied_addresses(reach_, host_addresses_->ranges())));
 }
 
 void ZygoteExecutor::prefetch_network() {
@@ -258,14 +256,14 @@ std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
     pair.lade.close();
     sandbox::run_zygote(std::move(pair.zygote), options);
   }
-  return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network_deny);
+  return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network);
 }
 
 std::unique_ptr<Executor> Executor::create_late(const ExecutorOptions& options) {
   check_options(options);
   auto pair = Channel::create_pair();
   const pid_t pid = sandbox::execute_zygote(pair.zygote, options);
-  return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network_deny);
+  return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network);
 }
 
 }  // namespace lade

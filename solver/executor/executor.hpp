@@ -26,10 +26,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/address_range.hpp"
 #include "base/cgroup_limits.hpp"
 #include "base/mount.hpp"
 #include "base/progress.hpp"
+#include "solver/executor/network_reach.hpp"
 
 namespace lade {
 
@@ -144,8 +144,7 @@ struct ExecutorOptions {
   bool rootless = false;
   /// The first choice; what follows is taken where the machine lacks it.
   DeviceDefence devices = DeviceDefence::cgroup_v2;
-  /// What steps with NetworkMode::sandbox cannot reach, beside the host itself.
-  std::vector<AddressRange> network_deny = {};
+  NetworkReach network = {};  ///< of steps with NetworkMode::sandbox
 };
 
 class Executor {

@@ -18,7 +18,7 @@ namespace {
 /// What steps may not reach, as long as this machine's addresses stay as they are.
 class Denied {
  public:
-  explicit Denied(const std::vector<AddressRange>& asked) : asked_(asked) { put_together(); }
+  explicit Denied(const NetworkReach& reach) : reach_(reach) { put_together(); }
 
   int fd() const { return host_.fd(); }
   void refresh() {
@@ -27,13 +27,9 @@ class Denied {
   const AddressSet& addresses() const { return addresses_; }
 
  private:
-  void put_together() {
-    auto all = asked_;
-    all.insert(all.end(), host_.ranges().begin(), host_.ranges().end());
-    addresses_ = AddressSet(std::move(all));
-  }
+  void put_together() { addresses_ = AddressSet(denied_addresses(reach_, host_.ranges())); }
 
-  const std::vector<AddressRange>& asked_;
+  const NetworkReach& reach_;
   HostAddresses host_;
   AddressSet addresses_;
 };
@@ -96,8 +92,8 @@ short wanted(const Carrier& in, const Carrier& out) {
 
 }  // namespace
 
-CarryEnd carry_frames(int tap, int socket, int exit_fd, const std::vector<AddressRange>& asked) {
-  Denied denied(asked);
+CarryEnd carry_frames(int tap, int socket, int exit_fd, const NetworkReach& reach) {
+  Denied denied(reach);
   static Carrier out(tap, CarryEnd::interface, socket, CarryEnd::helper, &denied);
   static Carrier in(socket, CarryEnd::helper, tap, CarryEnd::interface, nullptr);
   for (;;) {

@@ -2,9 +2,7 @@
 // frame_filter.hpp lets pass, with this machine's addresses of the moment.
 #pragma once
 
-#include <vector>
-
-#include "base/address_range.hpp"
+#include "solver/executor/network_reach.hpp"
 
 namespace lade::sandbox {
 
@@ -15,8 +13,8 @@ enum class CarryEnd {
   helper,     ///< the network helper is gone
 };
 
-/// Until one of the three ends. `tap` and `socket` are non-blocking. `denied` is what a step may
-/// not reach beside this machine. Throws Error where the machine's addresses cannot be read.
-CarryEnd carry_frames(int tap, int socket, int exit_fd, const std::vector<AddressRange>& denied);
+/// Until one of the three ends. `tap` and `socket` are non-blocking. A step
+/// gets where `reach` says. Throws Error where the machine's addresses cannot be read.
+CarryEnd carry_frames(int tap, int socket, int exit_fd, const NetworkReach& reach);
 
 }  // namespace lade::sandbox

@@ -133,4 +133,24 @@ bool HostAddresses::refresh() {
   return changed;
 }
 
+std::vector<AddressRange> denied_addresses(const NetworkReach& reach,
+                                           const std::vector<AddressRange>& host) {
+  std::vector<AddressRange> out = host;
+  for (const AddressRange& granted : reach.grant) {
+    std::vector<AddressRange> left;
+    for (const AddressRange& range : out) {
+      if (granted.last < range.first || range.last < granted.first) {
+        left.push_back(range);
+        continue;
+      }
+      if (range.first < granted.first) left.push_back({range.first, granted.first - 1});
+      if (granted.last < range.last) left.push_back({granted.last + 1, range.last});
+    }
+    out = std::move(left);
+  }
+  // What is denied is so whatever was granted.
+  out.insert(out.end(), reach.deny.begin(), reach.deny.end());
+  return out;
+}
+
 }  // namespace lade::sandbox

@@ -9,6 +9,7 @@
 
 #include "base/address_range.hpp"
 #include "base/unique_fd.hpp"
+#include "solver/executor/network_reach.hpp"
 
 namespace lade::sandbox {
 
@@ -27,5 +28,9 @@ class HostAddresses {
   UniqueFd changes_;  // told of changes to routes and addresses
   std::vector<AddressRange> ranges_;
 };
+
+/// What steps cannot reach while this machine's addresses are `host`.
+std::vector<AddressRange> denied_addresses(const NetworkReach& reach,
+                                           const std::vector<AddressRange>& host);
 
 }  // namespace lade::sandbox

@@ -43,14 +43,14 @@ bool wants_helper(const NetworkPool::Slot& slot) {
   return slot.lent && slot.helper < 0 && !slot.down;
 }
 
-void start_helper(NetworkPool::Slot& slot, const std::vector<AddressRange>& denied) {
+void start_helper(NetworkPool::Slot& slot, const NetworkReach& reach) {
   sys::Pipe exit = sys::pipe();
   slot.errors.reset(::memfd_create("slirp4netns-log", MFD_CLOEXEC));
   if (!slot.errors) throw_errno("could not make a memory file");
   slot.helper = ::fork();
   if (slot.helper < 0) throw_errno("could not start the network helper");
   if (slot.helper == 0) {
-    run_network_helper(slot.helper_path, denied, slot.link.tap.get(), exit.read.get(),
+    run_network_helper(slot.helper_path, reach, slot.link.tap.get(), exit.read.get(),
                        slot.errors.get());
   }
   slot.exit = std::move(exit.write);
@@ -87,8 +87,8 @@ std::string failure_text(const NetworkPool::Slot& slot, int status) {
 
 }  // namespace
 
-NetworkPool::NetworkPool(std::vector<AddressRange> denied)
-    : denied_(std::move(denied)), own_netns_(sys::open("/proc/self/ns/net", O_RDONLY)) {}
+NetworkPool::NetworkPool(NetworkReach reach)
+    : reach_(std::move(reach)), own_netns_(sys::open("/proc/self/ns/net", O_RDONLY)) {}
 
 NetworkPool::~NetworkPool() {
   for (const auto& slot : slots_) slot->exit.reset();  // all at once; then each is waited for
@@ -139,7 +139,7 @@ std::vector<NetworkPool::EndedHelper> NetworkPool::update() {
     pollfd tap{slot->link.tap.get(), POLLIN, 0};
     if (::poll(&tap, 1, 0) <= 0) continue;
     try {
-      start_helper(*slot, denied_);
+      start_helper(*slot, reach_);
     } catch (const Error& error) {
       slot->down = true;
       failures.push_back({slot.get(), error.what()});

@@ -13,8 +13,8 @@
 #include <poll.h>
 #include <sys/types.h>
 
-#include "base/address_range.hpp"
 #include "base/unique_fd.hpp"
+#include "solver/executor/network_reach.hpp"
 
 namespace lade::sandbox {
 
@@ -23,8 +23,7 @@ class NetworkPool {
  public:
   struct Slot;
 
-  /// No step reaches what is in `denied`.
-  explicit NetworkPool(std::vector<AddressRange> denied);
+  explicit NetworkPool(NetworkReach reach);
   NetworkPool(const NetworkPool&) = delete;
   NetworkPool& operator=(const NetworkPool&) = delete;
   ~NetworkPool();  ///< ends all helpers and waits for them
@@ -54,7 +53,7 @@ class NetworkPool {
   EndedHelper helper_ended(pid_t pid, int status);
 
  private:
-  std::vector<AddressRange> denied_;
+  NetworkReach reach_;
   UniqueFd own_netns_;
   std::vector<std::unique_ptr<Slot>> slots_;
 };

@@ -157,7 +157,7 @@ bool answers(int socket, Clock::time_point deadline) {
   return false;
 }
 
-HelperExit serve(const std::string& helper, const std::vector<AddressRange>& denied) {
+HelperExit serve(const std::string& helper, const NetworkReach& reach) {
   ::prctl(PR_SET_NAME, "lade-network");
   // A filesystem that is mounted nowhere: nothing is left of it, whatever happens.
   const UniqueFd directory = new_filesystem("tmpfs", {{"mode", "0700"}}, 0);
@@ -169,7 +169,7 @@ HelperExit serve(const std::string& helper, const std::vector<AddressRange>& den
     if (slirp.ends_soon()) slirp.report_end();
     return HelperExit::no_start;
   }
-  if (carry_frames(fixed_tap, socket.get(), fixed_exit, denied) != CarryEnd::helper) {
+  if (carry_frames(fixed_tap, socket.get(), fixed_exit, reach) != CarryEnd::helper) {
     return HelperExit::ended;
   }
   if (slirp.ends_soon()) {
@@ -182,12 +182,12 @@ HelperExit serve(const std::string& helper, const std::vector<AddressRange>& den
 
 }  // namespace
 
-void run_network_helper(const std::string& helper, const std::vector<AddressRange>& denied, int tap,
-                        int exit_fd, int errors) {
+void run_network_helper(const std::string& helper, const NetworkReach& reach, int tap, int exit_fd,
+                        int errors) {
   auto how = HelperExit::no_start;
   try {
     arrange_descriptors(tap, exit_fd, errors);
-    how = serve(helper, denied);
+    how = serve(helper, reach);
   } catch (const Error& error) {
     ::dprintf(fixed_errors, "%s\n", error.what());
   }

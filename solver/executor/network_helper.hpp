@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/address_range.hpp"
+#include "solver/executor/network_reach.hpp"
 
 namespace lade::sandbox {
 
@@ -19,13 +19,12 @@ enum class HelperExit : int {
 /// Starts slirp4netns from `helper` and carries frames between it and `tap` until `exit_fd` is
 /// closed at its other end. To be called in a forked child; slirp4netns is gone when it ends.
 /// slirp4netns's messages go to `errors`. This machine itself is not reached through it
-/// (frame_filter.hpp), nor are the addresses in `denied`.
+/// (frame_filter.hpp), but for what `reach` grants.
 ///
 /// slirp4netns has a mount namespace of its own: it detaches all mounts that it finds, which on a
 /// host whose mounts are shared would detach the host's.
-[[noreturn]] void run_network_helper(const std::string& helper,
-                                     const std::vector<AddressRange>& denied, int tap, int exit_fd,
-                                     int errors);
+[[noreturn]] void run_network_helper(const std::string& helper, const NetworkReach& reach, int tap,
+                                     int exit_fd, int errors);
 
 /// The path of slirp4netns. Throws Error that says what to install.
 std::string find_network_helper();

@@ -171,12 +171,10 @@ StartRequest decode_start_request(std::string_view bytes) {
 std::string encode(const ExecutorOptions& options) {
   WireWriter out;
   out.number(options.rootless).number(options.devices);
-  return out
-      .list(options.network_deny,
-            [](WireWriter& to, const AddressRange& range) {
-              to.number(range.first).number(range.last);
-            })
-      .take();
+  const auto put = [](WireWriter& to, const AddressRange& range) {
+    to.number(range.first).number(range.last);
+  };
+  return out.list(options.network.deny, put).list(options.network.grant, put).take();
 }
 
 ExecutorOptions decode_executor_options(std::string_view bytes) {
@@ -184,10 +182,12 @@ ExecutorOptions decode_executor_options(std::string_view bytes) {
   ExecutorOptions options;
   options.rootless = in.number<bool>();
   options.devices = in.number<DeviceDefence>();
-  options.network_deny = read_list<AddressRange>(in, [](WireReader& from) {
+  const auto range = [](WireReader& from) {
     const auto first = from.number<uint32_t>();
     return AddressRange{first, from.number<uint32_t>()};
-  });
+  };
+  options.network.deny = read_list<AddressRange>(in, range);
+  options.network.grant = read_list<AddressRange>(in, range);
   return options;
 }
 

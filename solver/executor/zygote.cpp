@@ -113,7 +113,7 @@ class Zygote {
 };
 
 Zygote::Zygote(Channel channel, const ExecutorOptions& options)
-    : options_(options), channel_(std::move(channel)), network_(options.network_deny) {
+    : options_(options), channel_(std::move(channel)), network_(options.network) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);

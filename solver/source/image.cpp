@@ -199,7 +199,26 @@ ImageSources::Found ImageSources::find_newer(const Reference& reference, const P
   }
 }
 
+ImageSources::Found ImageSources::find_registered(const Reference& reference,
+                                                  const Platform& platform) {
+  try {
+    return find_remote(reference, platform);
+  } catch (const Error& error) {
+    // A registry that says no means it: another client's credentials may have been needed before.
+    if (error.kind() != ErrorKind::unavailable) throw;
+    const auto named = state_.images().find(reference.str());
+    if (named && !named->of_client) return find_local(reference, platform);
+    const auto said = state_.images().resolution(reference.str());
+    if (!said) throw;
+    return from_manifest_list(*said, platform, reference.familiar(),
+                              std::shared_ptr<BlobProvider>(client().blobs(reference)));
+  }
+}
+
 ImageSources::Found ImageSources::find_image(const Reference& reference, const Platform& platform) {
+  if (pull_ == PullPolicy::registry && !options_.offline) {
+    return with_context(reference.familiar(), [&] { return find_registered(reference, platform); });
+  }
   const bool here = is_here(reference);
   const PullPolicy pull = pull_;
   if (pull == PullPolicy::current && state_.images().find(reference.str())) {

@@ -18,11 +18,13 @@
 namespace lade {
 
 enum class PullPolicy {
-  missing,  ///< ask the registry only for what was never resolved here
-  always,   ///< ask it every time
-  never,    ///< only what is here
-  newer,    ///< ask it what the name means now; what is here will do where it cannot be asked
-  current,  ///< the same, but what has the name on this machine is meant by it
+  missing,   ///< ask the registry only for what was never resolved here
+  always,    ///< ask it every time
+  never,     ///< only what is here
+  newer,     ///< ask it what the name means now; what is here will do where it cannot be asked
+  current,   ///< the same, but what has the name on this machine is meant by it
+  registry,  ///< ask it what the name means now; where it cannot be reached, what it said before or
+             ///< what the machine's owner has named so, never what a client has
 };
 
 struct ImageSourceOptions {
@@ -74,6 +76,7 @@ class ImageSources : public ImageResolver {
   Found find_local(const Reference& reference, const Platform& platform);
   Found find_remote(const Reference& reference, const Platform& platform);
   Found find_newer(const Reference& reference, const Platform& platform);
+  Found find_registered(const Reference& reference, const Platform& platform);
   bool is_here(const Reference& reference) const;
   Descriptor ask(const Reference& reference);
   Found find_layout(const std::string& source, const Platform& platform);

@@ -507,5 +507,58 @@ TEST_F(DaemonTest, UnsupportedPartsSayTheirNames) {
   EXPECT_NE(build(request).error_message().find("security.insecure"), std::string::npos);
 }
 
+/// An image of no layers under a name whose registry cannot be reached.
+class LocalNamesTest : public DaemonTest {
+ protected:
+  void put(const std::string& name, NamedBy by) {
+    const auto state = StateDir::open(daemon_->root());
+    Manifest document;
+    document.media_type = media_type::kOciManifest;
+    document.config = state->content().put(
+        R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})",
+        media_type::kOciConfig);
+    state->images().put(name, state->content().put(document.serialize(), document.media_type), by);
+  }
+  grpc::Status build_from(const std::string& name, const std::string& ref) {
+    client_->directories["dockerfile"] = {{"Dockerfile", "FROM " + name + "\nCOPY a /\n"}};
+    client_->directories["context"] = {{"a", "1"}};
+    if (!open_) client_->open_session();
+    open_ = true;
+    return build(to_tar(ref));
+  }
+  bool open_ = false;
+};
+
+TEST_F(LocalNamesTest, OfOtherClientsMeanNothingInFrom) {
+  put("127.0.0.1:1/theirs:latest", NamedBy::client);
+  put("127.0.0.1:1/owners:latest", NamedBy::owner);
+  const auto theirs = build_from("127.0.0.1:1/theirs", "build1");
+  EXPECT_NE(theirs.error_message().find("127.0.0.1:1"), std::string::npos)
+      << theirs.error_message();
+  EXPECT_FALSE(theirs.ok());
+  const auto owners = build_from("127.0.0.1:1/owners", "build2");
+  EXPECT_TRUE(owners.ok()) << owners.error_message();
+}
+
+TEST_F(LocalNamesTest, CountWhereTheDaemonWasToldSo) {
+  daemon_.reset();
+  daemon_.emplace(kDaemonProgram, dir_.path(), std::vector<std::string>{"--local-images"});
+  client_.emplace(daemon_->address());
+  put("127.0.0.1:1/theirs:latest", NamedBy::client);
+  const auto theirs = build_from("127.0.0.1:1/theirs", "build1");
+  EXPECT_TRUE(theirs.ok()) << theirs.error_message();
+}
+
+TEST_F(LocalNamesTest, AreRememberedAsAClientsWhenAClientGaveThem) {
+  offer("FROM scratch\nCOPY a /\n", {{"a", "1"}});
+  auto request = client_->dockerfile_build("build1");
+  auto* exporter = request.add_exporters();
+  exporter->set_type("image");
+  (*exporter->mutable_attrs())["name"] = "127.0.0.1:1/mine";
+  ASSERT_TRUE(build(request).ok());
+  const auto state = StateDir::open(daemon_->root());
+  EXPECT_TRUE(state->images().find("127.0.0.1:1/mine:latest")->of_client);
+}
+
 }  // namespace
 }  // namespace lade::test

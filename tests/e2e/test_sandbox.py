@@ -77,7 +77,7 @@ class Sandbox(LadeTest):
     def test_a_program_sees_the_limits_of_its_step(self):
         lines = self.output("cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2> /dev/null; "
                             "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2> /dev/null || cut -d ' ' -f 1 /sys/fs/cgroup/cpu.max; "
-                            "echo 1 > /sys/fs/cgroup/cgroup.procs || echo 1 > /sys/fs/cgroup/memory/tasks || echo refused",
+                            "(echo 1 > /sys/fs/cgroup/cgroup.procs || echo 1 > /sys/fs/cgroup/memory/tasks) 2> /dev/null || echo refused",
                             args=("--memory", "100m", "--cpu-quota", "50000"))
         self.assertEqual([lines[0], lines[1], lines[-1]], ["104857600", "50000", "refused"])
 

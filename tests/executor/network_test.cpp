@@ -452,14 +452,14 @@ TEST_F(OtherMachineTest, IsNotReachedOnceItsAddressIsThisOnes) {
 }
 
 TEST_F(OtherMachineTest, IsNotReachedWhereItsNetworkIsDenied) {
-  restart({.network_deny = {AddressRange::parse("198.18.0.0/15")}});
+  restart({.network = {.deny = {AddressRange::parse("198.18.0.0/15")}}});
   const auto refused = talk_to(other().address());
   EXPECT_EQ(refused.out, "");
   EXPECT_THAT(refused.err, HasSubstr("No route to host"));
 }
 
 TEST_F(NetworkSlotTest, WithEverythingDeniedThereAreStillNames) {
-  restart({.network_deny = {AddressRange::parse("0.0.0.0/0")}});
+  restart({.network = {.deny = {AddressRange::parse("0.0.0.0/0")}}});
   EXPECT_EQ(output_of(in(NetworkMode::sandbox,
                          "grep ^nameserver /etc/resolv.conf; "
                          "ping -c 1 -w 5 10.0.2.3 >/dev/null && echo pong")),

@@ -13,6 +13,7 @@
 #include "base/wire.hpp"
 #include "snapshotter/content/image_config.hpp"
 #include "snapshotter/content/manifest.hpp"
+#include "snapshotter/descriptor_row.hpp"
 #include "snapshotter/state.hpp"
 
 namespace lade {
@@ -89,9 +90,10 @@ class StateMigrationsTest : public testing::Test {
     manifest.media_type = media_type::kOciManifest;
     manifest.config = content->put(config.serialize(), media_type::kOciConfig);
     manifest.layers = {base_blob_};
-    ImageStore(*database_)
-        .put("docker.io/library/base:latest",
-             content->put(manifest.serialize(), media_type::kOciManifest));
+    const Descriptor image = content->put(manifest.serialize(), media_type::kOciManifest);
+    database_->prepare("INSERT INTO images VALUES('docker.io/library/base:latest', ?, 1)")
+        .bind(descriptor_text(image))
+        .run();
   }
 
   static Descriptor blob_of(std::string_view name) {
@@ -226,7 +228,9 @@ TEST_F(StateMigrationsTest, WhereNoCacheWasReadAllStays) {
   EXPECT_THAT(digests(*state, "SELECT key FROM aliases"), ElementsAre(d("alias")));
   EXPECT_EQ(number(*state, "SELECT count(*) FROM layer_blobs"), 2);
   EXPECT_TRUE(sys::lstatat(AT_FDCWD, root_ + "/cache-mounts/abc/fs/dir"));
-  EXPECT_TRUE(state->images().find("docker.io/library/base:latest"));
+  const auto base = state->images().find("docker.io/library/base:latest");
+  ASSERT_TRUE(base);
+  EXPECT_FALSE(base->of_client);
 }
 
 TEST_F(StateMigrationsTest, WhatACacheSaidIsForgottenAndTheRestStays) {
