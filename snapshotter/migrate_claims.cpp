@@ -25,7 +25,7 @@
 #include "base/sys.hpp"
 #include "base/wire.hpp"
 #include "snapshotter/content/content_store.hpp"
-#include "snapshotter/image_store.hpp"
+#include "snapshotter/descriptor_row.hpp"
 #include "snapshotter/layer_store_state.hpp"
 #include "snapshotter/state_migrations.hpp"
 #include "snapshotter/stored_image.hpp"
@@ -264,15 +264,16 @@ class Forgetting {
   /// A cache's word that a blob holds an image's layer: if no image here says so, too.
   void drop_blobs() {
     const auto content = ContentStore::open(root_);
-    const ImageStore images(database_);
     std::set<std::pair<Digest, Digest>> known;
-    for (const auto& names : {images.list(), images.list_resolutions()}) {
-      for (const auto& name : names) {
-        for (const auto& one : read_stored_image(*content, name.target).manifests) {
-          const auto& layers = one.manifest.layers;
-          for (size_t i = 0; i < layers.size() && i < one.config.diff_ids.size(); ++i) {
-            known.emplace(one.config.diff_ids[i].digest, layers[i].digest);
-          }
+    // The tables are those of that version: ImageStore knows today's alone.
+    auto named =
+        database_.prepare("SELECT descriptor FROM images UNION SELECT descriptor FROM resolutions");
+    while (named.step()) {
+      for (const auto& one :
+           read_stored_image(*content, parse_descriptor(named.text(0))).manifests) {
+        const auto& layers = one.manifest.layers;
+        for (size_t i = 0; i < layers.size() && i < one.config.diff_ids.size(); ++i) {
+          known.emplace(one.config.diff_ids[i].digest, layers[i].digest);
         }
       }
     }
