@@ -59,6 +59,14 @@ struct Scanned {
   mode_t mode = 0;
   dev_t device = 0;  ///< of device files
   uint32_t hardlink_group = 0;
+  uint32_t filesystem = 0;  ///< index into what the scan found of those
+};
+
+/// A filesystem of a scanned tree, and what its files' times say of it.
+struct ScannedFilesystem {
+  Filesystem traits;
+  int64_t newest_ns = 0;          ///< change time, but for those that no server can have given yet
+  bool has_change_times = false;  ///< some differ from the modification times
 };
 
 /// One pass over the directory, in the order of an index.
@@ -68,13 +76,18 @@ class Scanner {
       : options_(options), cache_(cache), ignore_(options.ignore_patterns) {}
 
   void run(int root) {
-    add(root, ".", "", sys::fstat(root));
+    const struct stat info = sys::fstat(root);
+    last_device_ = info.st_dev;
+    by_device_[info.st_dev] = 0;
+    filesystems.push_back({Filesystem::of(root)});
+    add(root, ".", "", info);
     place_.emplace(sys::openat(root, ".", O_RDONLY | O_DIRECTORY), DirectoryChain::Mounts::cross);
     descend("", nullptr);
   }
 
   std::deque<std::string> strings;  // what is not in the cache: paths and link targets
   std::vector<Scanned> found;
+  std::vector<ScannedFilesystem> filesystems;
 
  private:
   /// Lists place_, which is `prefix`.
@@ -115,7 +128,14 @@ class Scanner {
     out.device = info.st_rdev;
     if (S_ISREG(info.st_mode) && info.st_nlink > 1) out.hardlink_group = group_of(info);
     const FileStamp stamp = FileStamp::of(info);
-    if (const KnownFile* known = cache_.find(path, stamp)) {
+    out.filesystem = filesystem_of(dir, name, info.st_dev);
+    ScannedFilesystem& filesystem = filesystems[out.filesystem];
+    filesystem.has_change_times |= stamp.ctime_ns != stamp.mtime_ns;
+    if (stamp.ctime_ns <= latest_) {
+      filesystem.newest_ns = std::max(filesystem.newest_ns, stamp.ctime_ns);
+    }
+    out.file.filesystem = filesystem.traits.identity;
+    if (const KnownFile* known = cache_.find(path, stamp, out.file.filesystem)) {
       out.file = *known;
       out.is_known = true;
       return;
@@ -127,6 +147,18 @@ class Scanner {
     } else if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) {
       out.file.xattrs = read_xattrs(dir, name);
     }
+  }
+
+  uint32_t filesystem_of(int dir, const std::string& name, dev_t device) {
+    if (device == last_device_) return by_device_[device];
+    last_device_ = device;
+    const auto next = static_cast<uint32_t>(filesystems.size());
+    const auto [known, is_new] = by_device_.emplace(device, next);
+    if (is_new) {
+      const auto fd = sys::try_openat(dir, name, O_PATH | O_NOFOLLOW);
+      filesystems.push_back({fd ? Filesystem::of(fd->get()) : Filesystem()});
+    }
+    return known->second;
   }
 
   uint32_t group_of(const struct stat& info) {
@@ -149,6 +181,10 @@ class Scanner {
   PatternMatcher ignore_;
   std::optional<DirectoryChain> place_;
   std::map<std::pair<dev_t, ino_t>, uint32_t> groups_;
+  std::map<dev_t, uint32_t> by_device_;  // indexes of filesystems
+  dev_t last_device_ = 0;
+  // A server's clock may be ahead of ours, but what is far ahead was set wrong at some time.
+  const int64_t latest_ = now_ns() + 3600 * int64_t{1'000'000'000};
 };
 
 Entry entry_of(const Scanned& scanned) {
@@ -179,13 +215,16 @@ class LocalTree : public Tree {
   explicit LocalTree(LocalSourceOptions options)
       : options_(std::move(options)),
         root_(sys::open(options_.directory, O_RDONLY | O_DIRECTORY)),
-        started_ns_(now_ns()),
+        started_ns_(stamp_clock_ns()),
         cache_path_(options_.cache_dir + "/" + cache_name(options_)),
         cache_(cache_path_) {
+    const int64_t started = uptime_ns();
     Scanner scanner(options_, cache_);
     scanner.run(root_.get());
     strings_ = std::move(scanner.strings);
     found_ = std::move(scanner.found);
+    filesystems_ = std::move(scanner.filesystems);
+    learn_clocks(started, uptime_ns());
     unchanged_ =
         found_.size() == cache_.size() &&
         std::all_of(found_.begin(), found_.end(), [](const Scanned& one) { return one.is_known; });
@@ -281,14 +320,44 @@ class LocalTree : public Tree {
     return found_[static_cast<size_t>(file.entry - entries_)];
   }
 
+  /// What servers' clocks showed at least when the scan started: what they were known to show, or
+  /// the newest time that one of them has given, which may be as old as the scan.
+  void learn_clocks(int64_t started, int64_t ended) {
+    for (const auto& one : filesystems_) {
+      const uint64_t identity = one.traits.identity;
+      if (one.traits.has_own_clock || identity == 0) continue;
+      ServerClock& clock = clocks_[identity];
+      int64_t& at_start = at_start_[identity];
+      at_start = one.newest_ns - (ended - started);
+      clock = {one.newest_ns, ended};
+      const auto known = cache_.clocks().find(identity);
+      if (known == cache_.clocks().end()) continue;
+      at_start = std::max(at_start, known->second.at_least(started));
+      clock.stamp_ns = std::max(clock.stamp_ns, known->second.at_least(ended));
+    }
+  }
+
+  /// Whether the file is what it was for as long as its stamp is.
+  bool is_settled(const Scanned& one) const {
+    if (one.is_known) return true;
+    const ScannedFilesystem& filesystem = filesystems_[one.filesystem];
+    const Filesystem& traits = filesystem.traits;
+    if (traits.identity == 0 || (traits.is_doubtful && !filesystem.has_change_times)) return false;
+    if (traits.is_frozen) return true;
+    if (traits.has_own_clock) return one.file.stamp.is_settled(started_ns_, true);
+    return one.file.stamp.is_settled(at_start_.at(traits.identity), false);
+  }
+
   /// What could change without another stamp is not remembered, nor then what was selected.
   void save() const {
-    std::vector<KnownFile> files;
-    files.reserve(found_.size());
+    KnownTree known;
+    known.files.reserve(found_.size());
     for (const auto& one : found_) {
-      if (one.file.stamp.is_settled(started_ns_)) files.push_back(one.file);
+      if (is_settled(one)) known.files.push_back(one.file);
     }
-    StatCache::save(cache_path_, files, files.size() == found_.size() ? selections_ : Selections());
+    if (known.files.size() == found_.size()) known.selections = selections_;
+    known.clocks = clocks_;
+    StatCache::save(cache_path_, known);
   }
 
   /// The pattern without which `relative` would not be excluded: ".dockerignore:3 ('*.o')".
@@ -317,11 +386,14 @@ class LocalTree : public Tree {
 
   LocalSourceOptions options_;
   UniqueFd root_;
-  int64_t started_ns_;
+  int64_t started_ns_;  // by the clock that stamps files
   std::string cache_path_;
   StatCache cache_;
   std::deque<std::string> strings_;
-  bool unchanged_ = false;  // since what the cache remembers
+  std::vector<ScannedFilesystem> filesystems_;
+  ServerClocks clocks_;                   // of filesystems elsewhere
+  std::map<uint64_t, int64_t> at_start_;  // what those showed at least
+  bool unchanged_ = false;                // since what the cache remembers
   mutable std::once_flag indexed_;
   mutable std::optional<MergedIndex> index_;
   mutable const Entry* entries_ = nullptr;  // of index_, in the order of found_

@@ -165,6 +165,15 @@ TEST_F(LocalSourceTest, UnchangedFilesAreNotReadAgain) {
   EXPECT_EQ(digest_of(*tree, "f"), Digest::of("aaaa"));
 }
 
+TEST_F(LocalSourceTest, FilesDatedInTheFutureAreNotReadAgain) {
+  const std::string path = context({{.path = "f", .content = "aaaa", .mtime = 4'000'000'000}});
+  ::usleep(50'000);
+  digest_of(*scan(path), "f");
+  const auto tree = scan(path);
+  ASSERT_EQ(::rename((path + "/f").c_str(), (path + "/g").c_str()), 0);
+  EXPECT_EQ(digest_of(*tree, "f"), Digest::of("aaaa"));
+}
+
 TEST_F(LocalSourceTest, XattrsAndLinksAreReadAgainOnlyWhenTheyChange) {
   const std::string path = context({{.path = "f", .content = "aaaa"}});
   ASSERT_EQ(::symlink("old", (path + "/l").c_str()), 0);
