@@ -1,6 +1,8 @@
 // `lade build`: parse, lower, solve, export.
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -29,6 +31,9 @@
 
 namespace lade {
 namespace {
+
+/// How often a context that changes is scanned again. Each time more of it is kept as it is hashed.
+constexpr int kRescans = 10;
 
 /// Whether any stage has a COPY or ADD of files of the build context.
 bool copies_from_context(const parser::Dockerfile& dockerfile) {
@@ -107,8 +112,9 @@ class Build {
 
  private:
   /// `roots` are the images', then, if SBOMs are wanted, what their scanner said, in the same
-  /// order. False if a layer that another machine's cache promised is not to be had: what made it
-  /// is run in the next round.
+  /// order. False if it is to be done again: a layer that another machine's cache promised is not
+  /// to be had, and what made it is run; or a context changed between being hashed and copied, and
+  /// is scanned anew.
   bool solve_and_export(const Definition& graph, const std::vector<Edge>& roots,
                         std::vector<BuiltImage>& images, const BuildInput& input) {
     try {
@@ -133,6 +139,12 @@ class Build {
       const auto problem = caches_->imports() ? caches_->imports()->distrust(lost) : std::nullopt;
       if (!problem) throw;
       if (!problem->empty()) progress_->warning(*problem);
+      return false;
+    } catch (const ChangedContext& changed) {
+      if (++rescans_ > kRescans) throw;
+      unsteady_[changed.context()].insert(changed.path());
+      progress_->warning(changed.message() + ", and is read again");
+      if (scans_.contains("context")) scans_["context"] = begin_scan(context_options(input));
       return false;
     }
   }
@@ -344,6 +356,7 @@ class Build {
     options.ssh = request_.ssh_sockets;
     options.remotes = remotes_;
     options.scans = scans_;
+    options.rescans = rescans_ < kRescans;
     sys::make_dirs(stat_cache_dir(), 0700);
     options.locals["context"] = context_options(input);
     for (const auto& [name, value] : request_.lower.contexts) {
@@ -357,8 +370,16 @@ class Build {
                                           .ignore_file = ignore.file,
                                           .ignore_lines = ignore.lines,
                                           .cache_dir = stat_cache_dir()};
+      auto& local = options.locals[local_name(name)];
+      local.unsteady = unsteady_paths(local.name);
     }
     return options;
+  }
+
+  /// Of the context of that name, what changed between being hashed and copied in earlier rounds.
+  std::set<std::string> unsteady_paths(const std::string& name) const {
+    const auto found = unsteady_.find(name);
+    return found == unsteady_.end() ? std::set<std::string>() : found->second;
   }
 
   std::string stat_cache_dir() const { return root_ + "/stat-cache"; }
@@ -369,7 +390,8 @@ class Build {
             .ignore_patterns = input.ignore.patterns,
             .ignore_file = input.ignore.file,
             .ignore_lines = input.ignore.lines,
-            .cache_dir = input.spool ? input.context_cache : stat_cache_dir()};
+            .cache_dir = input.spool ? input.context_cache : stat_cache_dir(),
+            .unsteady = unsteady_paths(input.context_name)};
   }
 
   std::vector<SolveResult> solve(const Definition& graph, const std::vector<Edge>& roots,
@@ -440,6 +462,8 @@ class Build {
   std::optional<BuildCache> caches_;
   std::vector<SharedRecord> records_;  // for caches_
   std::map<std::string, LocalScan> scans_;
+  int rescans_ = 0;
+  std::map<std::string, std::set<std::string>> unsteady_;
   std::vector<SharedMount> mounts_;  // for caches_
   std::string unnamed_;              // ExportedBuild's
 };

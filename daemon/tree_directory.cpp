@@ -1,4 +1,5 @@
 // A client's directory, received into one that is kept.
+#include <limits>
 #include <set>
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "base/sys.hpp"
@@ -27,7 +29,7 @@ using tree::Stat;
 
 constexpr size_t kMaxRemembered = 1u << 20;
 constexpr size_t kMaxOpenFiles = 256;  // at once; senders have four
-constexpr std::string_view kEntriesFormat = "lade synced directory 1";
+constexpr std::string_view kEntriesFormat = "lade synced directory 2";
 
 mode_t permissions(uint32_t go) {
   mode_t mode = go & 0777;
@@ -77,11 +79,30 @@ std::vector<Stat> read_entries(const std::string& path) {
   return out;
 }
 
-void write_entries(const std::string& path, const std::vector<Stat>& entries) {
+/// Whether a file that was listed about `listed_ns` could have changed since without another time:
+/// just before it was, or, where times are whole seconds, within a minute, which clients' clocks
+/// may be off.
+bool may_change_unseen(const Stat& stat, int64_t listed_ns) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  if (!has_data(stat)) return false;
+  const int64_t window = (stat.modtime() % kSecond == 0 ? 60 : 2) * kSecond;
+  return stat.modtime() > listed_ns - window && stat.modtime() < listed_ns + window;
+}
+
+/// Those that may change unseen get a time that no file has, so that they are asked for again.
+void write_entries(const std::string& path, const std::vector<Stat>& entries, int64_t listed_ns) {
   WireWriter writer;
   writer.text(kEntriesFormat);
   writer.number(entries.size());
-  for (const Stat& stat : entries) writer.text(stat.SerializeAsString());
+  for (const Stat& stat : entries) {
+    if (!may_change_unseen(stat, listed_ns)) {
+      writer.text(stat.SerializeAsString());
+      continue;
+    }
+    Stat unsure = stat;
+    unsure.set_modtime(std::numeric_limits<int64_t>::min());
+    writer.text(unsure.SerializeAsString());
+  }
   sys::write_file_atomically(path, writer.str(), 0600);
 }
 
@@ -319,9 +340,10 @@ uint64_t SyncedDirectory::receive(PacketStream& stream, const SyncProgress& prog
   if (!known.empty()) sys::unlinkat(dir.get(), "entries");
   sys::make_dirs(path(), 0755);
   const UniqueFd root = sys::open(path(), O_RDONLY | O_DIRECTORY);
+  const int64_t listed = now_ns();
   DirectoryReceiver receiver(stream, root.get(), std::move(known), progress);
   receiver.run();
-  write_entries(list, receiver.entries());
+  write_entries(list, receiver.entries(), listed);
   return receiver.bytes();
 }
 

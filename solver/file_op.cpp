@@ -5,8 +5,10 @@
 // directories.
 #include "solver/file_op.hpp"
 
+#include <exception>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <utility>
 
@@ -325,8 +327,11 @@ class FileOpRun {
         builder_.borrow_file(path, meta, [&] { return tree.content(found); })) {
       return;
     }
-    FdSource bytes(tree.open(found));
-    tree.copied(found, builder_.put_file(path, meta, bytes));
+    // Once more where somebody wrote to the file meanwhile.
+    for (bool done = false; !done;) {
+      FdSource bytes(tree.open(found));
+      done = tree.copied(found, builder_.put_file(path, meta, bytes));
+    }
     if (meta.hardlink_group != 0) groups_[group] = path;
   }
 
@@ -334,8 +339,8 @@ class FileOpRun {
   bool unpack(const Tree& tree, const CopyAction& action, const SelectedRoot& root,
               const Override& changes) {
     if (root.found.entry->type != EntryType::regular || !holds_tar(tree, root.found)) return false;
-    const auto tar = decompress(std::make_unique<FdSource>(tree.open(root.found)));
-    const ExtractedTree archive(layers_, *tar);
+    const auto unpacked = extract(tree, root.found);
+    const ExtractedTree& archive = *unpacked;
     const Override owner_only{.owner = changes.owner, .mtime = changes.mtime};
     const std::string path =
         builder_.canonical(action.destination, action.follow_destination, true);
@@ -352,6 +357,26 @@ class FileOpRun {
     }
     builder_.replace_other_types(action.replace);
     return true;
+  }
+
+  /// Of the bytes that were hashed, whoever writes to the file meanwhile.
+  std::unique_ptr<ExtractedTree> extract(const Tree& tree, const Found& file) {
+    for (;;) {
+      FdSource bytes(tree.open(file));
+      HashSource hashed(bytes);
+      std::exception_ptr failure;
+      std::unique_ptr<ExtractedTree> out;
+      try {
+        const auto tar = decompress(hashed);
+        out = std::make_unique<ExtractedTree>(layers_, *tar);
+      } catch (const Error&) {
+        failure = std::current_exception();
+      }
+      drain(hashed);
+      if (!tree.copied(file, hashed.digest())) continue;
+      if (failure) std::rethrow_exception(failure);
+      return out;
+    }
   }
 
   void put_extracted(const ExtractedTree& archive, const Entry& entry, const std::string& path,

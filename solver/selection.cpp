@@ -274,9 +274,8 @@ Digest digest_of(const Tree& tree, const std::vector<SelectedRoot>& roots, bool 
                          [&](const Found* file) { tree.content(*file); });
   Hasher hasher;
   const auto add = [&](const Found& found, const std::string& relative) {
-    Entry entry = *found.entry;
-    if (entry.type == EntryType::regular) entry.content = tree.content(found);
-    hash_entry(hasher, entry, relative);
+    const bool has_bytes = found.entry->type == EntryType::regular;
+    hash_entry(hasher, has_bytes ? tree.hashed(found) : *found.entry, relative);
   };
   for (const auto& root : roots) {
     hasher.update(WireWriter().text("root").text(root.name).number(root.entries.size()).str());

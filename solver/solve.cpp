@@ -219,8 +219,7 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
   } catch (const Error& error) {
     // A build that is canceled, or that tries again without a layer, leaves the step to whoever
     // waits; a failed step fails for all.
-    const bool failed = error.kind() != ErrorKind::canceled && !canceled_ &&
-                        dynamic_cast<const LostLayer*>(&error) == nullptr;
+    const bool failed = error.kind() != ErrorKind::canceled && !canceled_ && !try_again(error);
     if (failed) lock.fail(error.message());
     throw;
   }
@@ -405,11 +404,20 @@ void Solver::Run::check_canceled() const {
   if (canceled_) throw canceled_error();
 }
 
+/// If the error is no failure of the build, which is to be tried again (without that layer, or on a
+/// new scan): itself.
+std::exception_ptr Solver::Run::try_again(const Error& error) const {
+  if (const auto* lost = dynamic_cast<const LostLayer*>(&error)) {
+    return std::make_exception_ptr(*lost);
+  }
+  const auto* changed = dynamic_cast<const ChangedContext*>(&error);
+  return changed && options_.rescans ? std::make_exception_ptr(*changed) : nullptr;
+}
+
 void Solver::Run::fail(uint32_t vertex, const Error& error) {
   flush_cached();
-  if (const auto* lost = dynamic_cast<const LostLayer*>(&error)) {
-    // No failure of the build, which is to be tried again without that layer.
-    if (!first_error_) first_error_ = std::make_exception_ptr(*lost);
+  if (auto again = try_again(error)) {
+    if (!first_error_) first_error_ = std::move(again);
     return cancel();
   }
   if (error.kind() == ErrorKind::canceled) {

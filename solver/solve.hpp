@@ -30,7 +30,8 @@ namespace lade {
 struct SolveOptions {
   std::map<std::string, LocalSourceOptions> locals;  ///< by the name in "local://NAME"
   std::map<std::string, LocalScan> scans;            ///< those of `locals` that have begun
-  std::map<std::string, std::string> secrets;        ///< id -> value
+  bool rescans = false;  ///< a ChangedContext is no failure: all is tried again on new scans
+  std::map<std::string, std::string> secrets;  ///< id -> value
   /// What HTTP and git sources ask with; shared by the runs of one build, so that they all see the
   /// same. Null: the run makes its own, with `secrets`.
   std::shared_ptr<RemoteSources> remotes;
@@ -75,7 +76,7 @@ class Solver {
 
   /// Runs the loop until `root` is there or the build failed, and everything it started has ended.
   /// Throws the first Error, or Error(canceled); LostLayer if an imported cache did not keep its
-  /// word (then `imports` are to be told, and the build tried again).
+  /// word (then `imports` are to be told, and the build tried again); ChangedContext.
   SolveResult solve(const Definition& definition, Edge root);
   /// The same for several roots side by side: one result each, in their order.
   std::vector<SolveResult> solve(const Definition& definition, const std::vector<Edge>& roots);

@@ -188,6 +188,7 @@ class Solver::Run {
   void announce_cached(uint32_t vertex);
   void announce_started(uint32_t vertex);
   void flush_cached();
+  std::exception_ptr try_again(const Error& error) const;
   void fail(uint32_t vertex, const Error& error);
   void check_canceled() const;
   void mark_root_chain(Edge root);

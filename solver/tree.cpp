@@ -33,15 +33,16 @@ class StackTree : public Tree {
     return hashed_[file.entry] = digest;
   }
 
-  void copied(const Found& file, const Digest& digest) const override {
+  bool copied(const Found& file, const Digest& digest) const override {
     if (!file.entry->content.empty()) {
-      if (file.entry->content == digest) return;
+      if (file.entry->content == digest) return true;
       throw Error(
           "the bytes of " + quoted(file.path) + " in the layer store are not what they were",
           ErrorKind::corrupt);
     }
     const std::lock_guard lock(mutex_);
     hashed_.emplace(file.entry, digest);
+    return true;
   }
 
   std::string what() const override { return "the image or stage"; }

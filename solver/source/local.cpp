@@ -1,175 +1,31 @@
 #include "solver/source/local.hpp"
 
 #include <algorithm>
-#include <climits>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-#include "base/clock.hpp"
-#include "base/directory_chain.hpp"
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/stream.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
-#include "solver/source/stat_cache.hpp"
+#include "solver/source/frozen_file.hpp"
+#include "solver/source/local_scan.hpp"
 
 namespace lade {
 namespace {
-
-EntryType type_of(mode_t mode) {
-  if (S_ISDIR(mode)) return EntryType::directory;
-  if (S_ISLNK(mode)) return EntryType::symlink;
-  if (S_ISCHR(mode)) return EntryType::char_device;
-  if (S_ISBLK(mode)) return EntryType::block_device;
-  if (S_ISFIFO(mode)) return EntryType::fifo;
-  return EntryType::regular;  // a socket is an empty file to a copy, as in BuildKit
-}
-
-std::string read_link(int dirfd, const std::string& name) {
-  std::string target(256, '\0');
-  for (;;) {
-    const ssize_t size = ::readlinkat(dirfd, name.c_str(), target.data(), target.size());
-    if (size < 0) throw_errno("could not read the link " + quoted(name));
-    if (static_cast<size_t>(size) < target.size()) {
-      target.resize(static_cast<size_t>(size));
-      return target;
-    }
-    target.resize(target.size() * 4);
-  }
-}
 
 UniqueFd empty_file() {
   UniqueFd fd(::memfd_create("empty", MFD_CLOEXEC));
   if (!fd) throw_errno("could not make a memory file");
   return fd;
-}
-
-/// What a scan found of one path.
-struct Scanned {
-  KnownFile file;
-  bool is_known = false;  ///< from the scan before: nothing but stat was asked
-  mode_t mode = 0;
-  dev_t device = 0;  ///< of device files
-  uint32_t hardlink_group = 0;
-};
-
-/// One pass over the directory, in the order of an index.
-class Scanner {
- public:
-  Scanner(const LocalSourceOptions& options, StatCache& cache)
-      : options_(options), cache_(cache), ignore_(options.ignore_patterns) {}
-
-  void run(int root) {
-    add(root, ".", "", sys::fstat(root));
-    place_.emplace(sys::openat(root, ".", O_RDONLY | O_DIRECTORY), DirectoryChain::Mounts::cross);
-    descend("", nullptr);
-  }
-
-  std::deque<std::string> strings;  // what is not in the cache: paths and link targets
-  std::vector<Scanned> found;
-
- private:
-  /// Lists place_, which is `prefix`.
-  void descend(const std::string& prefix, const PatternMatcher::Match* parent) {
-    std::string path = prefix.empty() ? "" : prefix + "/";
-    const size_t parent_size = path.size();
-    for (const auto& name : sys::list_dir(place_->fd())) {
-      const int dir = place_->fd();
-      path.resize(parent_size);
-      path += name;
-      if (path.size() >= PATH_MAX) {
-        throw Error(fmt::format("the build context has a path of more than {} bytes below {}",
-                                PATH_MAX - 1, quoted(path.substr(0, path.find('/')))));
-      }
-      PatternMatcher::Match match;
-      if (!ignore_.empty()) match = ignore_.match(path, parent);
-      struct stat info{};
-      if (::fstatat(dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
-        if (errno == ENOENT) continue;  // gone since it was listed
-        throw_errno("could not stat " + quoted(options_.directory + "/" + path));
-      }
-      const bool directory = S_ISDIR(info.st_mode);
-      if (match.matched && !(directory && ignore_.exception_may_match_below(path))) continue;
-      const size_t position = found.size();
-      add(dir, name, path, info);
-      if (!directory) continue;
-      with_context("could not read the build context", [&] { place_->enter(name); });
-      descend(path, &match);
-      place_->leave();
-      // An excluded directory is there only for what "!" took back below it.
-      if (match.matched && found.size() == position + 1) found.pop_back();
-    }
-  }
-
-  void add(int dir, const std::string& name, const std::string& path, const struct stat& info) {
-    Scanned& out = found.emplace_back();
-    out.mode = info.st_mode;
-    out.device = info.st_rdev;
-    if (S_ISREG(info.st_mode) && info.st_nlink > 1) out.hardlink_group = group_of(info);
-    const FileStamp stamp = FileStamp::of(info);
-    if (const KnownFile* known = cache_.find(path, stamp)) {
-      out.file = *known;
-      out.is_known = true;
-      return;
-    }
-    out.file.path = strings.emplace_back(path);
-    out.file.stamp = stamp;
-    if (S_ISLNK(info.st_mode)) {
-      out.file.link_target = strings.emplace_back(read_link(dir, name));
-    } else if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) {
-      out.file.xattrs = read_xattrs(dir, name);
-    }
-  }
-
-  uint32_t group_of(const struct stat& info) {
-    const auto next = static_cast<uint32_t>(groups_.size() + 1);
-    return groups_.emplace(std::pair(info.st_dev, info.st_ino), next).first->second;
-  }
-
-  static std::vector<sys::Xattr> read_xattrs(int dir, const std::string& name) {
-    std::vector<sys::Xattr> out;
-    for (auto& xattr : sys::list_xattrs_of(fmt::format("/proc/self/fd/{}/{}", dir, name))) {
-      // Labels of the host's security modules and overlay's own marks are not the file's.
-      const bool kept = xattr.name == "security.capability" || xattr.name.starts_with("user.");
-      if (kept && !xattr.name.starts_with("user.overlay.")) out.push_back(std::move(xattr));
-    }
-    return out;
-  }
-
-  const LocalSourceOptions& options_;
-  StatCache& cache_;
-  PatternMatcher ignore_;
-  std::optional<DirectoryChain> place_;
-  std::map<std::pair<dev_t, ino_t>, uint32_t> groups_;
-};
-
-Entry entry_of(const Scanned& scanned) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  const FileStamp& stamp = scanned.file.stamp;
-  Entry entry;
-  entry.path = scanned.file.path;
-  entry.type = type_of(scanned.mode);
-  entry.mode = scanned.mode & 07777;
-  entry.mtime_sec = stamp.mtime_ns / kSecond - (stamp.mtime_ns % kSecond < 0 ? 1 : 0);
-  entry.mtime_nsec = static_cast<uint32_t>(stamp.mtime_ns - entry.mtime_sec * kSecond);
-  entry.hardlink_group = scanned.hardlink_group;
-  entry.link_target = scanned.file.link_target;
-  entry.xattrs = scanned.file.xattrs;
-  if (entry.type == EntryType::regular) {
-    entry.size = stamp.size;
-  } else if (entry.type == EntryType::char_device || entry.type == EntryType::block_device) {
-    entry.dev_major = major(scanned.device);
-    entry.dev_minor = minor(scanned.device);
-  }
-  return entry;
 }
 
 /// A scanned directory. If nothing has changed since the scan before, the same selections give
@@ -179,13 +35,16 @@ class LocalTree : public Tree {
   explicit LocalTree(LocalSourceOptions options)
       : options_(std::move(options)),
         root_(sys::open(options_.directory, O_RDONLY | O_DIRECTORY)),
-        started_ns_(now_ns()),
+        started_ns_(stamp_clock_ns()),
         cache_path_(options_.cache_dir + "/" + cache_name(options_)),
         cache_(cache_path_) {
-    Scanner scanner(options_, cache_);
+    const int64_t started = uptime_ns();
+    LocalScanner scanner(options_, cache_);
     scanner.run(root_.get());
     strings_ = std::move(scanner.strings);
     found_ = std::move(scanner.found);
+    filesystems_ = std::move(scanner.filesystems);
+    learn_clocks(started, uptime_ns());
     unchanged_ =
         found_.size() == cache_.size() &&
         std::all_of(found_.begin(), found_.end(), [](const Scanned& one) { return one.is_known; });
@@ -209,32 +68,52 @@ class LocalTree : public Tree {
   }
 
   UniqueFd open(const Found& file) const override {
-    const bool is_socket = S_ISSOCK(scanned(file).mode);
-    const int flags = (is_socket ? O_PATH : O_RDONLY) | O_NOFOLLOW;
-    auto fd = sys::open_in_root(root_.get(), file.path, flags);
-    if (!fd || FileStamp::of(sys::fstat(fd->get())) != scanned(file).file.stamp) {
-      throw_changed(file);
+    if (const FrozenFile* frozen = frozen_file(file)) return frozen->open();
+    UniqueFd fd = open_now(file);
+    if (FileStamp::of(sys::fstat(fd.get())) != scanned(file).file.stamp) {
+      return freeze(file).open();
     }
-    if (is_socket) return empty_file();
-    return std::move(*fd);
+    if (S_ISSOCK(scanned(file).mode)) return empty_file();
+    return fd;
   }
 
   Digest content(const Found& file) const override {
+    Scanned& one = scanned(file);
     {
       const std::lock_guard lock(mutex_);
-      if (const Digest& known = scanned(file).file.content; !known.empty()) return known;
+      if (const Digest& known = one.file.content; !known.empty()) return known;
     }
-    FdSource source(open(file));
+    if (options_.unsteady.contains(file.path)) return freeze(file).digest();
+    const UniqueFd fd = open_now(file);
+    const bool is_socket = S_ISSOCK(one.mode);
+    const auto is_as_scanned = [&] {
+      return FileStamp::of(sys::fstat(fd.get())) == one.file.stamp;
+    };
+    if (!is_as_scanned()) return freeze(file).digest();
+    FdSource source(is_socket ? empty_file() : UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)));
     HashSink sink;
     copy_stream(source, sink);
-    if (sink.size() != file.entry->size) throw_changed(file);
+    if (sink.size() != file.entry->size || !is_as_scanned()) return freeze(file).digest();
     const std::lock_guard lock(mutex_);
     learnt_ = true;
-    return scanned(file).file.content = sink.digest();
+    // Unless it was frozen meanwhile.
+    if (one.file.content.empty()) one.file.content = sink.digest();
+    return one.file.content;
   }
 
-  void copied(const Found& file, const Digest& digest) const override {
-    if (content(file) != digest) throw_changed(file);
+  Entry hashed(const Found& file) const override {
+    Entry entry = Tree::hashed(file);
+    if (const FrozenFile* frozen = frozen_file(file)) entry.size = frozen->size();
+    return entry;
+  }
+
+  bool copied(const Found& file, const Digest& digest) const override {
+    if (content(file) == digest) return true;
+    if (frozen_file(file)) {
+      throw Error("a copy of " + quoted(file.path) + " is not what it was", ErrorKind::corrupt);
+    }
+    freeze(file);
+    return false;
   }
 
   std::optional<Digest> known_selection(const Digest& question) const override {
@@ -277,18 +156,92 @@ class LocalTree : public Tree {
     return Digest::of(writer.str()).hex().substr(0, 32);
   }
 
-  Scanned& scanned(const Found& file) const {
-    return found_[static_cast<size_t>(file.entry - entries_)];
+  size_t position(const Found& file) const { return static_cast<size_t>(file.entry - entries_); }
+  Scanned& scanned(const Found& file) const { return found_[position(file)]; }
+
+  /// What is there now, if it still is of the same type.
+  UniqueFd open_now(const Found& file) const {
+    const mode_t type = scanned(file).mode & S_IFMT;
+    const int flags = S_ISSOCK(type) ? O_PATH : O_RDONLY | O_NONBLOCK;
+    auto fd = sys::open_in_root(root_.get(), file.path, flags | O_NOFOLLOW);
+    if (!fd || (sys::fstat(fd->get()).st_mode & S_IFMT) != type) throw_changed(file);
+    return std::move(*fd);
+  }
+
+  const FrozenFile* frozen_file(const Found& file) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = frozen_.find(position(file));
+    return found == frozen_.end() ? nullptr : &found->second;
+  }
+
+  /// Keeps a file as it is, or, if it was hashed, as far as it went then.
+  const FrozenFile& freeze(const Found& file) const {
+    constexpr int kReads = 10;
+    // Another thread must not hash it meanwhile.
+    const std::lock_guard one_at_a_time(freezing_);
+    if (const FrozenFile* frozen = frozen_file(file)) return *frozen;
+    Digest known;
+    {
+      const std::lock_guard lock(mutex_);
+      known = scanned(file).file.content;
+    }
+    for (int reads = 0; reads < kReads; ++reads) {
+      const UniqueFd fd = open_now(file);
+      if (S_ISSOCK(scanned(file).mode)) throw_changed(file);
+      const struct stat before = sys::fstat(fd.get());
+      const auto size = known.empty() ? static_cast<uint64_t>(before.st_size) : file.entry->size;
+      auto copy = FrozenFile::take(fd.get(), size, options_.cache_dir);
+      if (!known.empty() && (!copy || copy->digest() != known)) throw_changed(file);
+      const struct stat after = sys::fstat(fd.get());
+      const bool is_whole = FileStamp::of(before) == FileStamp::of(after) ||
+                            after.st_size > before.st_size;  // it was written on
+      if (!copy || (known.empty() && !is_whole)) continue;
+      const std::lock_guard lock(mutex_);
+      learnt_ = true;  // it is not to be remembered
+      scanned(file).file.content = copy->digest();
+      return frozen_.emplace(position(file), std::move(*copy)).first->second;
+    }
+    throw_changed(file);
+  }
+
+  /// What servers' clocks showed at least when the scan started: what they were known to show, or
+  /// the newest time that one of them has given, which may be as old as the scan.
+  void learn_clocks(int64_t started, int64_t ended) {
+    for (const auto& one : filesystems_) {
+      const uint64_t identity = one.traits.identity;
+      if (one.traits.has_own_clock || identity == 0) continue;
+      ServerClock& clock = clocks_[identity];
+      int64_t& at_start = at_start_[identity];
+      at_start = one.newest_ns - (ended - started);
+      clock = {one.newest_ns, ended};
+      const auto known = cache_.clocks().find(identity);
+      if (known == cache_.clocks().end()) continue;
+      at_start = std::max(at_start, known->second.at_least(started));
+      clock.stamp_ns = std::max(clock.stamp_ns, known->second.at_least(ended));
+    }
+  }
+
+  /// Whether the file is what it was for as long as its stamp is.
+  bool is_settled(const Scanned& one) const {
+    if (one.is_known) return true;
+    const ScannedFilesystem& filesystem = filesystems_[one.filesystem];
+    const Filesystem& traits = filesystem.traits;
+    if (traits.identity == 0 || (traits.is_doubtful && !filesystem.has_change_times)) return false;
+    if (traits.is_frozen) return true;
+    if (traits.has_own_clock) return one.file.stamp.is_settled(started_ns_, true);
+    return one.file.stamp.is_settled(at_start_.at(traits.identity), false);
   }
 
   /// What could change without another stamp is not remembered, nor then what was selected.
   void save() const {
-    std::vector<KnownFile> files;
-    files.reserve(found_.size());
-    for (const auto& one : found_) {
-      if (one.file.stamp.is_settled(started_ns_)) files.push_back(one.file);
+    KnownTree known;
+    known.files.reserve(found_.size());
+    for (size_t i = 0; i < found_.size(); ++i) {
+      if (is_settled(found_[i]) && !frozen_.contains(i)) known.files.push_back(found_[i].file);
     }
-    StatCache::save(cache_path_, files, files.size() == found_.size() ? selections_ : Selections());
+    if (known.files.size() == found_.size()) known.selections = selections_;
+    known.clocks = clocks_;
+    StatCache::save(cache_path_, known);
   }
 
   /// The pattern without which `relative` would not be excluded: ".dockerignore:3 ('*.o')".
@@ -310,18 +263,19 @@ class LocalTree : public Tree {
   }
 
   [[noreturn]] void throw_changed(const Found& file) const {
-    Error error(fmt::format("{} changed while building", quoted(file.path)));
-    error.set_hint("build again, when nothing writes to " + options_.name);
-    throw error;
+    throw ChangedContext(options_.name, file.path);
   }
 
   LocalSourceOptions options_;
   UniqueFd root_;
-  int64_t started_ns_;
+  int64_t started_ns_;  // by the clock that stamps files
   std::string cache_path_;
   StatCache cache_;
   std::deque<std::string> strings_;
-  bool unchanged_ = false;  // since what the cache remembers
+  std::vector<ScannedFilesystem> filesystems_;
+  ServerClocks clocks_;                   // of filesystems elsewhere
+  std::map<uint64_t, int64_t> at_start_;  // what those showed at least
+  bool unchanged_ = false;                // since what the cache remembers
   mutable std::once_flag indexed_;
   mutable std::optional<MergedIndex> index_;
   mutable const Entry* entries_ = nullptr;  // of index_, in the order of found_
@@ -329,6 +283,8 @@ class LocalTree : public Tree {
   mutable std::vector<Scanned> found_;
   mutable Selections selections_;
   mutable bool learnt_ = false;
+  mutable std::map<size_t, FrozenFile> frozen_;  // by position in found_; none goes
+  mutable std::mutex freezing_;
 };
 
 }  // namespace

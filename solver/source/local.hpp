@@ -2,12 +2,14 @@
 //
 // The scan stats every file that .dockerignore leaves in, in one go, and fixes what the build sees.
 // Contents are hashed when a COPY selects them; digests of files that did not change since an
-// earlier build come from a stat cache in the state directory. Copying checks every file against
-// the scan again.
+// earlier build come from a stat cache in the state directory. What is copied is what was hashed: a
+// file that somebody has written to since is kept as it was then, or as far as it went then if it
+// only grew.
 #pragma once
 
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,9 +24,13 @@ struct LocalSourceOptions {
   std::string ignore_file;                   ///< its name, for hints
   std::vector<int> ignore_lines;             ///< the line of each pattern, for hints; may be empty
   std::string cache_dir;                     ///< existing directory for stat caches
+  /// Paths that changed between being hashed and copied when this was tried before: these are kept
+  /// as they are hashed.
+  std::set<std::string> unsteady{};
 };
 
-/// Scans; blocks on the disk. Throws Error naming the path that could not be read. The owner of
+/// Scans; blocks on the disk. Throws Error naming the path that could not be read; also later, then
+/// a ChangedContext, for what is not to be had any more as it was. The owner of
 /// everything is 0:0; set-id bits, mode, mtime and xattrs are the files'.
 std::shared_ptr<const Tree> scan_local(const LocalSourceOptions& options);
 

@@ -14,6 +14,7 @@
 
 #include "base/digest.hpp"
 #include "base/sys.hpp"
+#include "solver/source/filesystem.hpp"
 
 namespace lade {
 
@@ -25,22 +26,36 @@ struct FileStamp {
   int64_t ctime_ns = 0;
   static FileStamp of(const struct stat& info);
   bool operator==(const FileStamp&) const = default;
-  /// Whether any change after `now_ns` (CLOCK_REALTIME) gives another stamp. A file that changed
-  /// just before could change again within the same tick of the clock that stamps files.
-  bool is_settled(int64_t now_ns) const;
+  /// Whether any change after `clock_ns` gives another stamp: that is what the clock that stamps
+  /// the filesystem's files showed, or less. A file that changed just before could change again
+  /// within the same tick, or the same second where times have no nanoseconds. `precise`: it is
+  /// this kernel's, read now. Nothing is asked of the modification time, which anybody can set.
+  bool is_settled(int64_t clock_ns, bool precise) const;
 };
 
 /// What is remembered of one path.
 struct KnownFile {
   std::string_view path;  ///< relative to the scanned directory, which is ""
   FileStamp stamp;
-  Digest content;  ///< of a regular file; empty if it was never hashed
+  uint64_t filesystem = 0;  ///< Filesystem::identity of what it is on
+  Digest content;           ///< of a regular file; empty if it was never hashed
   std::string_view link_target;
   std::vector<sys::Xattr> xattrs;
 };
 
 /// Answers to questions ("what does this COPY select?"), each named by a digest.
 using Selections = std::map<Digest, Digest>;
+
+/// By Filesystem::identity.
+using ServerClocks = std::map<uint64_t, ServerClock>;
+
+/// What is remembered of a directory tree.
+struct KnownTree {
+  std::vector<KnownFile> files;  ///< in the order of the scan
+  /// What was selected from the tree when it was as it is remembered here.
+  Selections selections;
+  ServerClocks clocks;  ///< of this boot
+};
 
 /// The stat cache of one directory tree, as the last scan of it left it: a file in the state
 /// directory. Immutable but for a cursor: for one thread at a time.
@@ -49,26 +64,23 @@ class StatCache {
   /// Reads what is there; an unreadable or damaged file is an empty cache.
   explicit StatCache(const std::string& path);
 
-  /// What is known of `file`, unless its stamp differs. Cheapest in the order that was saved; the
-  /// result lives as long as this.
-  const KnownFile* find(std::string_view file, const FileStamp& stamp);
-  size_t size() const { return files_.size(); }
-  /// What was selected from the tree when it was as it is remembered here.
-  const Selections& selections() const { return selections_; }
+  /// What is known of `file`, unless its stamp or filesystem differs. Cheapest in the order that
+  /// was saved; the result lives as long as this.
+  const KnownFile* find(std::string_view file, const FileStamp& stamp, uint64_t filesystem);
+  size_t size() const { return known_.files.size(); }
+  const Selections& selections() const { return known_.selections; }
+  const ServerClocks& clocks() const { return known_.clocks; }
 
-  /// Replaces the cache at `path`; errors are swallowed (it is only a cache). `files` is in the
-  /// order of the scan.
-  static void save(const std::string& path, const std::vector<KnownFile>& files,
-                   const Selections& selections);
+  /// Replaces the cache at `path`; errors are swallowed (it is only a cache).
+  static void save(const std::string& path, const KnownTree& tree);
 
  private:
   void read(std::string_view bytes);
 
-  std::string bytes_;  // files_ views it
-  std::vector<KnownFile> files_;
+  std::string bytes_;  // known_.files views it
+  KnownTree known_;
   std::unordered_map<std::string_view, size_t> by_path_;  // filled when the order differs
   size_t cursor_ = 0;
-  Selections selections_;
 };
 
 }  // namespace lade

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
@@ -183,6 +184,19 @@ TEST_F(TreeSync, AsksOnlyForWhatChanged) {
   EXPECT_TRUE(sync(before).empty());
   EXPECT_EQ(sync({directory("a"), file("a/b", 3), file("c", 1, 5), file("d", 1)}),
             std::vector<std::string>{"c"});
+}
+
+TEST_F(TreeSync, AsksAgainForWhatCouldHaveChangedWithoutAnotherTime) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  const int64_t now = now_ns();
+  const int64_t whole = now - now % kSecond;
+  const std::vector<Stat> entries = {
+      file("a", 1, whole - 10 * kSecond),     file("b", 1, whole - 100 * kSecond),
+      file("c", 1, whole - 10 * kSecond + 1), file("d", 1, (now + kSecond) | 1),
+      file("e", 1, whole + 10'000 * kSecond), directory("f")};
+  EXPECT_EQ(sync(entries).size(), 5u);
+  EXPECT_EQ(sync(entries), (std::vector<std::string>{"a", "d"}));
+  EXPECT_EQ(read("a"), "a");
 }
 
 TEST_F(TreeSync, RemovesWhatIsGone) {
