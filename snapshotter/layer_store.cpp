@@ -323,6 +323,12 @@ LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
     const LayerId layer = add_or_find(diff_id, blob);
     // One that was there may have been removed before it was pinned.
     if (exists({layer})) return layer;
+    // Or it is a step's, and somebody has removed its directory: being an image's, too, it can be
+    // unpacked again.
+    state_->database
+        .prepare("UPDATE layers SET has_directory = 0, of_image = 1 WHERE id = ?")
+        .bind(layer)
+        .run();
   }
 }
 

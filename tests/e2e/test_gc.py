@@ -295,6 +295,24 @@ class Collection(LadeTest):
             self.assertFalse(dest.exists() and not dest.is_dir(), words)
             subprocess.run(["rm", "-rf", dest], check=True)
 
+    def test_layers_whose_directories_somebody_removed_are_made_again(self):
+        self.build_number(1, "-t", "app")
+        def lose():
+            for path in (self.ws.state / "layers").iterdir():
+                if path.name not in ("0", "00"):
+                    subprocess.run(["rm", "-rf", path], check=True)
+        lose()
+        self.assertEqual(self.ws.lade("run", "app", "cat", "/number", timeout=60).stdout, "1\n")
+        lose()
+        self.ws.lade("save", "-o", self.ws.out / "app.tar", "app", timeout=60)
+        lose()
+        self.build("FROM app\nRUN cat /number\n", timeout=60)
+        lose()
+        again = self.build_number(1, timeout=60)
+        self.assertEqual(again.code, 0)
+        self.prune("-a")  # what is lost for good
+        self.verify()
+
     def test_what_a_kill_left_is_swept(self):
         self.build_number(1)
         (self.ws.state / "layers/zzzz").mkdir()
