@@ -323,18 +323,19 @@ void add_proxies(BuildRequest& request) {
 /// too. A directory must be there.
 void read_contexts(const std::vector<std::string>& texts, std::map<std::string, std::string>& out) {
   for (const auto& text : given(texts)) {
-    const auto [key, value] = key_value("--build-context", text);
-    std::string name =
-        of_option("--build-context", [&, &key = key] { return Reference::parse(key).familiar(); });
+    const auto given_context = key_value("--build-context", text);
+    std::string name = of_option("--build-context",
+                                 [&] { return Reference::parse(given_context.first).familiar(); });
     constexpr std::string_view kDefaultTag = ":latest";
     if (name.ends_with(kDefaultTag)) name.resize(name.size() - kDefaultTag.size());
-    out[name] = value;
+    out[name] = given_context.second;
   }
-  for (const auto& [name, value] : out) {
-    const bool remote =
-        is_image_context(value) || of_option("--build-context " + name, [&, &value = value] {
-          return remote_context(value).has_value();
-        });
+  for (const auto& context : out) {
+    const std::string& name = context.first;
+    const std::string& value = context.second;
+    const bool remote = is_image_context(value) || of_option("--build-context " + name, [&] {
+                          return remote_context(value).has_value();
+                        });
     if (remote || is_directory(value)) continue;
     const bool exists = ::access(value.c_str(), F_OK) == 0;
     throw_usage(fmt::format("--build-context {}: {} {}", name,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <bzlib.h>
+#include <fmt/format.h>
 #include <isa-l/igzip_lib.h>
 #include <lzma.h>
 #include <zstd.h>
@@ -21,8 +22,8 @@ using std::string_view_literals::operator""sv;
 
 constexpr size_t kInputSize = 128 * 1024;
 constexpr size_t kPeekSize = 10;
-/// 512 MiB, as BuildKit's decoder takes; --ultra --long=31 would ask for 2 GiB. Memory is taken only
-/// as far as there is data.
+/// 512 MiB, as BuildKit's decoder takes; --ultra --long=31 would ask for 2 GiB. Memory is taken
+/// only as far as there is data.
 constexpr int kZstdWindowLog = 29;
 /// What `xz -9` needs is 65 MiB.
 constexpr uint64_t kXzMemory = 256u << 20;

@@ -127,6 +127,8 @@ JsonDocument::JsonDocument(std::string_view bytes, uint64_t limit, std::string n
     Error error(name_ + " " + why_not_json(bytes, problem.byte), ErrorKind::corrupt);
     error.set_hint(not_json_hint(bytes));
     throw error;
+  } catch (const json::out_of_range&) {
+    corrupt(name_ + " has a number that is out of range");
   }
   if (!json_->is_object()) corrupt(name_ + " is not a JSON object");
 }

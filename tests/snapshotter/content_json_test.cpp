@@ -152,5 +152,18 @@ TEST(ForeignJson, IsBoundedInDepth) {
   EXPECT_TRUE(parse_foreign_json(R"(["\"\\)" + std::string(1000, '[') + R"("])").is_array());
 }
 
+TEST(ForeignJson, NumbersOutOfRangeAreMistakesInIt) {
+  for (const char* text : {"7e888", R"({"a":1e999})", R"({"a":[-1e999]})"}) {
+    try {
+      const JsonDocument document(text, 1000, "the document");
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+      EXPECT_THAT(error.message(), HasSubstr("the document has a number that is out of range"));
+    }
+    EXPECT_TRUE(parse_foreign_json(text).is_discarded());
+  }
+}
+
 }  // namespace
 }  // namespace lade
