@@ -58,7 +58,7 @@ std::shared_ptr<const SourceFile> read_dockerfile(const BuildRequest& request,
 
 /// False if there is no such file.
 bool read_ignore_file(const std::string& path, IgnoreRules& out) {
-  if (is_directory(path)) return false;  // to docker it is no list then
+  if (is_directory(path)) return false;  // to docker it is not a list then
   auto text = sys::read_file(path);
   if (!text) return false;
   out.file = base_name(path);

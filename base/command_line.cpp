@@ -191,7 +191,7 @@ class CommandLine::Reader {
   Reader(const CommandLine& line, const std::vector<std::string>& words)
       : line_(line), words_(words) {}
 
-  /// The words that are no options, nor values of some.
+  /// The words that are neither options nor their values.
   std::vector<std::string> run() {
     std::vector<std::string> plain;
     const bool stops = line_.stops_ || !line_.subcommands_.empty();

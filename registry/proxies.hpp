@@ -7,7 +7,7 @@
 namespace lade {
 
 /// By variable ("HTTP_PROXY"), of the entry for `host`, or else "default"; empty ones are left out.
-/// Nothing if there is no such file. Throws Error for a file that is no JSON.
+/// Nothing if there is no such file. Throws Error for a file that is not JSON.
 std::map<std::string, std::string> configured_proxies(const std::string& docker_config,
                                                       const std::string& host);
 

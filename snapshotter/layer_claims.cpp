@@ -33,7 +33,7 @@ std::optional<LayerId> LayerStore::find_claimed(const Digest& claim) const {
   return row.bind(claim).step() ? std::optional(row.integer(0)) : std::nullopt;
 }
 
-/// A layer that was made here, and the blob, too: that both go together is no claim.
+/// A layer that was made here, and the blob, too: that both go together is not a claim.
 std::optional<LayerId> LayerStore::find_made(const LayerClaim& claim) const {
   auto row = state_->database.prepare(
       "SELECT id FROM layers WHERE diff_id = ? AND of_image = 0 AND has_directory = 1 "

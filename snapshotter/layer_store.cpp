@@ -325,8 +325,7 @@ LayerId LayerStore::add_known(const DiffId& diff_id, const Descriptor& blob) {
     if (exists({layer})) return layer;
     // Or it is a step's, and somebody has removed its directory: being an image's, too, it can be
     // unpacked again.
-    state_->database
-        .prepare("UPDATE layers SET has_directory = 0, of_image = 1 WHERE id = ?")
+    state_->database.prepare("UPDATE layers SET has_directory = 0, of_image = 1 WHERE id = ?")
         .bind(layer)
         .run();
   }

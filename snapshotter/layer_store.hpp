@@ -178,7 +178,7 @@ class LayerStore {
   /// ensure_directory().
   void ensure_layer_blob(LayerId layer, const Descriptor& blob, BlobProvider& provider,
                          const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
-  /// The same of something that is no layer: only its digest is verified.
+  /// The same of something that is not a layer: only its digest is verified.
   void ensure_blob(const Descriptor& blob, BlobProvider& provider,
                    const std::function<void(uint64_t, uint64_t)>& progress = nullptr);
   bool has_directory(LayerId layer) const;

@@ -33,7 +33,7 @@ std::optional<uint32_t> read_index(const JsonValue& json, size_t count) {
 /// nothing that a cache has a say in: it would go into images.
 Descriptor layer_blob(const Descriptor& said, const JsonValue& where) {
   if (!media_type::is_layer(said.media_type)) {
-    where.fail("is " + quoted(said.media_type) + ", which is no layer");
+    where.fail("is " + quoted(said.media_type) + ", which is not a layer");
   }
   Descriptor blob;
   blob.media_type = said.media_type;
@@ -67,7 +67,7 @@ CacheDocument::Record read_record(const JsonValue& json, size_t layers) {
   record.top = read_index(json["top"], layers);
   record.created_at = json["created"].integer();
   if (record.created_at < 0 || record.created_at > kLastSecond) {
-    json["created"].fail("is no time since 1970");
+    json["created"].fail("is not a time since 1970");
   }
   return record;
 }

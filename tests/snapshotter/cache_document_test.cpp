@@ -55,7 +55,7 @@ TEST(CacheDocument, WhatIsWrongIsRefusedByName) {
       {R"({"version":1,"layers":[)" + layer + R"(,"parent":-1}]})", "parent"},
       {R"({"version":1,"layers":[)" + layer + R"(,"blob":{"mediaType":"text/plain","digest":")" +
            digest + R"(","size":1}}]})",
-       "which is no layer"},
+       "which is not a layer"},
       {R"({"version":1,"layers":[)" + layer +
            R"(,"blob":{"mediaType":"","digest":"x","size":1}}]})",
        "digest"},
@@ -87,7 +87,7 @@ TEST(CacheDocument, TimesAreThoseOfPeople) {
   for (const int64_t time : {int64_t{-1}, int64_t{253'402'300'800}, INT64_MAX, INT64_MIN}) {
     document.records[0].created_at = time;
     EXPECT_THAT(error_of([&] { CacheDocument::parse(document.serialize()); }),
-                HasSubstr("created' is no time"));
+                HasSubstr("created' is not a time"));
   }
 }
 
@@ -115,7 +115,7 @@ TEST(CacheDocument, MountsAreWrittenAndReadAndMustBeLayers) {
   EXPECT_EQ(read.mounts[0].blob, document.mounts[0].blob);
   document.mounts[0].blob.media_type = "text/plain";
   EXPECT_THAT(error_of([&] { CacheDocument::parse(document.serialize()); }),
-              HasSubstr("which is no layer"));
+              HasSubstr("which is not a layer"));
 }
 
 TEST(CacheDocument, AppendingMovesIndexes) {
