@@ -442,8 +442,9 @@ class Build {
     if (lines.back().empty()) lines.pop_back();
     const size_t first = lines.size() > kLines ? lines.size() - kLines : 0;
     std::string out = fmt::format("------\n > {}:\n", elided(failure.vertex_name));
-    for (size_t i = first; i < lines.size(); ++i) out += lines[i] + "\n";
+    for (size_t i = first; i < lines.size(); ++i) out += fmt::format("{}\n", last_state(lines[i]));
     out += "------\n";
+    out = shown_on(STDERR_FILENO, std::move(out));
     std::fwrite(out.data(), 1, out.size(), stderr);
   }
 

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/commands.hpp"
 #include "base/error.hpp"
@@ -20,6 +21,7 @@ void print_error(const Error& error) {
   }
   out += "ERROR: " + elided(error.message()) + "\n";
   if (!error.hint().empty()) out += "  hint: " + elided(error.hint()) + "\n";
+  out = shown_on(STDERR_FILENO, std::move(out));
   std::fwrite(out.data(), 1, out.size(), stderr);
 }
 

@@ -36,8 +36,10 @@ constexpr auto kStatusInterval = std::chrono::seconds(1);
 
 }  // namespace
 
+PlainProgress::PlainProgress(int fd) : fd_(fd), terminal_(::isatty(fd) != 0) {}
+
 void PlainProgress::print(const std::string& text) {
-  write_line(fd_, text);
+  write_line(fd_, terminal_ ? for_terminal(text) : text);
 }
 
 PlainProgress::State& PlainProgress::shown(VertexNumber vertex) {
@@ -50,10 +52,16 @@ PlainProgress::State& PlainProgress::shown(VertexNumber vertex) {
   return state;
 }
 
+/// A line of a step's output. On a terminal a bar is the line that it ends as.
+std::string PlainProgress::output_line(const State& state, std::string_view line) const {
+  return fmt::format("#{} {:.3f} {}\n", state.shown_as, seconds_since(state.started),
+                     terminal_ ? last_state(line) : line);
+}
+
 void PlainProgress::flush_partial(State& state) {
   for (auto& partial : state.partial) {
     if (partial.empty()) continue;
-    print(fmt::format("#{} {:.3f} {}\n", state.shown_as, seconds_since(state.started), partial));
+    print(output_line(state, partial));
     partial.clear();
   }
 }
@@ -107,7 +115,7 @@ void PlainProgress::log(VertexNumber vertex, LogStream stream, std::string_view 
     if (end == std::string_view::npos) break;
     bytes.remove_prefix(end + 1);
     if (partial.ends_with('\r')) partial.pop_back();
-    out += fmt::format("#{} {:.3f} {}\n", state.shown_as, seconds_since(state.started), partial);
+    out += output_line(state, partial);
     partial.clear();
   }
   if (!out.empty()) print(out);
@@ -141,7 +149,7 @@ void PlainProgress::warning(std::string_view message) {
 }
 
 void QuietProgress::warning(std::string_view message) {
-  write_line(fd_, fmt::format("WARNING: {}\n", elided(message)));
+  write_line(fd_, shown_on(fd_, fmt::format("WARNING: {}\n", elided(message))));
 }
 
 ProgressMode parse_progress(const std::string& text) {

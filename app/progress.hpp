@@ -12,11 +12,11 @@
 namespace lade {
 
 /// "#5 [build 2/3] RUN make", "#5 0.213 its output", "#5 DONE 1.2s". Vertices are numbered in the
-/// order in which something first happens to them. Each line is written whole. Output of a step is
-/// cut at nothing: every byte appears.
+/// order in which something first happens to them. Each line is written whole. Every byte of a
+/// step's output appears, but on a terminal, which gets no more than for_terminal() lets through.
 class PlainProgress : public ProgressSink {
  public:
-  explicit PlainProgress(int fd) : fd_(fd) {}
+  explicit PlainProgress(int fd);
 
   void declared(VertexNumber vertex, std::string_view name) override;
   void started(VertexNumber vertex) override;
@@ -44,11 +44,13 @@ class PlainProgress : public ProgressSink {
   };
 
   State& shown(VertexNumber vertex);
+  std::string output_line(const State& state, std::string_view line) const;
   void flush_partial(State& state);
   void finish(VertexNumber vertex, const std::string& text);
   void print(const std::string& text);
 
   int fd_;
+  bool terminal_;
   std::mutex mutex_;
   std::map<VertexNumber, State> states_;
   int next_ = 1;

@@ -3,11 +3,13 @@
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "app/commands.hpp"
 #include "app/image/image_facts.hpp"
 #include "app/listing.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 
 namespace lade {
 namespace {
@@ -82,7 +84,8 @@ int run_history(const Globals& globals, const HistoryFlags& flags) {
                   {"Size", "SIZE"},
                   {"Comment", "COMMENT"}};
   const std::string format = flags.quiet && flags.format.empty() ? "{{.ID}}" : flags.format;
-  const std::string out = listing(kind, format, rows(*state, image, *manifest, flags));
+  const std::string out =
+      shown_on(STDOUT_FILENO, listing(kind, format, rows(*state, image, *manifest, flags)));
   std::fwrite(out.data(), 1, out.size(), stdout);
   return 0;
 }

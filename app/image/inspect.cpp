@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "app/commands.hpp"
 #include "app/image/image_facts.hpp"
 #include "app/template.hpp"
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {
@@ -137,7 +139,9 @@ int run_inspect(const Globals& globals, const InspectFlags& flags) {
                                               : all.dump(4, ' ', false, replace));
     return code;
   }
-  for (const auto& one : all) fmt::print("{}\n", format->render(Json(one)));
+  for (const auto& one : all) {
+    fmt::print("{}\n", shown_on(STDOUT_FILENO, format->render(Json(one))));
+  }
   return code;
 }
 

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import os
 import subprocess
 import threading
 import time
@@ -44,7 +45,6 @@ class Sources(LadeTest):
         registry = self.ws.registry()
         result = self.build(BASE, "--cache-from", f"{registry.host}/none")
         self.assertIn("is not used: there is none yet", result.stderr)
-
 
     def test_all_that_git_says_is_passed_on(self):
         key = self.ws.dir / "key"
@@ -142,3 +142,49 @@ class Progress(LadeTest):
     def test_one_layer_is_not_several(self):
         result = self.build("FROM scratch\nCOPY f /f\n", "-t", "one", files={"f": "1"})
         self.assertIn(" 1 layer, ", result.stderr)
+
+
+class Terminals(LadeTest):
+    """What steps and images say is shown on a terminal, and never obeyed by it."""
+    TITLE = "\x1b]0;owned\x07"
+    RUN = r"""RUN printf '\033]0;owned\007\033[31mred\033[0m \033[2J\n'; printf '10%%\r100%%\n'; exit 3"""
+
+    def on_a_terminal(self, *args, code=0):
+        """The bytes that a terminal gets from lade."""
+        master, slave = os.openpty()
+        process = subprocess.Popen(self.ws.command(*args), stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+                                   env=environment())
+        self.ws.defer(self.ws._end, process)
+        os.close(slave)
+        shown = b""
+        try:
+            while chunk := os.read(master, 65536):
+                shown += chunk
+        except OSError:  # EIO: the other end is closed
+            pass
+        os.close(master)
+        self.assertEqual(process.wait(60), code, shown)
+        return shown.decode()
+
+    def test_a_steps_output(self):
+        self.write({"Dockerfile": BASE + self.RUN + "\n"})
+        for flags, times in ((), 2), (("-q",), 1):
+            shown = self.on_a_terminal("build", *flags, self.ws.context, code=1)
+            self.assertEqual(shown.count("^[]0;owned^G\x1b[31mred\x1b[0m ^[[2J"), times, shown)
+            self.assertNotIn(self.TITLE, shown)
+            self.assertNotIn("\x1b[2J", shown)
+            self.assertRegex(shown, r"(?m)^(#2 \S+ )?100%\r$")
+            self.assertNotRegex(shown, r"(?m)^[^>]* 10%\r100%")
+
+    def test_files_and_pipes_get_every_byte(self):
+        result = self.build(BASE + self.RUN + "\n", code=1)
+        self.assertIn(self.TITLE, result.stderr)
+        self.assertIn("10%\r100%\n", result.stderr)
+
+    def test_an_images_history_and_labels(self):
+        self.build(BASE + f'LABEL a="{self.TITLE}"\n', "-t", "x")
+        for command in (("history", "x"), ("inspect", "-f", "{{.Config.Labels}}", "x")):
+            shown = self.on_a_terminal(*command)
+            self.assertIn("^[]0;owned^G", shown)
+            self.assertNotIn(self.TITLE, shown)
+            self.assertIn(self.TITLE, self.ws.lade(*command).stdout)
