@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.hpp"
@@ -99,6 +100,15 @@ TEST_F(DaemonTest, SaysWhatItIs) {
 TEST_F(DaemonTest, EndsCleanlyAndRemovesItsSocket) {
   EXPECT_EQ(daemon_->end(SIGTERM), 0);
   EXPECT_NE(::access((dir_.path() + "/socket").c_str(), F_OK), 0);
+}
+
+TEST_F(DaemonTest, ItsSocketIsItsOwnersAndItsGroups) {
+  struct stat info;
+  ASSERT_EQ(::lstat((dir_.path() + "/socket").c_str(), &info), 0);
+  EXPECT_TRUE(S_ISSOCK(info.st_mode));
+  EXPECT_EQ(info.st_mode & 07777, 0660u);
+  EXPECT_EQ(info.st_uid, ::geteuid());
+  EXPECT_EQ(info.st_gid, ::getegid());
 }
 
 TEST_F(DaemonTest, ASecondDaemonDoesNotTakeTheSocket) {
