@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "base/sys.hpp"
+#include "snapshotter/device_node.hpp"
 #include "snapshotter/open_beneath.hpp"
 #include "snapshotter/overlay_xattrs.hpp"
 
@@ -115,7 +116,6 @@ void TreeWriter::make(Entry& entry) {
     if (::mknodat(at, leaf.c_str(), type | (entry.mode & 0777), device) != 0)
       fail("make", entry.path);
   };
-  const dev_t device = makedev(entry.dev_major, entry.dev_minor);
   switch (entry.type) {
     case EntryType::directory:
       if (::mkdirat(parent, name.c_str(), 0700) != 0) fail("make directory", entry.path);
@@ -128,10 +128,8 @@ void TreeWriter::make(Entry& entry) {
       }
       break;
     case EntryType::char_device:
-      node(S_IFCHR, device);
-      break;
     case EntryType::block_device:
-      node(S_IFBLK, device);
+      if (make_device(parent, name, entry, entry.mode) != 0) fail("make", entry.path);
       break;
     case EntryType::fifo:
       node(S_IFIFO, 0);
