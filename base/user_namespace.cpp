@@ -64,7 +64,8 @@ Maps wanted_maps() {
   const auto granted = [&](const char* file) {
     return subordinate_ids(sys::read_file(file).value_or(""), name, uid);
   };
-  return {{"newuidmap", uid, granted("/etc/subuid")}, {"newgidmap", ::getgid(), granted("/etc/subgid")}};
+  return {{"newuidmap", uid, granted("/etc/subuid")},
+          {"newgidmap", ::getgid(), granted("/etc/subgid")}};
 }
 
 std::vector<std::string> arguments(const IdMap& map, pid_t pid) {
@@ -180,7 +181,8 @@ std::string refusal_hint() {
     return "allow them with: sysctl user.max_user_namespaces=10000, or run lade as root";
   }
   if (setting_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1")) {
-    return "AppArmor allows them only to programs that have a profile with 'userns,': give lade one, "
+    return "AppArmor allows them only to programs that have a profile with 'userns,': give lade "
+           "one, "
            "or: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
   }
   return "containers often deny them (seccomp, no privileges): run lade as root, or where user "
@@ -203,13 +205,28 @@ bool in_user_namespace() {
   return answer;
 }
 
+std::string unmapped_owner_hint(int err) {
+  if ((err != EINVAL && err != EPERM) || !in_user_namespace()) return {};
+  return "this user has no subordinate id for that owner: install the package uidmap, and as root "
+         "run 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER' (a range that "
+         "nobody else has)";
+}
+
+void throw_owner_error(const std::string& path) {
+  const int err = errno;
+  Error error = Error::from_errno(err, "could not set the owner of " + quoted(path));
+  error.set_hint(unmapped_owner_hint(err));
+  throw error;
+}
+
 std::vector<IdRange> subordinate_ids(std::string_view file, const std::string& user, uint64_t uid) {
   std::vector<IdRange> out;
   uint64_t mapped = 1;
   for (const auto& line : split(file, '\n')) {
     const auto fields = split(line, ':');
     if (fields.size() != 3) continue;
-    if (fields[0] != user && fields[0] != std::to_string(uid)) continue;
+    const bool is_named = !user.empty() && fields[0] == user;
+    if (!is_named && fields[0] != std::to_string(uid)) continue;
     const auto first = number(trim(fields[1]));
     const auto count = number(trim(fields[2]));
     // Ids have 32 bits, and the last one means none.

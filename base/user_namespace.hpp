@@ -21,6 +21,12 @@ bool in_user_namespace();
 /// its settings refuse.
 void become_root_of_namespace();
 
+/// For the Error of a chown(2) or the like that the kernel has refused with `err`: what to do where
+/// the namespace has no such id; empty otherwise.
+std::string unmapped_owner_hint(int err);
+/// Throws errno's Error, with that hint. `path`: of the file whose owner could not be set.
+[[noreturn]] void throw_owner_error(const std::string& path);
+
 struct IdRange {
   uint64_t first = 0;
   uint64_t count = 0;

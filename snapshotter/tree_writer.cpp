@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "base/sys.hpp"
+#include "base/user_namespace.hpp"
 #include "snapshotter/device_node.hpp"
 #include "snapshotter/open_beneath.hpp"
 #include "snapshotter/overlay_xattrs.hpp"
@@ -36,9 +37,7 @@ mode_t current_umask() {
 [[noreturn]] void fail(std::string_view doing, const std::string& path) {
   const int err = errno;
   Error error = Error::from_errno(err, fmt::format("could not {} {}", doing, quoted(path)));
-  if (err == EPERM && ::geteuid() != 0) {
-    error.set_hint("a layer's owners and devices need root or a user namespace");
-  }
+  error.set_hint(unmapped_owner_hint(err));
   throw error;
 }
 

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "base/text.hpp"
+#include "base/user_namespace.hpp"
 #include "snapshotter/device_node.hpp"
 #include "solver/entry_metadata.hpp"
 
@@ -321,7 +322,7 @@ void LayerBuilder::put_other(const std::string& path, const Entry& meta) {
     throw_errno("could not make " + quoted(path));
   }
   if (::fchownat(dir.get(), name.c_str(), meta.uid, meta.gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    throw_errno("could not set the owner of " + quoted(path));
+    throw_owner_error(path);
   }
   if (meta.type != EntryType::symlink && ::fchmodat(dir.get(), name.c_str(), meta.mode, 0) != 0) {
     throw_errno("could not set the mode of " + quoted(path));
