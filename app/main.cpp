@@ -8,6 +8,7 @@
 #include "app/interrupts.hpp"
 #include "base/command_line.hpp"
 #include "base/error.hpp"
+#include "base/kernel.hpp"
 #include "base/shown_text.hpp"
 #include "base/standard_streams.hpp"
 #include "base/text.hpp"
@@ -55,6 +56,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   const lade::Command* command = nullptr;
   try {
+    lade::require_kernel();
     if (lade::base_name(argv[0]) == "buildkitd") {
       lade::execute_daemon(argv[0], {argv + 1, argv + argc});
     }

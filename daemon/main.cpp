@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/kernel.hpp"
 #include "base/standard_streams.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   lade::fill_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
   try {
+    lade::require_kernel();
     const auto options = lade::read_options(argc, argv);
     if (!options) return 0;
     // Before anything starts a thread.

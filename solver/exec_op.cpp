@@ -142,14 +142,26 @@ class Preparation {
   }
 
   /// Unlike other mounts' targets, these three stay in the layer of the first step on a base that
-  /// lacks them: whoever runs the image needs them, and BuildKit leaves them, too.
+  /// lacks them: whoever runs the image needs them, and BuildKit leaves them, too, unless something
+  /// else is mounted in one (as /dev/pipes for a heredoc with a "#!" line).
   void add_system_directory(const std::string& name) {
-    if (lower_->find(name)) {
+    if (lower_->find(name) || has_target_in("/" + name)) {
       stubs_->need("/" + name, true);  // for a link that dangles
       return;
     }
     const UniqueFd upper = sys::open(out_.upper.path(), O_RDONLY | O_DIRECTORY);
     make_directory(upper, name);
+  }
+
+  bool has_target_in(const std::string& directory) const {
+    const auto is_in = [&](const std::string& target) {
+      return target == directory || target.starts_with(directory + "/");
+    };
+    if (op_.script && is_in(op_.script->path)) return true;
+    return std::any_of(op_.mounts.begin(), op_.mounts.end(), [&](const ExecMount& mount) {
+      const bool file = mount.type == ExecMountType::secret || mount.type == ExecMountType::ssh;
+      return is_in(mount.target) && (!file || is_given(mount));
+    });
   }
 
   /// An overlay's root looks as its topmost directory does, whatever lies below: as `view` has it,

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/wire.hpp"
 #include "solver/diff_op.hpp"
+#include "solver/revealing_xattrs.hpp"
 #include "solver/solve_run.hpp"
 #include "solver/step_lock.hpp"
 
@@ -314,13 +315,19 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
   // A build without cache takes nothing over, not even bytes that are surely the same.
   std::optional<LayerId> earlier;
   if (!vertex_at(vertex).ignore_cache) earlier = earlier_result(states_[vertex].op);
+  std::vector<RevealingFile> revealing;
   auto work = [&] {
     InputTrees trees;
+    // Of what a layer has, the step that copied it there has said so.
+    const auto on_revealing = [&](const Tree& tree, const Found& file, const std::string& xattr) {
+      const auto is_it = [&](const Ref& input) { return input.local.get() == &tree; };
+      if (std::any_of(inputs.begin(), inputs.end(), is_it)) revealing.push_back({file.path, xattr});
+    };
     for (size_t i = 1; i < inputs.size(); ++i) {
       trees.push_back(inputs[i].local ? inputs[i].local
                                       : stack_tree(state_.layers(), inputs[i].layers));
     }
-    const LayerId layer = run_file_op(state_.layers(), layers, op, trees, earlier);
+    const LayerId layer = run_file_op(state_.layers(), layers, op, trees, earlier, on_revealing);
     for (size_t i = 1; i < inputs.size(); ++i) {
       if (!inputs[i].local)
         record[i].selection = input_selection(vertex_at(vertex), i, trees[i - 1]);
@@ -328,6 +335,7 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
     return layer;
   };
   const LayerId made = co_await on_cpu(loop_, work);
+  for (const auto& warning : revealing_warnings(revealing)) progress_.warning(warning);
   layers.push_back(made);
   co_return layers;
 }

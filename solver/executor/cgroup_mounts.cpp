@@ -37,8 +37,8 @@ void mount_v1(int root, const std::vector<CgroupMount>& mounts, unsigned attribu
   attach(all.get(), open_cgroup_root(root).get());
   for (const auto& mount : mounts) {
     const UniqueFd group = clone_tree(sys::open(mount.source, O_PATH | O_DIRECTORY).get());
-    add_attributes(group.get(), attributes);
     attach(group.get(), sys::openat(all.get(), mount.name, O_PATH | O_DIRECTORY).get());
+    add_attributes(group.get(), attributes);
   }
   add_attributes(all.get(), attributes);
 }

@@ -153,6 +153,13 @@ void withdraw(const std::string& dir, const std::string& controller) {
   }
 }
 
+[[noreturn]] void fail_for_processes(const std::string& dir) {
+  throw Error(fmt::format(
+      "cgroup {} has processes of its own, so it cannot limit groups below it; name a parent "
+      "without any",
+      quoted(dir)));
+}
+
 /// Returns those that had not been passed on before.
 std::vector<std::string> pass_on(const std::string& dir,
                                  const std::vector<std::string>& controllers) {
@@ -168,10 +175,7 @@ std::vector<std::string> pass_on(const std::string& dir,
       // The group itself is gone, or the one above does not pass this one on any more.
       if (error.errno_code() == ENOENT || error.errno_code() == ENODEV) break;
       if (error.errno_code() != EBUSY) throw;
-      throw Error(fmt::format(
-          "cgroup {} has processes of its own, so it cannot limit groups below it; name a parent "
-          "without any",
-          quoted(dir)));
+      fail_for_processes(dir);
     }
     out.push_back(controller);
   }
@@ -353,6 +357,8 @@ OwnGroup OwnGroup::make(const Hierarchy& hierarchy, const std::string& path,
     // make this fail; then it is never swept.
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) mark(dir, made_mark);
     OwnGroup group(hierarchy.mount, dir, std::move(fd));
+    // `cpu`, `cpuset` and `pids` can be passed on beside processes, but to threads only.
+    if (text_of(dir + "/cgroup.type") == "domain invalid") fail_for_processes(dir_name(dir));
     if (wanted.is_complete() || i + 1 == tries) return group;
   }
   throw Error("the cgroup " + quoted(dir) + " was removed again and again while it was made");

@@ -109,8 +109,8 @@ void attach_single_nodes(int root, int dev, Staging& staging) {
   // Parts are copied from attached mounts only.
   attach(dev, staging.open_dir(staging.make_dir()).get());
   const UniqueFd directory = clone_tree(dev);
-  make_nodev(directory.get());
   attach_at(root, "/dev", directory.get());
+  make_nodev(directory.get());
   for (const auto& node : minimal_devices) {
     const UniqueFd single = clone_tree(sys::openat(dev, node.name, O_PATH).get());
     attach(single.get(), sys::openat(directory.get(), node.name, O_PATH).get());

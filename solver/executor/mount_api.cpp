@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/kernel.hpp"
 #include "base/sys.hpp"
+#include "solver/executor/bind_remount.hpp"
 
 namespace lade::sandbox {
 
 FsContext::FsContext(const char* type) : type_(type), fd_(::fsopen(type, FSOPEN_CLOEXEC)) {
+  require_call(bool(fd_), "fsopen");
   if (!fd_) throw_errno(fmt::format("the kernel offers no filesystem {}", quoted(type)));
 }
 
@@ -74,9 +77,12 @@ UniqueFd open_mount_at(int dir, const std::string& name) {
 void add_attributes(int mount_fd, uint64_t attributes) {
   mount_attr change{};
   change.attr_set = attributes;
-  if (::mount_setattr(mount_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change) != 0) {
-    throw_errno("could not change a mount's attributes");
+  if (::mount_setattr(mount_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change) == 0) {
+    return;
   }
+  // EPERM: from a container's filter, perhaps.
+  if (errno != ENOSYS && errno != EPERM) throw_errno("could not change a mount's attributes");
+  add_attributes_by_remount(mount_fd, attributes);
 }
 
 void make_read_only(int mount_fd) {

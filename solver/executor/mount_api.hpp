@@ -2,7 +2,8 @@
 // mount_setattr(2)), one function per use. A mount is a descriptor here: "detached" until attach()
 // gives it a place, gone with its last descriptor if it never gets one. Everything throws Error.
 //
-// All of it exists since Linux 5.12; what is newer says so where it is used.
+// All of it exists since Linux 5.2, but for mount_setattr(2) (5.12; see bind_remount.hpp); what is
+// newer says so where it is used.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +55,8 @@ UniqueFd clone_tree(int path_fd);
 /// The mount that covers `name` in `dir`, itself.
 UniqueFd open_mount_at(int dir, const std::string& name);
 
-/// Adds MOUNT_ATTR_* attributes to the mount and all mounts below it.
+/// Adds MOUNT_ATTR_* attributes to the mount and all mounts below it. It must have its place: older
+/// kernels change none that is detached.
 void add_attributes(int mount_fd, uint64_t attributes);
 void make_read_only(int mount_fd);
 /// Device nodes on it cannot be opened any more.

@@ -123,8 +123,8 @@ void mount_file(int root, const EphemeralFile& file, Staging& staging, const std
   }
   const UniqueFd source = sys::openat(staging.fd(), name, O_PATH | O_NOFOLLOW);
   const UniqueFd bind = clone_tree(source.get());
-  if (file.read_only) make_read_only(bind.get());
   attach(bind.get(), open_target(root, file.target, bind.get()).get());
+  if (file.read_only) make_read_only(bind.get());
 }
 
 }  // namespace
@@ -133,9 +133,9 @@ UniqueFd mount_root(const Mount& mount, Nodes nodes, Staging& staging) {
   return with_context("could not mount the root filesystem", [&] {
     UniqueFd root = open_mount(mount, staging);
     if (!S_ISDIR(sys::fstat(root.get()).st_mode)) throw Error("it is not a directory");
+    attach(root.get(), staging.open_dir(staging.make_dir()).get());
     if (mount.read_only) make_read_only(root.get());
     if (nodes == Nodes::in_dev) make_nodev(root.get());
-    attach(root.get(), staging.open_dir(staging.make_dir()).get());
     return root;
   });
 }
@@ -144,12 +144,12 @@ void mount_into(int root, const Mount& mount, Nodes nodes, Staging& staging) {
   with_context([&] { return "could not mount at " + quoted(mount.target); },
                [&] {
                  const UniqueFd source = open_mount(mount, staging);
-                 if (mount.read_only) make_read_only(source.get());
-                 if (!has_nodes(mount, nodes, source.get())) make_nodev(source.get());
                  const UniqueFd target = open_target(root, mount.target, source.get());
                  if (is_root(root, target.get()))
                    throw Error("the target is the root filesystem itself");
                  attach(source.get(), target.get());
+                 if (mount.read_only) make_read_only(source.get());
+                 if (!has_nodes(mount, nodes, source.get())) make_nodev(source.get());
                });
 }
 

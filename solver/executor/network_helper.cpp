@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/close_descriptors.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -43,7 +44,7 @@ void arrange_descriptors(int tap, int exit_fd, int errors) {
                        ::fcntl(exit_fd, F_DUPFD_CLOEXEC, fixed_end),
                        ::fcntl(errors, F_DUPFD_CLOEXEC, fixed_end)};
   for (int i = 0; i < 3; ++i) ::dup3(above[i], fixed_tap + i, O_CLOEXEC);
-  ::close_range(fixed_end, ~0u, 0);
+  sys::close_descriptors(fixed_end, ~0u);
 }
 
 /// slirp4netns with a socket in the working directory for a network card. The write end of a pipe

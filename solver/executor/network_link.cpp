@@ -59,7 +59,11 @@ void control(int fd, unsigned long operation, void* argument, const char* doing)
 
 UniqueFd open_tap() {
   UniqueFd tap(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
-  if (!tap) throw_errno("could not set up the network of a sandbox: /dev/net/tun");
+  if (!tap) {
+    throw_errno(
+        "could not set up the network of a sandbox, which takes /dev/net/tun (load the module tun, "
+        "give the container the device, or build with --network=host or --network=none)");
+  }
   ifreq request = request_for(interface);
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
   control(tap.get(), TUNSETIFF, &request, "a tap interface");

@@ -1,17 +1,17 @@
 #include "solver/executor/overlay.hpp"
 
 #include <array>
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
-#include <sys/utsname.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/kernel.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/executor/mount_api.hpp"
@@ -88,6 +88,27 @@ UniqueFd mount_by_layer_options(const Mount& mount, const std::vector<std::strin
   return context.mount(0);
 }
 
+/// mount(2) has nothing but errno to say which of hundreds of directories is to blame.
+[[noreturn]] void fail_to_mount(const Mount& mount, const std::vector<std::string>& lowers) {
+  const int err = errno;
+  const std::string doing = fmt::format("could not mount an overlay of {} layers", lowers.size());
+  const auto check = [&](const std::string& path) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0) {
+      throw_errno(fmt::format("{}: {}", doing, quoted(path)));
+    }
+    if (!S_ISDIR(info.st_mode)) {
+      throw Error(fmt::format("{}: {} is not a directory", doing, quoted(path)));
+    }
+  };
+  for (const auto& lower : lowers) check(lower);
+  if (!mount.upper.empty()) {
+    check(mount.upper);
+    check(mount.work);
+  }
+  throw Error::from_errno(err, doing);
+}
+
 UniqueFd mount_by_option_string(const Mount& mount, const std::vector<std::string>& lowers,
                                 Staging& staging) {
   ShortNames names(staging);
@@ -106,7 +127,7 @@ UniqueFd mount_by_option_string(const Mount& mount, const std::vector<std::strin
   const std::string target = "../" + place;
   enter(names.dir());
   if (::mount("overlay", target.c_str(), "overlay", 0, options.c_str()) != 0) {
-    throw_errno(fmt::format("could not mount an overlay of {} layers", lowers.size()));
+    fail_to_mount(mount, lowers);
   }
   return open_mount_at(staging.fd(), place);
 }
@@ -116,13 +137,9 @@ UniqueFd mount_by_option_string(const Mount& mount, const std::vector<std::strin
 OverlayApi best_overlay_api() {
   // Asking the kernel for `lowerdir+` proves nothing: before 6.5 overlayfs takes any option and
   // fails only when the filesystem is made.
-  utsname name{};
-  int major = 0;
-  int minor = 0;
-  ::uname(&name);
-  if (std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return OverlayApi::option_string;
-  const bool known = major > 6 || (major == 6 && minor >= 7);
-  return known ? OverlayApi::layer_options : OverlayApi::option_string;
+  constexpr KernelVersion first_with_options{6, 7};
+  return kernel_version() >= first_with_options ? OverlayApi::layer_options
+                                                : OverlayApi::option_string;
 }
 
 UniqueFd open_overlay(const Mount& mount, Staging& staging, OverlayApi api) {

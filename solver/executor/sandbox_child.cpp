@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/kernel.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/executor/capabilities.hpp"
@@ -57,8 +58,9 @@ void leave_session(Child&) {
   ::setsid();
 }
 
-/// Into v2 groups processes are born.
+/// Into v2 groups processes are born, where clone3(2) works.
 void enter_groups(const ChildPlan& plan) {
+  if (plan.v2_group != nullptr) enter_group(plan.v2_group->dir());
   if (plan.cgroup != nullptr) plan.cgroup->enter_v1();
   if (plan.leave != nullptr) enter_group(*plan.leave);
 }
@@ -323,8 +325,11 @@ void run_child(const ChildPlan& plan) noexcept {
     for (const auto step : setup) step(child);
   } catch (const CommandError& error) {
     report(plan.failure_fd, error.exit_code(), error.message());
+  } catch (const Error& error) {
+    const std::string advice = error.hint().empty() ? "" : fmt::format(" ({})", error.hint());
+    report(plan.failure_fd, sandbox_failed, error.what() + advice + old_kernel_note());
   } catch (const std::exception& error) {
-    report(plan.failure_fd, sandbox_failed, error.what());
+    report(plan.failure_fd, sandbox_failed, error.what() + old_kernel_note());
   }
   ::_exit(sandbox_failed);
 }

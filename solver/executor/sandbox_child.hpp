@@ -23,6 +23,7 @@ struct ChildPlan {
   const std::vector<CgroupMount>* cgroups = nullptr;  ///< null: to be found in `hierarchies`
   int netns_fd = -1;                                  ///< network slot to join; -1 for none
   const StepCgroup* cgroup = nullptr;                 ///< to enter, but for v2; may be null
+  const OwnGroup* v2_group = nullptr;  ///< to enter, if the process was not born into it
   const std::string* leave = nullptr;  ///< v1 `devices` group to enter instead of the zygote's
   bool nodev = false;                  ///< nothing else keeps the step from the machine's devices
   const SeccompFilter* filter = nullptr;  ///< null for insecure steps

@@ -77,8 +77,8 @@ void protect(int root, const char* path) {
   with_context([&] { return fmt::format("could not write-protect {}", path); },
                [&] {
                  const UniqueFd bind = clone_tree(target->get());
-                 make_read_only(bind.get());
                  attach(bind.get(), target->get());
+                 make_read_only(bind.get());
                });
 }
 

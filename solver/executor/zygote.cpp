@@ -23,7 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/close_descriptors.hpp"
 #include "base/error.hpp"
+#include "base/kernel.hpp"
 #include "base/sys.hpp"
 #include "solver/executor/cgroup.hpp"
 #include "solver/executor/cgroup_mounts.hpp"
@@ -65,6 +67,13 @@ UniqueFd pidfd_of(pid_t pid) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!fd) throw_errno("could not open a process");
   return fd;
+}
+
+[[noreturn]] void fail_to_clone() {
+  const bool denied = errno == EPERM;
+  throw_errno(denied ? "could not make a sandbox, which takes CAP_SYS_ADMIN (a container has it "
+                       "with --privileged)"
+                     : "could not make a sandbox");
 }
 
 class Zygote {
@@ -323,9 +332,18 @@ pid_t Zygote::clone_child(uint64_t flags, const ChildPlan& plan, const OwnGroup*
     args.cgroup = static_cast<uint64_t>(group->fd());
   }
   // As fork(2) would return: on a copy of this stack.
-  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
-  if (pid < 0) throw_errno("could not make a sandbox");
+  long pid = ::syscall(SYS_clone3, &args, sizeof args);
   if (pid == 0) run_child(plan);
+  // A container's filter denies what it cannot look into.
+  if (pid < 0 && (errno == ENOSYS || errno == EPERM)) {
+    pid = ::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    if (pid == 0) {
+      ChildPlan unborn = plan;
+      unborn.v2_group = group;
+      run_child(unborn);
+    }
+  }
+  if (pid < 0) fail_to_clone();
   return static_cast<pid_t>(pid);
 }
 
@@ -403,7 +421,7 @@ void Zygote::ended(pid_t pid, int status, const rusage& usage) {
 void Zygote::fail(uint64_t id, std::string message) {
   ExitReport out{id, {}};
   out.result.exit_code = sandbox_failed;
-  out.result.setup_error = std::move(message);
+  out.result.setup_error = std::move(message) + old_kernel_note();
   report(out);
 }
 
@@ -447,8 +465,8 @@ void settle(Channel& channel) {
     }
   }
   const auto keep = static_cast<unsigned>(channel.fd());
-  if (keep > 3) ::close_range(3, keep - 1, 0);
-  ::close_range(keep + 1, ~0u, 0);
+  if (keep > 3) sys::close_descriptors(3, keep - 1);
+  sys::close_descriptors(keep + 1, ~0u);
 }
 
 }  // namespace

@@ -11,11 +11,11 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/close_descriptors.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -93,7 +93,7 @@ bool place(int fd, int target) {
   }
   ready = ready && ::chdir(start.directory) == 0;
   // What this process inherited from whoever started it is none of the program's business.
-  ::syscall(SYS_close_range, start.keep < 0 ? kKeptFd : kKeptFd + 1, ~0U, 0);
+  sys::close_descriptors(start.keep < 0 ? kKeptFd : kKeptFd + 1, ~0U);
   if (ready) ::execve(start.program, start.args, start.env);
   ::_exit(127);
 }

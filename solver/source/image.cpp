@@ -140,9 +140,12 @@ ImageSources::Found ImageSources::from_manifest_list(const Descriptor& descripto
     const Index index = Index::parse(bytes, current.media_type);
     const Descriptor* chosen = index.select(platform);
     if (!chosen) {
-      throw Error(fmt::format("{} has no image for {}; it has {}", name, platform.str(),
-                              platforms_of(index)),
-                  ErrorKind::not_found);
+      const std::string others = platforms_of(index);
+      throw Error(
+          others.empty()
+              ? fmt::format("{} has no image for {}: its index is empty", name, platform.str())
+              : fmt::format("{} has no image for {}; it has {}", name, platform.str(), others),
+          ErrorKind::not_found);
     }
     current = *chosen;
   }

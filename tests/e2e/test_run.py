@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import pty
 import select
@@ -54,6 +55,30 @@ class Run(LadeTest):
         self.assertEqual((env["B"], env["C"], env["D"], env["FROM_HOST"]), ("file", "'quotes stay'", "option", "host"))
         self.assertNotIn("A", env, "a variable that is not set here is taken out, as docker does")
         self.assertEqual((env["HOSTNAME"], env["HOME"]), ("box", "/root"))
+
+    def test_proxies_of_dockers_configuration_reach_containers(self):
+        config = self.ws.dir / "docker"
+        config.mkdir()
+        (config / "config.json").write_text(json.dumps({"proxies": {
+            "default": {"httpProxy": "http://proxy:1", "noProxy": "localhost", "ftpProxy": ""},
+            "tcp://other:2375": {"httpsProxy": "http://other:2"}}}))
+        self.build("FROM busybox\nENV HTTP_PROXY=of-the-image\n", "-t", "app")
+
+        def proxies(*options, **env):
+            out = self.out(*options, "app", "env", env={"DOCKER_CONFIG": str(config), **env})
+            return {name: value for name, value in (line.split("=", 1) for line in out.splitlines())
+                    if name.lower().endswith("_proxy")}
+
+        both = {"HTTP_PROXY": "http://proxy:1", "http_proxy": "http://proxy:1", "NO_PROXY": "localhost",
+                "no_proxy": "localhost"}
+        self.assertEqual(proxies(), both)
+        self.assertEqual(proxies("-e", "http_proxy=mine", "-e", "NO_PROXY="), {**both, "http_proxy": "mine", "NO_PROXY": ""})
+        self.assertEqual(proxies(DOCKER_HOST="tcp://other:2375"),
+                         {"HTTP_PROXY": "of-the-image", "HTTPS_PROXY": "http://other:2", "https_proxy": "http://other:2"})
+        (config / "config.json").write_text("[]")
+        result = self.lade_run("app", "env", env={"DOCKER_CONFIG": str(config)})
+        self.assertIn("WARNING: no proxies are used: ", result.stderr)
+        self.assertIn("HTTP_PROXY=of-the-image\n", result.stdout)
 
     def test_user_workdir_and_hostname(self):
         self.build(DOCKERFILE, "-t", "app")

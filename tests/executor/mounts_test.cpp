@@ -121,6 +121,13 @@ std::string look_at_overlay(const Mount& mount, sandbox::OverlayApi api, const s
   return {buffer, sys::read_some(pipe.read.get(), buffer, sizeof buffer)};
 }
 
+/// Those that this kernel has.
+std::vector<sandbox::OverlayApi> apis() {
+  std::vector<sandbox::OverlayApi> out = {sandbox::OverlayApi::option_string};
+  if (sandbox::best_overlay_api() != out[0]) out.push_back(sandbox::best_overlay_api());
+  return out;
+}
+
 TEST_F(MountsTest, BothInterfacesMountFiveHundredLayers) {
   Mount mount = overlay({});
   mount.lowers.clear();
@@ -129,7 +136,7 @@ TEST_F(MountsTest, BothInterfacesMountFiveHundredLayers) {
     make_dir(mount.lowers.back());
   }
   ASSERT_TRUE(write_text(dir() + "/" + mount.lowers.back() + "/bottom", "reached"));
-  for (const auto api : {sandbox::OverlayApi::option_string, sandbox::best_overlay_api()}) {
+  for (const auto api : apis()) {
     mount.work = make_dir(fmt::format("work-{}", static_cast<int>(api)));  // volatile: once only
     EXPECT_EQ(look_at_overlay(mount, api, "bottom"), "reached") << static_cast<int>(api);
   }
@@ -146,7 +153,7 @@ TEST_F(MountsTest, AReadOnlyViewOfOneLayerHidesItsWhiteouts) {
   mount.target = "/tmp";
   EXPECT_EQ(output_of(with_mount("cd /tmp; echo *", mount)), "here sub\n");
   EXPECT_NE(run(with_mount("touch /tmp/x", mount)).result.exit_code, 0);
-  for (const auto api : {sandbox::OverlayApi::option_string, sandbox::best_overlay_api()}) {
+  for (const auto api : apis()) {
     EXPECT_EQ(look_at_overlay(mount, api, "here"), "here");
   }
 }
@@ -317,6 +324,32 @@ TEST_F(MountsTest, AnOverlayThatCannotBeMountedSaysWhy) {
   spec.rootfs = overlay({"missing"});
   EXPECT_THAT(run(spec).result.setup_error, HasSubstr("could not mount the root filesystem"));
   EXPECT_THAT(run(spec).result.setup_error, HasSubstr("missing"));
+  const std::string missing = fmt::format("'{}/missing': No such file or directory", dir());
+  ASSERT_TRUE(write_text(dir() + "/file", ""));
+  const std::string file = fmt::format("'{}/file' is not a directory", dir());
+  const auto by_options = sandbox::OverlayApi::option_string;
+  EXPECT_THAT(look_at_overlay(overlay({"missing"}), by_options, "x"), HasSubstr(missing));
+  EXPECT_THAT(look_at_overlay(overlay({"file"}), by_options, "x"), HasSubstr(file));
+  Mount mount = overlay({});
+  mount.upper = dir() + "/missing";
+  EXPECT_THAT(look_at_overlay(mount, by_options, "x"), HasSubstr(missing));
+}
+
+TEST_F(MountsTest, AReadOnlyMountCoversOddlyNamedMountsBelowItAndKeepsWhatTheyHave) {
+  const auto source = make_dir("source");
+  const std::string odd = make_dir("source/a b\\c\nd");
+  ASSERT_EQ(::mount("none", odd.c_str(), "tmpfs", MS_NOEXEC | MS_NOATIME, nullptr), 0);
+  make_dir("source/a b\\c\nd/inner");
+  ASSERT_EQ(::mount("none", (odd + "/inner").c_str(), "tmpfs", MS_NOSUID, nullptr), 0);
+  auto mount = bind(source, "/tmp");
+  mount.read_only = true;
+  const auto out = output_of(
+      with_mount("cd /tmp/a*; touch x inner/x 2>&1; grep ' /tmp' /proc/self/mounts", mount));
+  ::umount2(odd.c_str(), MNT_DETACH);
+  EXPECT_THAT(out, HasSubstr("touch: x: Read-only file system"));
+  EXPECT_THAT(out, HasSubstr("touch: inner/x: Read-only file system"));
+  EXPECT_THAT(out, HasSubstr("d tmpfs ro,nodev,noexec,noatime"));
+  EXPECT_THAT(out, HasSubstr("inner tmpfs ro,nosuid,nodev"));
 }
 
 }  // namespace
