@@ -98,11 +98,20 @@ std::string subject(const TracedCall& call) {
   }
 }
 
+template <size_t N>
+bool is_below(const std::string& path, const std::array<const char*, N>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const char* prefix) { return path.starts_with(prefix); });
+}
+
+/// What the loader reads, before the program begins.
+bool is_system(const std::string& path) {
+  return is_below<3>(path, {"/usr/", "/lib", "/etc/ld.so"});
+}
+
 bool is_on_disk(const std::string& path) {
-  if (!path.starts_with("/")) return false;
-  constexpr std::array kElsewhere{"/proc/", "/sys/", "/dev/", "/usr/", "/lib", "/etc/", "/memfd:"};
-  return std::none_of(kElsewhere.begin(), kElsewhere.end(),
-                      [&](const char* prefix) { return path.starts_with(prefix); });
+  return path.starts_with("/") &&
+         !is_below<5>(path, {"/proc/", "/sys/", "/dev/", "/etc/", "/memfd:"});
 }
 
 class Failer : public lade::test::CallTracer {
@@ -127,7 +136,7 @@ class Failer : public lade::test::CallTracer {
     if (program_.empty()) program_ = link_of(proc(root(), "exe"));
     if (program.empty() || program != program_) return;
     const std::string path = subject(call);
-    if (files_ && !is_on_disk(path)) return;
+    if (is_system(path) || (files_ && !is_on_disk(path))) return;
     ++count_;
     if (target_ == 0 || count_ < target_ || (count_ > target_ && !lasting_)) return;
     if (count_ == target_) {
