@@ -180,7 +180,12 @@ StoredImage read_stored_image(ContentStore& content, const Descriptor& target) {
   }
   const auto bytes = read_if_here(content, target.digest, kMaxManifest);
   if (!bytes) return out;
-  out.index = Index::parse(*bytes, target.media_type);
+  try {
+    out.index = Index::parse(*bytes, target.media_type);
+  } catch (const Error& error) {
+    check_is_not_the_disk(error);
+    return out;  // damaged, or a registry's that was never one: what lists all images goes on
+  }
   read_index(content, *out.index, kMaxNesting, out);
   return out;
 }

@@ -136,6 +136,8 @@ class Part:
 
     def close(self):
         for ws in self._workspaces:
+            # Trees may be deeper than Python's own removal goes.
+            ws.defer(subprocess.run, ["rm", "-rf", *map(str, ws.dir.glob("*"))])
             ws.close()
 
     def summary(self, left):

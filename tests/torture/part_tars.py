@@ -25,7 +25,7 @@ from image import make_tar
 from support import Result, environment
 
 MEMORY = 700 << 20  # resident, of lade and what it starts
-SECONDS = 60  # of computing; ten times that of waiting, since others may compute on the machine, too
+SECONDS = 60  # of computing
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
@@ -97,7 +97,7 @@ def archive_of(layer):
                      *((f"blobs/sha256/{digest(data)[7:]}", data) for data in {config, manifest, layer})])
 
 
-def bounded(ws, state, arguments, stdin=None, seconds=SECONDS):
+def bounded(ws, state, arguments, stdin=None, seconds=SECONDS, wait=10 * SECONDS):
     """Runs lade; its Result, and the most memory that it had."""
     # Far beyond what is allowed, and before the machine suffers. prlimit executes lade in its place.
     command = ["prlimit", f"--data={6 << 30}", f"--cpu={seconds}", "--", *ws.command(*arguments, state=state)]
@@ -112,7 +112,7 @@ def bounded(ws, state, arguments, stdin=None, seconds=SECONDS):
                 if (found := re.search(r"VmHWM:\s+(\d+)", status)) and "Name:\tlade" in status:
                     peak = max(peak, int(found[1]) << 10)
             time.sleep(0.01)
-            if time.monotonic() - started > 10 * seconds:
+            if time.monotonic() - started > wait:
                 process.kill()
         log.seek(0)
         return Result(command, process.returncode, b"", log.read(), time.monotonic() - started), peak
