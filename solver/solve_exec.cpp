@@ -110,6 +110,9 @@ Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attemp
   }
   if (result.setup_error.empty()) {
     if (result.out_of_memory) message += ": out of memory";
+    if (result.pids_limit_met != 0) {
+      message += fmt::format(": it met its limit of {} processes", result.pids_limit_met);
+    }
     Error error(fmt::format("{}: exit code: {}", message, result.exit_code));
     // What the step wrote lies there still, whatever it says of its failure.
     if (is_disk_full(state_.root())) error.set_hint(kRoomHint);
