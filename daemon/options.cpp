@@ -42,6 +42,7 @@ struct Flags {
   std::vector<std::string> platforms;
   std::string network = "auto";
   std::vector<std::string> network_deny;
+  bool network_deny_sources = false;
   int max_parallelism = 0;
   std::string pids;
   std::string gc = "true";
@@ -84,6 +85,9 @@ void add_flags(CommandLine& app, Flags& flags) {
   app.add_list("--network-deny", flags.network_deny,
                "Addresses that steps cannot reach, beside this machine's own: CIDR[,CIDR...] "
                "(169.254.0.0/16,10.0.0.0/8); may be given several times");
+  app.add_flag("--network-deny-sources", flags.network_deny_sources,
+               "Refuse such addresses, and this machine's own, also to what the daemon fetches for "
+               "builds: ADD of URLs, git, registries, caches");
   app.add_option("--oci-max-parallelism", flags.max_parallelism,
                  "Steps of one build running at once (default: no limit)");
   app.add_option("--step-pids", flags.pids,
@@ -181,6 +185,7 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   if (!flags.pids.empty()) {
     out.pids = of_option("--step-pids", [&] { return parse_pids("pids", flags.pids); });
   }
+  out.network_deny_sources = flags.network_deny_sources;
   out.network_deny = parse_network_deny(flags.network_deny);
   out.gc = truth("--oci-worker-gc", flags.gc);
   if (!flags.keep_storage.empty()) {

@@ -173,6 +173,7 @@ void read_worker(Table& table, DaemonOptions& options) {
     options.network_deny.push_back(
         with_context(table.place("networkDeny"), [&] { return AddressRange::parse(range); }));
   }
+  if (table.flag("networkDenySources").value_or(false)) options.network_deny_sources = true;
   if (table.flag("rootless").value_or(false)) table.fail("rootless", "is not supported");
   if (table.flag("noProcessSandbox").value_or(false)) {
     table.fail("noProcessSandbox", "is not supported");
