@@ -19,6 +19,12 @@
 #include "base/unique_fd.hpp"
 
 namespace lade {
+
+const char* const kDamagedDatabaseHint =
+    "the database of the state directory is damaged, which lade cannot mend: move that directory "
+    "away (images that were only there are lost, the cache is built again), or choose another one "
+    "with --root";
+
 namespace {
 
 constexpr int kBusyTimeoutMs = 30'000;
@@ -40,22 +46,21 @@ int last_errno(sqlite3* db) {
   return of_journal;
 }
 
-[[noreturn]] void fail(sqlite3* db, int result, std::string_view doing) {
+[[noreturn]] void fail(sqlite3* db, int result, std::string_view doing, bool preparing = false) {
   // The connection's message is the better one, but it belongs to the connection's last error only.
   const bool has_message = db && sqlite3_extended_errcode(db) == result;
-  const int primary = result & 0xff;
+  int primary = result & 0xff;
   const bool is_damaged = primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
   const int err = db && (primary == SQLITE_IOERR || is_damaged) ? last_errno(db) : 0;
   if (primary == SQLITE_FULL) throw Error::from_errno(ENOSPC, doing);
   if (err == EIO || (err != 0 && primary == SQLITE_IOERR)) throw Error::from_errno(err, doing);
   Error error(
       fmt::format("{}: {}", doing, has_message ? sqlite3_errmsg(db) : sqlite3_errstr(result)));
-  if (is_damaged) {
+  // Lade's own statements are right: it is the schema that they do not fit.
+  if (primary == SQLITE_ERROR && preparing) primary = SQLITE_CORRUPT;
+  if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
     error.set_kind(ErrorKind::corrupt);
-    error.set_hint(
-        "the database of the state directory is damaged, which lade cannot mend: move that "
-        "directory away (images that were only there are lost, the cache is built again), or "
-        "choose another one with --root");
+    error.set_hint(kDamagedDatabaseHint);
   }
   throw error;
 }
@@ -193,7 +198,9 @@ Digest Statement::digest(int column) const {
   const std::string bytes = blob(column);
   Digest::Bytes out{};
   if (bytes.size() != out.size()) {
-    throw Error("the state database holds a digest of the wrong length", ErrorKind::corrupt);
+    Error error("the state database holds a digest of the wrong length", ErrorKind::corrupt);
+    error.set_hint(kDamagedDatabaseHint);
+    throw error;
   }
   std::memcpy(out.data(), bytes.data(), out.size());
   return Digest(out);
@@ -326,7 +333,7 @@ Statement Database::prepare(std::string_view sql) {
   const int result = sqlite3_prepare_v3(connection_->db, sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &slot->statement, nullptr);
   if (result != SQLITE_OK) {
-    fail(connection_->db, result, failed_at(connection_->db, sql));
+    fail(connection_->db, result, failed_at(connection_->db, sql), true);
   }
   slot->in_use = true;
   found->second.push_back(std::move(slot));

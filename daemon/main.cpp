@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
     const auto options = lade::read_options(argc, argv);
     if (!options) return 0;
     // Before anything starts a thread.
-    lade::ExecutorHost executor({.network = {.deny = options->network_deny}});
+    lade::ExecutorHost executor(
+        {.network = {.deny = options->network_deny}, .pids = options->pids});
     return lade::serve(*options, executor);
   } catch (const lade::Error& error) {
     fmt::print(stderr, "ERROR: {}\n", error.message());

@@ -381,7 +381,12 @@ std::optional<LayerInfo> LayerStore::info(LayerId layer) const {
   auto row = state_->database.prepare(
       "SELECT encoding, descriptor FROM layer_blobs WHERE layer = ? ORDER BY encoding, digest");
   row.bind(layer);
-  while (row.step()) out.blobs.push_back({row.text(0), parse_descriptor(row.text(1))});
+  while (row.step()) {
+    // A damaged row is a blob that is not known: the layer has its other forms.
+    if (auto blob = try_parse_descriptor(row.text(1))) {
+      out.blobs.push_back({row.text(0), std::move(*blob)});
+    }
+  }
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/wire.hpp"
 #include "snapshotter/cache_mount.hpp"
 #include "snapshotter/users.hpp"
 #include "solver/entry_metadata.hpp"
@@ -267,7 +268,7 @@ class Preparation {
   void add_cache(const ExecMount& mount, const std::string& path) {
     stubs_->need(mount.target, true);
     Mount out;
-    if (mount.input) {
+    if (mount.input && !mount.own_directory) {
       out = state_.layers().overlay(inputs_.at(*mount.input), nullptr);
       out.upper = path;
       // A fresh one each time: a volatile overlay refuses the workdir of an earlier one.
@@ -362,6 +363,18 @@ std::optional<CacheMount> CacheMount::try_lease(const std::string& state_root,
   }
   throw Error(
       fmt::format("{} builds use the cache mount \"{}\" already", kMaxExclusiveCaches, mount.id));
+}
+
+Digest CacheMount::name_of(const ExecMount& mount, StateDir& state,
+                           const std::vector<LayerStack>& inputs) {
+  const LayerStack below = mount.input ? inputs.at(*mount.input) : LayerStack();
+  // As all were named once; so these go on in the state directories there are.
+  if (!mount.own_directory && below.empty()) return Digest::of(mount.id);
+  WireWriter writer;
+  writer.text("lade cache mount 1").text(mount.id).number(mount.own_directory);
+  if (mount.own_directory) writer.number(mount.mode).number(mount.uid).number(mount.gid);
+  for (const LayerId layer : below) writer.digest(state.layers().content_digest(layer));
+  return Digest::of(writer.str());
 }
 
 void set_process(const ExecOp& op, const MergedIndex& index, const OpenFound& open,

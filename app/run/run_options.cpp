@@ -251,6 +251,9 @@ void add_run_flags(CommandLine& command, RunFlags& flags) {
   command.add_list("--network-deny", flags.network_deny,
                    "Addresses that the default network does not reach, beside this machine's own: "
                    "CIDR[,CIDR...]");
+  command.add_option("--pids-limit", flags.pids_limit,
+                     "Processes and threads that may be in the container at a time (-1: any "
+                     "number)");
   command.add_option("--platform", flags.platform, "Platform of the image, os/arch[/variant]");
   command.add_flag("--privileged", flags.privileged,
                    "All capabilities, no system call filter, the host's devices");
@@ -303,6 +306,10 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   request.pull = parse_pull(flags.pull);
   if (!flags.shm_size.empty()) {
     request.shm_bytes = of_option("--shm-size", [&] { return parse_bytes(flags.shm_size); });
+  }
+  // As docker has it, these are no limit.
+  if (const auto& limit = flags.pids_limit; !limit.empty() && limit != "-1" && limit != "0") {
+    request.pids_limit = of_option("--pids-limit", [&] { return parse_pids("pids", limit); });
   }
   request.interactive = flags.interactive;
   request.terminal = flags.terminal;

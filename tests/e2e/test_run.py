@@ -80,6 +80,17 @@ class Run(LadeTest):
         self.assertIn("WARNING: no proxies are used: ", result.stderr)
         self.assertIn("HTTP_PROXY=of-the-image\n", result.stdout)
 
+    def test_the_number_of_processes_is_limited(self):
+        many = "i=0; while [ $i -lt 60 ]; do sleep 2 & i=$((i+1)); done"
+        result = self.assert_fails(self.lade_run("--pids-limit", "20", "busybox", "sh", "-c", many, code=None),
+                                   "lade: the container met its limit of 20 processes (--pids-limit)", code=2)
+        self.assertIn("can't fork", result.stderr)
+        self.assertEqual(self.sh("echo fits", "--pids-limit=20"), "fits\n")
+        for none in ("0", "-1"):
+            self.assertEqual(self.sh("for i in 1 2 3; do true & done; wait; echo all", f"--pids-limit={none}"), "all\n")
+        self.assert_fails(self.lade_run("--pids-limit", "few", "busybox", code=None), "--pids-limit: invalid pids value 'few'",
+                          code=125)
+
     def test_user_workdir_and_hostname(self):
         self.build(DOCKERFILE, "-t", "app")
         out = self.out("--entrypoint", "sh", "-u", "seven", "-w", "/new/dir", "-h", "box", "app", "-c",
