@@ -121,7 +121,7 @@ class FileOpRun {
         scratch_(base.empty()),
         builder_(layers, base_tree_->index()) {}
 
-  void borrow_from(LayerId earlier) { builder_.borrow_from(earlier); }
+  void borrow_from(LayerId earlier, Borrowing how) { builder_.borrow_from(earlier, how); }
 
   void operator()(const CopyAction& action) {
     const Tree& tree = *trees_.at(action.input - 1);
@@ -458,9 +458,9 @@ Digest file_op_selection(const FileOp& op, const InputTrees& trees) {
 }
 
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
-                    const InputTrees& trees, std::optional<LayerId> earlier) {
+                    const InputTrees& trees, std::optional<LayerId> earlier, Borrowing how) {
   FileOpRun run(layers, base, trees);
-  if (earlier) run.borrow_from(*earlier);
+  if (earlier) run.borrow_from(*earlier, how);
   for (const auto& action : op.actions) std::visit(run, action);
   return run.commit();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "solver/borrowed_files.hpp"
 #include "solver/definition.hpp"
 #include "solver/tree.hpp"
 
@@ -24,8 +25,9 @@ bool is_tar_header(std::string_view block);
 
 /// Applies the actions on top of `base` as one new layer. CPU- and disk-bound. Throws Error.
 /// `earlier` is what the same op made once, of other inputs: files that are the same are not
-/// written again. It must have its directory, and stay.
+/// written again, and `how` they get into the new one. It must have its directory, and stay.
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
-                    const InputTrees& trees, std::optional<LayerId> earlier = {});
+                    const InputTrees& trees, std::optional<LayerId> earlier = {},
+                    Borrowing how = Borrowing::link);
 
 }  // namespace lade

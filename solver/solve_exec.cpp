@@ -257,6 +257,19 @@ Task<void> Solver::Run::keep_failed(uint32_t vertex, const ExecOp& op, PreparedE
   }
 }
 
+/// Of all that a step is to see: this may have to wait for another step that borrows of it.
+Task<void> Solver::Run::keep_private(const std::vector<LayerStack>& inputs) {
+  LayerStore& layers = state_.layers();
+  const bool done = std::all_of(inputs.begin(), inputs.end(), [&](const LayerStack& stack) {
+    return layers.keep_private(stack, false);
+  });
+  if (done) co_return;
+  auto work = [&] {
+    for (const LayerStack& stack : inputs) layers.keep_private(stack, true);
+  };
+  co_await on_thread(loop_, work);
+}
+
 Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
                                                     std::vector<LayerStack> inputs) {
   if (!executor_) throw Error("this machine cannot run steps");
@@ -290,6 +303,8 @@ Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecO
   std::map<size_t, std::string> cache_paths;
   const auto leases = co_await lease_caches(vertex, op, cache_paths);
   const ExecSecrets secrets{options_.secrets, options_.ssh};
+  co_await keep_private(inputs);
+  check_canceled();
   auto prepare = [&] { return prepare_exec(state_, op, inputs, cache_paths, secrets); };
   for (int attempt = 1;; ++attempt) {
     PreparedExec prepared = co_await on_cpu(loop_, prepare);
