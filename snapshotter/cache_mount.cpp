@@ -26,6 +26,15 @@ std::string name_of(const Digest& id) {
 
 }  // namespace
 
+Digest cache_mount(const std::string& id, uint32_t uid, uint32_t gid, uint32_t mode,
+                   const Digest& below) {
+  // Most are root's own. Their names are also those of shared caches' documents.
+  if (uid == 0 && gid == 0 && mode == 0755 && below.empty()) return Digest::of(id);
+  WireWriter writer;
+  writer.text("lade cache mount 1").text(id).number(uid).number(gid).number(mode).digest(below);
+  return Digest::of(writer.str());
+}
+
 Digest restored_mount(const Digest& id, const Digest& blob) {
   return Digest::of(WireWriter().text("lade restored mount 1").digest(id).digest(blob).str());
 }

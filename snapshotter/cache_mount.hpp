@@ -1,5 +1,5 @@
 // The directories of cache mounts (RUN --mount=type=cache) in a state directory.
-//   STATE/cache-mounts/<digest of id>[-N]/fs, with a lock file <digest of id>[-N].lock beside it
+//   STATE/cache-mounts/<name>[-N]/fs, with a lock file <name>[-N].lock beside it
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,11 @@ namespace lade {
 
 class StateDir;
 
+/// Names the mount `id` of this machine. One that begins with another look, or on other files
+/// (`below` is their digest; empty: on none), is another mount, as in BuildKit.
+Digest cache_mount(const std::string& id, uint32_t uid, uint32_t gid, uint32_t mode,
+                   const Digest& below);
+
 /// Names a mount that begins as a cache's tree of it, `blob`: it is another mount than this
 /// machine's own of that id, and only for builds that read a cache which has just this tree.
 Digest restored_mount(const Digest& id, const Digest& blob);
@@ -23,7 +28,7 @@ Digest restored_mount(const Digest& id, const Digest& blob);
 /// work in it.
 class CacheMountDirectory {
  public:
-  /// `id` is Digest::of() the mount's, or a restored_mount().
+  /// `id` is a cache_mount() or a restored_mount().
   CacheMountDirectory(const std::string& state_root, const Digest& id, int number = 0);
 
   /// Those of the id that there are.

@@ -52,6 +52,7 @@ struct SharedRecord {
 /// A cache mount of a solved graph's steps, for other machines' caches.
 struct SharedMount {
   std::string id;
+  Digest name;        ///< cache_mount()
   bool used = false;  ///< a step ran with it
 };
 

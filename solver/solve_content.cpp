@@ -165,17 +165,18 @@ std::vector<SharedRecord> Solver::Run::shared_records() {
 }
 
 std::vector<SharedMount> Solver::Run::shared_mounts() const {
-  std::map<std::string, SharedMount> out;
+  std::map<Digest, SharedMount> out;
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* op = std::get_if<ExecOp>(&vertex_at(i).op);
     if (!op) continue;
     for (const ExecMount& mount : op->mounts) {
       if (mount.type != ExecMountType::cache || mount.input) continue;
-      out[mount.id] = {mount.id, used_mounts_.contains(mount.id)};
+      const Digest name = cache_mount(mount.id, mount.uid, mount.gid, mount.mode, {});
+      out[name] = {mount.id, name, used_mounts_.contains(name)};
     }
   }
   std::vector<SharedMount> list;
-  for (auto& [id, mount] : out) list.push_back(std::move(mount));
+  for (auto& [name, mount] : out) list.push_back(std::move(mount));
   return list;
 }
 

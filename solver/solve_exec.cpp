@@ -151,11 +151,17 @@ Task<void> Solver::Run::empty_cache(Digest name) {
   co_await on_thread(loop_, work);
 }
 
-/// The name of the mount's directory. Of one that was never used here, and that a cache has which
-/// this build reads, it is another one: that begins as the cache's tree.
-Task<Digest> Solver::Run::find_cache(uint32_t vertex, ExecMount mount) {
-  const Digest id = Digest::of(mount.id);
-  const bool is_stale = stale_caches_.erase(mount.id) > 0;
+Digest Solver::Run::name_cache(const ExecMount& mount, const std::vector<LayerStack>& inputs) {
+  // What was left in one that began on other files would hide these, or hold copies of those.
+  const Digest below = mount.input ? chain_content(inputs.at(*mount.input)) : Digest();
+  return cache_mount(mount.id, mount.uid, mount.gid, mount.mode, below);
+}
+
+/// The name of the mount's directory: `id`, which name_cache() gave. Of one that was never used
+/// here, and that a cache has which this build reads, it is another one: that begins as the cache's
+/// tree.
+Task<Digest> Solver::Run::find_cache(uint32_t vertex, ExecMount mount, Digest id) {
+  const bool is_stale = stale_caches_.contains(mount.id) && emptied_.insert(id).second;
   if (is_stale) co_await empty_cache(id);
   if (!options_.imports || mount.input || CacheMountDirectory(state_.root(), id).exists()) {
     co_return id;
@@ -194,22 +200,34 @@ Task<void> Solver::Run::restore_cache(uint32_t vertex, std::string id, CacheImpo
 }
 
 Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
-    uint32_t vertex, const ExecOp& op, std::map<size_t, std::string>& paths) {
+    uint32_t vertex, const ExecOp& op, const std::vector<LayerStack>& inputs,
+    std::map<size_t, std::string>& paths) {
   auto leases = std::make_shared<std::vector<CacheMount>>();
-  // In the order of their ids: two steps that lock the same caches must not wait for each other.
-  std::multimap<std::string, size_t> by_id;
-  for (size_t i = 0; i < op.mounts.size(); ++i) {
-    if (op.mounts[i].type == ExecMountType::cache) by_id.emplace(op.mounts[i].id, i);
+  // In the order of their names: two steps that lock the same caches must not wait for each other.
+  std::multimap<Digest, size_t> by_name;
+  auto find_names = [&] {
+    for (size_t i = 0; i < op.mounts.size(); ++i) {
+      if (op.mounts[i].type != ExecMountType::cache) continue;
+      by_name.emplace(name_cache(op.mounts[i], inputs), i);
+    }
+  };
+  const bool must_hash = std::any_of(op.mounts.begin(), op.mounts.end(), [](const auto& mount) {
+    return mount.type == ExecMountType::cache && mount.input;
+  });
+  if (must_hash) {
+    co_await on_cpu(loop_, find_names);
+  } else {
+    find_names();
   }
-  std::map<std::string, std::string> leased;
-  for (const auto& [id, i] : by_id) {
-    // Two mounts of one id in one step share the first's lease.
+  std::map<Digest, std::string> leased;
+  for (const auto& [id, i] : by_name) {
+    // Two mounts of one name in one step share the first's lease.
     const auto known = leased.find(id);
     if (known != leased.end()) {
       paths[i] = known->second;
       continue;
     }
-    const Digest name = co_await find_cache(vertex, op.mounts[i]);
+    const Digest name = co_await find_cache(vertex, op.mounts[i], id);
     used_mounts_.insert(id);
     for (;;) {
       check_canceled();
@@ -301,7 +319,7 @@ Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecO
   });
   check_canceled();
   std::map<size_t, std::string> cache_paths;
-  const auto leases = co_await lease_caches(vertex, op, cache_paths);
+  const auto leases = co_await lease_caches(vertex, op, inputs, cache_paths);
   const ExecSecrets secrets{options_.secrets, options_.ssh};
   co_await keep_private(inputs);
   check_canceled();

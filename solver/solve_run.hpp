@@ -178,10 +178,12 @@ class Solver::Run {
   /// Notes the cache mounts of steps that are to run whatever is cached: they begin empty.
   void find_stale_caches();
   Task<void> empty_cache(Digest name);
-  Task<Digest> find_cache(uint32_t vertex, ExecMount mount);
+  Digest name_cache(const ExecMount& mount, const std::vector<LayerStack>& inputs);
+  Task<Digest> find_cache(uint32_t vertex, ExecMount mount, Digest name);
   Task<void> restore_cache(uint32_t vertex, std::string id, CacheImports::Mount shared,
                            CacheMountDirectory directory);
   Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(uint32_t vertex, const ExecOp& op,
+                                                              const std::vector<LayerStack>& inputs,
                                                               std::map<size_t, std::string>& paths);
   Task<void> keep_private(const std::vector<LayerStack>& inputs);
   void keep_log(uint32_t vertex, std::string_view bytes);
@@ -217,8 +219,9 @@ class Solver::Run {
   LayerSet unclaimed_;                                  // likewise: these need no cache's word
   std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to
   std::set<Executor::StepId> running_;
-  std::set<std::string> stale_caches_;  // ids of cache mounts that are still to be emptied
-  std::set<std::string> used_mounts_;   // ids of cache mounts that steps ran with
+  std::set<std::string> stale_caches_;  // ids of cache mounts that begin empty
+  std::set<Digest> emptied_;            // names of those that have been
+  std::set<Digest> used_mounts_;        // names of cache mounts that steps ran with
   std::unordered_map<uint32_t, std::string> logs_;
   std::map<LayerId, int64_t> created_;
   std::deque<std::coroutine_handle<>> waiting_for_slot_;

@@ -240,3 +240,22 @@ class LinkCounts(IncrementalTest):
                 self.assertEqual(self.ws.finish(build).code, 0)
             for name in ("one", "two", "three"):
                 self.check(Image.read(self.ws.out / f"{name}.tar").tree())
+
+
+class CacheMounts(IncrementalTest):
+    """What a cache mount begins as is a part of which one it is, as in BuildKit."""
+
+    def test_one_of_another_look_is_another(self):
+        text = "FROM busybox\nRUN --mount=type=cache,id={0},target=/c,{1} stat -c '%a %u %g' /c > /look; ls /c > /list; touch /c/{2}\n"
+        seen = []
+        for number, look in enumerate(("mode=0755", "mode=0700", "uid=12", "gid=34", "mode=0700")):
+            tree = self.tree(text.format(self.id(), look, number))
+            seen.append((tree["look"].text.strip(), tree["list"].text.strip()))
+        self.assertEqual(seen, [("755 0 0", ""), ("700 0 0", ""), ("755 12 0", ""), ("755 0 34", ""), ("700 0 0", "1")])
+
+    def test_one_on_other_files_is_another(self):
+        text = ("FROM busybox AS a\nRUN mkdir -p /d/s && echo {} > /d/s/f && chmod {} /d/s\nFROM busybox\n"
+                "RUN --mount=type=cache,from=a,source=/d,target=/c stat -c %a /c/s > /look; cat /c/s/f >> /look; touch /c/s/new\n")
+        for content, mode in (("one", "755"), ("two", "700"), ("one", "711")):
+            tree, _ = self.build_twice(text.format(content, mode))
+            self.assertEqual(tree["look"].text, f"{mode}\n{content}\n")
