@@ -259,3 +259,13 @@ class CacheMounts(IncrementalTest):
         for content, mode in (("one", "755"), ("two", "700"), ("one", "711")):
             tree, _ = self.build_twice(text.format(content, mode))
             self.assertEqual(tree["look"].text, f"{mode}\n{content}\n")
+
+
+class Candidates(IncrementalTest):
+    def test_equal_inputs_are_found_after_many_others(self):
+        text = "FROM busybox\nRUN echo {} > /f\nRUN cat /f > /g && date +%N > /h\n"
+        first = self.tree(text.format("0"))
+        for number in range(1, 60):
+            self.build(text.format(number))
+        again = self.tree(text.format("0 && true"))
+        self.assertEqual(again["h"].text, first["h"].text)
