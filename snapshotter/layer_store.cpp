@@ -90,6 +90,10 @@ CREATE TABLE IF NOT EXISTS flattened_stacks(
   stack BLOB PRIMARY KEY,               -- digest of the ids of the layers it merges
   layer INTEGER NOT NULL REFERENCES layers(id) ON DELETE CASCADE
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shared_layers(
+  layer INTEGER PRIMARY KEY REFERENCES layers(id) ON DELETE CASCADE, -- its files may be others', too
+  changing INTEGER NOT NULL DEFAULT 0   -- it is given files of its own, or a kill ended that
+);
 CREATE TABLE IF NOT EXISTS layer_use(
   layer INTEGER PRIMARY KEY REFERENCES layers(id) ON DELETE CASCADE,
   last_used INTEGER NOT NULL            -- within the hour; none: when it was made
@@ -255,7 +259,7 @@ PendingLayer LayerStore::prepare() {
   return out;
 }
 
-LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
+LayerId LayerStore::commit(PendingLayer layer, LayerIndex index, bool shares_files) {
   // Here, where it is known which step made it.
   for (const auto& entry : index.entries()) refuse_marker_name(entry);
   const auto shared = std::make_shared<const LayerIndex>(std::move(index));
@@ -270,6 +274,9 @@ LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
     row.bind(state_->boot_id).run();
     id = database.last_id();
     state_->pins.pin(id);  // nobody else knows it yet
+    if (shares_files) {
+      database.prepare("INSERT INTO shared_layers(layer) VALUES(?)").bind(id).run();
+    }
     state_->place(layer, id);
   });
   state_->remember(id, shared);

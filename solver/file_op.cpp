@@ -128,7 +128,7 @@ class FileOpRun {
         builder_(layers, base_tree_->index()),
         on_revealing_(on_revealing) {}
 
-  void borrow_from(LayerId earlier) { builder_.borrow_from(earlier); }
+  void borrow_from(LayerId earlier, Borrowing how) { builder_.borrow_from(earlier, how); }
 
   void operator()(const CopyAction& action) {
     const Tree& tree = *trees_.at(action.input - 1);
@@ -503,10 +503,10 @@ Digest file_op_selection(const FileOp& op, const InputTrees& trees) {
 }
 
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
-                    const InputTrees& trees, std::optional<LayerId> earlier,
+                    const InputTrees& trees, std::optional<LayerId> earlier, Borrowing how,
                     const OnRevealing& on_revealing) {
   FileOpRun run(layers, base, trees, on_revealing);
-  if (earlier) run.borrow_from(*earlier);
+  if (earlier) run.borrow_from(*earlier, how);
   for (const auto& action : op.actions) std::visit(run, action);
   return run.commit();
 }

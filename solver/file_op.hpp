@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "solver/borrowed_files.hpp"
 #include "solver/definition.hpp"
 #include "solver/tree.hpp"
 
@@ -28,9 +29,9 @@ using OnRevealing = std::function<void(const Tree&, const Found&, const std::str
 
 /// Applies the actions on top of `base` as one new layer. CPU- and disk-bound. Throws Error.
 /// `earlier` is what the same op made once, of other inputs: files that are the same are not
-/// written again. It must have its directory, and stay.
+/// written again, and `how` they get into the new one. It must have its directory, and stay.
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
                     const InputTrees& trees, std::optional<LayerId> earlier = {},
-                    const OnRevealing& on_revealing = {});
+                    Borrowing how = Borrowing::link, const OnRevealing& on_revealing = {});
 
 }  // namespace lade

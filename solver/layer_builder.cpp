@@ -281,9 +281,11 @@ Digest LayerBuilder::finish_file(int dir, const std::string& path, const Entry& 
   return entry.content;
 }
 
-void LayerBuilder::borrow_from(LayerId donor) {
+void LayerBuilder::borrow_from(LayerId donor, Borrowing how) {
+  if (how == Borrowing::link) lent_ = layers_.lend(donor);
   borrowed_.emplace(layers_.index(donor),
-                    sys::open(layers_.directory(donor), O_RDONLY | O_DIRECTORY));
+                    sys::open(layers_.directory(donor), O_RDONLY | O_DIRECTORY),
+                    lent_ ? Borrowing::link : Borrowing::copy);
 }
 
 bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
@@ -302,6 +304,7 @@ bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
     return false;
   }
   borrowed_->add(*theirs);
+  if (lent_) shares_files_ = true;
   entries_.insert_or_assign(entries_.end(), path, std::move(entry));
   return true;
 }
@@ -373,7 +376,7 @@ LayerId LayerBuilder::commit() {
   std::vector<Entry> entries;
   entries.reserve(entries_.size());
   for (auto& [path, entry] : entries_) entries.push_back(std::move(entry));
-  return layers_.commit(std::move(pending_), LayerIndex(std::move(entries)));
+  return layers_.commit(std::move(pending_), LayerIndex(std::move(entries)), shares_files_);
 }
 
 }  // namespace lade

@@ -208,7 +208,14 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
       by_name.emplace(CacheMount::name_of(op.mounts[i], state_, inputs), i);
     }
   };
-  co_await on_cpu(loop_, find_names);
+  const bool must_hash = std::any_of(op.mounts.begin(), op.mounts.end(), [](const auto& mount) {
+    return mount.type == ExecMountType::cache && mount.input;
+  });
+  if (must_hash) {
+    co_await on_cpu(loop_, find_names);
+  } else {
+    find_names();
+  }
   std::map<Digest, std::string> leased;
   for (const auto& [own_name, i] : by_name) {
     // Two mounts of one name in one step share the first's lease.
@@ -265,6 +272,19 @@ Task<void> Solver::Run::keep_failed(uint32_t vertex, const ExecOp& op, PreparedE
   }
 }
 
+/// Of all that a step is to see: this may have to wait for another step that borrows of it.
+Task<void> Solver::Run::keep_private(const std::vector<LayerStack>& inputs) {
+  LayerStore& layers = state_.layers();
+  const bool done = std::all_of(inputs.begin(), inputs.end(), [&](const LayerStack& stack) {
+    return layers.keep_private(stack, false);
+  });
+  if (done) co_return;
+  auto work = [&] {
+    for (const LayerStack& stack : inputs) layers.keep_private(stack, true);
+  };
+  co_await on_thread(loop_, work);
+}
+
 Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
                                                     std::vector<LayerStack> inputs) {
   if (!executor_) throw Error("this machine cannot run steps");
@@ -298,6 +318,8 @@ Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecO
   std::map<size_t, std::string> cache_paths;
   const auto leases = co_await lease_caches(vertex, op, inputs, cache_paths);
   const ExecSecrets secrets{options_.secrets, options_.ssh};
+  co_await keep_private(inputs);
+  check_canceled();
   auto prepare = [&] { return prepare_exec(state_, op, inputs, cache_paths, secrets); };
   for (int attempt = 1;; ++attempt) {
     PreparedExec prepared = co_await on_cpu(loop_, prepare);

@@ -184,6 +184,7 @@ class Solver::Run {
   Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(uint32_t vertex, const ExecOp& op,
                                                               const std::vector<LayerStack>& inputs,
                                                               std::map<size_t, std::string>& paths);
+  Task<void> keep_private(const std::vector<LayerStack>& inputs);
   void keep_log(uint32_t vertex, std::string_view bytes);
 
   void announce_cached(uint32_t vertex);
@@ -192,7 +193,9 @@ class Solver::Run {
   std::exception_ptr try_again(const Error& error) const;
   void fail(uint32_t vertex, const Error& error);
   void check_canceled() const;
-  void mark_root_chain(Edge root);
+  /// Adds the outputs that what an edge gives has its layers from.
+  void mark_chain(Edge root, std::set<Edge>& chain) const;
+  void mark_mounted();
   static VertexNumber number(uint32_t vertex) { return vertex + 1; }
   const Vertex& vertex_at(uint32_t vertex) const { return definition_->vertices[vertex]; }
 
@@ -207,6 +210,7 @@ class Solver::Run {
   std::vector<VertexState> states_;
   Task<void> imports_;         // done once the imported caches can be asked
   std::set<Edge> root_chain_;  // outputs whose new layers are the result's
+  std::set<Edge> mounted_;     // outputs whose new layers steps are to see
   std::unordered_map<std::string, Task<std::shared_ptr<const Tree>>> locals_;
   std::unordered_map<LayerId, Task<void>> fetches_;
   std::mutex obtainable_mutex_;
