@@ -76,6 +76,11 @@ class Build {
     // Parse.
     const BuildInput input = read_input();
     check_frontend(input.dockerfile, request_.lower.build_args);
+    if (!input.policy.empty()) {
+      progress_->warning(fmt::format(
+          "the policy {} is not evaluated, as docker buildx would: lade checks no policies",
+          lade::quoted(input.policy)));
+    }
     parser::Linter linter(read_lint_config(request_, input));
     std::optional<WarningsAtEnd> warnings;
     if (!request_.quiet() && request_.progress != ProgressMode::none)

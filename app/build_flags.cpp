@@ -102,8 +102,10 @@ void add_limit_flags(CommandLine& command, BuildFlags& flags) {
   command.add_option("--cgroup-parent", flags.cgroup_parent, "Cgroup that steps run below");
   command.add_list("--resource", flags.resources,
                    "What a step may take, NAME=VALUE: memory=2g, memory-swap=3g, cpu-quota=50000, "
-                   "cpu-period, cpu-shares, cpuset-cpus=0-3, cpuset-mems");
+                   "cpu-period, cpu-shares, cpuset-cpus=0-3, cpuset-mems, pids=1000 (processes "
+                   "and threads)");
   for (const auto& name : resource_names()) {
+    if (name == "pids") continue;  // docker build has none of that name
     const char* letter = name == "memory" ? "-m," : name == "cpu-shares" ? "-c," : "";
     command.add_option(letter + ("--" + name), flags.own_resources[name], "").hidden();
   }

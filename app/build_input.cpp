@@ -94,6 +94,10 @@ BuildInput read_build_input(const BuildRequest& request,
   std::string path;
   input.dockerfile =
       dockerfile ? std::move(dockerfile) : read_dockerfile(request, input.context, path);
+  if (const std::string policy = path + kPolicySuffix;
+      !path.empty() && ::access(policy.c_str(), F_OK) == 0) {
+    input.policy = policy;
+  }
   if (path.empty() || !read_ignore_file(path + kIgnoreFile, input.ignore)) {
     input.ignore = read_ignore_rules(input.context);
   }

@@ -13,6 +13,9 @@
 
 namespace lade {
 
+/// Of a policy's file: what comes after the Dockerfile's name.
+inline constexpr const char* kPolicySuffix = ".rego";
+
 /// What a context leaves out.
 struct IgnoreRules {
   std::vector<std::string> patterns;
@@ -25,6 +28,7 @@ struct BuildInput {
   std::string context;                             ///< absolute
   std::string context_name = "the build context";  ///< in messages
   IgnoreRules ignore;
+  std::string policy;  ///< the file beside the Dockerfile that buildx would evaluate; empty: none
 
   // Of a context that is no directory of the user's:
   std::optional<ContextSource> source;

@@ -208,6 +208,7 @@ class Loader {
       throw error;
     }
     set_dockerfile(name, read_file(context, path, parser::kMaxDockerfileSize, false));
+    if (find(context, path + kPolicySuffix)) input_.policy = path + kPolicySuffix;
   }
 
   // -- results

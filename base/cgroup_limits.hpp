@@ -15,6 +15,7 @@ struct CgroupLimits {
   int64_t cpu_quota = 0;    ///< microseconds of processor time in each period
   std::string cpuset_cpus;  ///< "0-3,5"
   std::string cpuset_mems;  ///< likewise, of memory nodes
+  int64_t pids = 0;         ///< processes and threads at a time
 
   bool operator==(const CgroupLimits&) const = default;
   bool any() const { return *this != CgroupLimits(); }

@@ -19,27 +19,56 @@
 #include "base/unique_fd.hpp"
 
 namespace lade {
+
+const char* const kDamagedDatabaseHint =
+    "the database of the state directory is damaged, which lade cannot mend: move that directory "
+    "away (images that were only there are lost, the cache is built again), or choose another one "
+    "with --root";
+
 namespace {
 
 constexpr int kBusyTimeoutMs = 30'000;
 constexpr off_t kLargeWal = 1 << 20;
 
-[[noreturn]] void fail(sqlite3* db, int result, std::string_view doing) {
+/// What the system said when SQLite last failed to read or write; 0: nothing. SQLite tells of it
+/// only in part: a journal that cannot be read is a "malformed" database to it.
+int last_errno(sqlite3* db) {
+  if (const int err = sqlite3_system_errno(db)) return err;
+  int of_database = 0;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &of_database);
+  if (of_database != 0) return of_database;
+  sqlite3_file* journal = nullptr;
+  int of_journal = 0;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal);
+  if (journal && journal->pMethods) {
+    journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &of_journal);
+  }
+  return of_journal;
+}
+
+[[noreturn]] void fail(sqlite3* db, int result, std::string_view doing, bool preparing = false) {
   // The connection's message is the better one, but it belongs to the connection's last error only.
   const bool has_message = db && sqlite3_extended_errcode(db) == result;
-  const int primary = result & 0xff;
-  const bool is_full = db && primary == SQLITE_IOERR && sqlite3_system_errno(db) == ENOSPC;
-  if (primary == SQLITE_FULL || is_full) throw Error::from_errno(ENOSPC, doing);
+  int primary = result & 0xff;
+  const bool is_damaged = primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
+  const int err = db && (primary == SQLITE_IOERR || is_damaged) ? last_errno(db) : 0;
+  if (primary == SQLITE_FULL) throw Error::from_errno(ENOSPC, doing);
+  if (err == EIO || (err != 0 && primary == SQLITE_IOERR)) throw Error::from_errno(err, doing);
   Error error(
       fmt::format("{}: {}", doing, has_message ? sqlite3_errmsg(db) : sqlite3_errstr(result)));
+  // Lade's own statements are right: it is the schema that they do not fit.
+  if (primary == SQLITE_ERROR && preparing) primary = SQLITE_CORRUPT;
   if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
     error.set_kind(ErrorKind::corrupt);
-    error.set_hint(
-        "the database of the state directory is damaged, which lade cannot mend: move that "
-        "directory away (images that were only there are lost, the cache is built again), or "
-        "choose another one with --root");
+    error.set_hint(kDamagedDatabaseHint);
   }
   throw error;
+}
+
+/// The start of an error's message: which database, and what was asked of it.
+std::string failed_at(sqlite3* db, std::string_view sql) {
+  const char* const path = sqlite3_db_filename(db, "main");
+  return fmt::format("the state database {} failed at {}", quoted(path ? path : ""), quoted(sql));
 }
 
 /// The lock file, held shared by whoever writes. Counted: a transaction's statements hold it again.
@@ -148,8 +177,7 @@ bool Statement::step() {
   if (result == SQLITE_ROW) return true;
   if (result == SQLITE_DONE) return false;
   sqlite3* db = sqlite3_db_handle(slot_->statement);
-  const std::string doing = "the state database failed at " + quoted(sqlite3_sql(slot_->statement));
-  fail(db, sqlite3_extended_errcode(db), doing);
+  fail(db, sqlite3_extended_errcode(db), failed_at(db, sqlite3_sql(slot_->statement)));
 }
 
 int64_t Statement::integer(int column) const {
@@ -170,7 +198,9 @@ Digest Statement::digest(int column) const {
   const std::string bytes = blob(column);
   Digest::Bytes out{};
   if (bytes.size() != out.size()) {
-    throw Error("the state database holds a digest of the wrong length", ErrorKind::corrupt);
+    Error error("the state database holds a digest of the wrong length", ErrorKind::corrupt);
+    error.set_hint(kDamagedDatabaseHint);
+    throw error;
   }
   std::memcpy(out.data(), bytes.data(), out.size());
   return Digest(out);
@@ -229,8 +259,12 @@ std::unique_ptr<Database> Database::connect(const std::string& path) {
   sqlite3_busy_timeout(db, kBusyTimeoutMs);
   sqlite3_wal_autocheckpoint(db, 0);
   sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  // Settings of this connection, which need no writer's lock.
-  sqlite3_exec(db, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", nullptr, nullptr, nullptr);
+  // Not as a PRAGMA: no statement reads the database before this holds, whatever happens to it.
+  // Without it rows would stay that refer to nothing.
+  sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
+  // A setting of this connection, which needs no writer's lock.
+  const int set = sqlite3_exec(db, "PRAGMA synchronous=NORMAL", nullptr, nullptr, nullptr);
+  if (set != SQLITE_OK) fail(db, set, "could not open the database " + quoted(path));
   return database;
 }
 
@@ -271,7 +305,8 @@ void Database::create_schema(int version, const std::string& schema, const Migra
   } release{writer};
   const auto run = [&](const std::string& sql) {
     const int result = sqlite3_exec(connection_->db, sql.c_str(), nullptr, nullptr, nullptr);
-    if (result != SQLITE_OK) fail(connection_->db, result, "could not set up the state database");
+    if (result != SQLITE_OK)
+      fail(connection_->db, result, "could not set up " + quoted(connection_->path));
   };
   run("PRAGMA journal_mode=WAL");
   transaction([&] {
@@ -297,7 +332,9 @@ Statement Database::prepare(std::string_view sql) {
   slot->writer = &connection_->writer;
   const int result = sqlite3_prepare_v3(connection_->db, sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &slot->statement, nullptr);
-  if (result != SQLITE_OK) fail(connection_->db, result, "could not prepare " + quoted(sql));
+  if (result != SQLITE_OK) {
+    fail(connection_->db, result, failed_at(connection_->db, sql), true);
+  }
   slot->in_use = true;
   found->second.push_back(std::move(slot));
   return Statement(std::move(guard), found->second.back().get());
@@ -308,8 +345,7 @@ void Database::execute(const std::string& sql) {
   connection_->writer.acquire();
   const int result = sqlite3_exec(connection_->db, sql.c_str(), nullptr, nullptr, nullptr);
   connection_->writer.release();
-  if (result != SQLITE_OK)
-    fail(connection_->db, result, "the state database failed at " + quoted(sql));
+  if (result != SQLITE_OK) fail(connection_->db, result, failed_at(connection_->db, sql));
 }
 
 void Database::transaction(const std::function<void()>& body) {
@@ -360,7 +396,7 @@ void Database::checkpoint_if_large() {
   ::flock(connection_->writer.fd(), LOCK_UN);
   const int primary = result & 0xff;
   if (primary != SQLITE_OK && primary != SQLITE_BUSY && primary != SQLITE_LOCKED) {
-    fail(connection_->db, result, "could not checkpoint the state database");
+    fail(connection_->db, result, "could not checkpoint " + quoted(connection_->path));
   }
 }
 

@@ -54,6 +54,9 @@ class Statement {
   int next_ = 1;
 };
 
+/// Of an Error that says what of the state database is damaged: how to go on.
+extern const char* const kDamagedDatabaseHint;
+
 /// Throws Error if `path` is on a network filesystem: neither SQLite's write-ahead log nor flock
 /// can be trusted there.
 void refuse_network_filesystem(const std::string& path);

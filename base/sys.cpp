@@ -1,7 +1,9 @@
 #include "base/sys.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 
@@ -38,11 +40,37 @@ bool absent(int err) {
   return err == ENOENT || err == ENOTDIR;
 }
 
+/// The path of an open file or directory; empty if it has none (a pipe), or /proc is not there.
+std::string path_of(int fd) {
+  std::array<char, PATH_MAX> text{};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t size = ::readlink(link.c_str(), text.data(), text.size());
+  if (size <= 0 || text[0] != '/') return "";
+  return {text.data(), static_cast<size_t>(size)};
+}
+
+/// errno, about an open file. Callers know the file only by its descriptor; whoever reads the
+/// message needs its name.
+[[noreturn]] void throw_about(const char* what, int fd) {
+  const int err = errno;
+  const std::string path = path_of(fd);
+  throw Error::from_errno(err, path.empty() ? what : std::string(what) + " " + quoted(path));
+}
+
+/// errno, about a name in an open directory.
+[[noreturn]] void throw_about(const char* what, int dirfd, const std::string& name) {
+  const int err = errno;
+  const bool relative = !name.starts_with("/") && dirfd != AT_FDCWD;
+  const std::string directory = relative ? path_of(dirfd) : "";
+  throw Error::from_errno(
+      err, std::string(what) + " " + quoted(directory.empty() ? name : directory + "/" + name));
+}
+
 }  // namespace
 
 UniqueFd openat(int dirfd, const std::string& path, int flags, mode_t mode) {
   UniqueFd fd(retry([&] { return ::openat(dirfd, path.c_str(), flags | O_CLOEXEC, mode); }));
-  if (!fd) throw_errno("could not open " + quoted(path));
+  if (!fd) throw_about("could not open", dirfd, path);
   return fd;
 }
 
@@ -54,7 +82,7 @@ std::optional<UniqueFd> try_openat(int dirfd, const std::string& path, int flags
   UniqueFd fd(retry([&] { return ::openat(dirfd, path.c_str(), flags | O_CLOEXEC, mode); }));
   if (fd) return fd;
   if (absent(errno)) return std::nullopt;
-  throw_errno("could not open " + quoted(path));
+  throw_about("could not open", dirfd, path);
 }
 
 std::optional<UniqueFd> open_in_root(int root, const std::string& path, int flags, mode_t mode) {
@@ -71,7 +99,7 @@ std::optional<UniqueFd> open_in_root(int root, const std::string& path, int flag
 
 size_t read_some(int fd, char* buffer, size_t size) {
   const ssize_t count = retry([&] { return ::read(fd, buffer, size); });
-  if (count < 0) throw_errno("could not read");
+  if (count < 0) throw_about("could not read", fd);
   return static_cast<size_t>(count);
 }
 
@@ -79,7 +107,7 @@ void pread_exact(int fd, char* buffer, size_t size, uint64_t offset) {
   while (size > 0) {
     const ssize_t count =
         retry([&] { return ::pread(fd, buffer, size, static_cast<off_t>(offset)); });
-    if (count < 0) throw_errno("could not read");
+    if (count < 0) throw_about("could not read", fd);
     if (count == 0) throw Error("file ended early", ErrorKind::corrupt);
     buffer += count;
     offset += static_cast<uint64_t>(count);
@@ -90,7 +118,7 @@ void pread_exact(int fd, char* buffer, size_t size, uint64_t offset) {
 void write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = retry([&] { return ::write(fd, bytes.data(), bytes.size()); });
-    if (count < 0) throw_errno("could not write");
+    if (count < 0) throw_about("could not write", fd);
     bytes.remove_prefix(static_cast<size_t>(count));
   }
 }
@@ -105,18 +133,18 @@ std::optional<struct stat> lstatat(int dirfd, const std::string& path) {
   struct stat info{};
   if (::fstatat(dirfd, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return info;
   if (absent(errno)) return std::nullopt;
-  throw_errno("could not stat " + quoted(path));
+  throw_about("could not stat", dirfd, path);
 }
 
 struct stat fstat(int fd) {
   struct stat info{};
-  if (::fstat(fd, &info) != 0) throw_errno("could not stat an open file");
+  if (::fstat(fd, &info) != 0) throw_about("could not stat", fd);
   return info;
 }
 
 void mkdirat(int dirfd, const std::string& path, mode_t mode) {
   if (::mkdirat(dirfd, path.c_str(), mode) != 0) {
-    throw_errno("could not make directory " + quoted(path));
+    throw_about("could not make directory", dirfd, path);
   }
 }
 
@@ -141,26 +169,30 @@ void renameat(int from_dir, const std::string& from, int to_dir, const std::stri
 }
 
 void unlinkat(int dirfd, const std::string& path, int flags) {
-  if (::unlinkat(dirfd, path.c_str(), flags) != 0) throw_errno("could not remove " + quoted(path));
+  if (::unlinkat(dirfd, path.c_str(), flags) != 0) throw_about("could not remove", dirfd, path);
 }
 
 std::vector<std::string> list_dir(int dirfd) {
   // A descriptor of our own: fdopendir takes it over, and its offset starts at 0.
   UniqueFd copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY);
   DIR* dir = ::fdopendir(copy.get());
-  if (!dir) throw_errno("could not list a directory");
+  if (!dir) throw_about("could not list", dirfd);
   copy.release();
   std::vector<std::string> names;
   for (;;) {
     errno = 0;
     const dirent* entry = ::readdir(dir);
+    if (!entry && errno == EINTR) continue;
     if (!entry) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
   const int err = errno;
   ::closedir(dir);
-  if (err != 0) throw Error::from_errno(err, "could not list a directory");
+  if (err != 0) {
+    errno = err;
+    throw_about("could not list", dirfd);
+  }
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -184,7 +216,7 @@ uint64_t copy_data(int from, int to, uint64_t size) {
       if (count == 0) break;
       if (errno == EINTR) continue;
       if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) {
-        throw_errno("could not copy");
+        throw_about("could not copy to", to);
       }
       in_kernel = false;
       buffer.resize(128 * 1024);

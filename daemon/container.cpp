@@ -139,22 +139,23 @@ ExecSecrets Container::find_secrets() {
 }
 
 void Container::lease_caches() {
-  // In the order of their ids: steps and containers that lock the same caches must not wait for
+  // In the order of their names: steps and containers that lock the same caches must not wait for
   // each other.
-  std::multimap<std::string, size_t> by_id;
+  std::multimap<Digest, size_t> by_name;
   for (size_t i = 0; i < op_.mounts.size(); ++i) {
-    if (op_.mounts[i].type == ExecMountType::cache) by_id.emplace(op_.mounts[i].id, i);
+    if (op_.mounts[i].type != ExecMountType::cache) continue;
+    by_name.emplace(CacheMount::name_of(op_.mounts[i], job_.state(), inputs_), i);
   }
-  std::map<std::string, std::string> leased;
-  for (const auto& [id, i] : by_id) {
-    if (const auto known = leased.find(id); known != leased.end()) {
+  std::map<Digest, std::string> leased;
+  for (const auto& [name, i] : by_name) {
+    if (const auto known = leased.find(name); known != leased.end()) {
       cache_paths_[i] = known->second;
       continue;
     }
     for (;;) {
       job_.check_canceled();
-      if (auto lease = CacheMount::try_lease(job_.state().root(), op_.mounts[i], Digest::of(id))) {
-        cache_paths_[i] = leased[id] = lease->path();
+      if (auto lease = CacheMount::try_lease(job_.state().root(), op_.mounts[i], name)) {
+        cache_paths_[i] = leased[name] = lease->path();
         caches_.push_back(std::move(*lease));
         break;
       }

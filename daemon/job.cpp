@@ -272,6 +272,7 @@ SolveOptions Job::solve_options(const Definition& graph) {
   RemoteSourceOptions remote;
   remote.secrets = options.secrets;
   remote.ssh_agents = options.ssh;
+  remote.http = shared_.registries.http;
   options.remotes = std::make_shared<RemoteSources>(*state_, std::move(remote));
   return options;
 }

@@ -1,5 +1,7 @@
 #include "daemon/journal.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -21,6 +23,25 @@ constexpr uint64_t kReadSize = 256u << 10;
 constexpr uint32_t kMaxRecord = 8u << 20;
 constexpr auto kJournalLookAround = std::chrono::milliseconds(100);
 constexpr size_t kMaxItems = 1000;  // of one vertex; pushes have an item per blob
+
+constexpr uint64_t kMaxLog = 2u << 20;
+constexpr size_t kClippedTail = 256u << 10;
+
+/// $BUILDKIT_STEP_LOG_MAX_SIZE.
+uint64_t max_log() {
+  const std::string text = sys::getenv("BUILDKIT_STEP_LOG_MAX_SIZE");
+  int64_t size = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return kMaxLog;
+  return size < 0 ? ~uint64_t{0} : static_cast<uint64_t>(size);
+}
+
+std::string clip_notice(uint64_t limit) {
+  constexpr uint64_t kMebibyte = 1u << 20;
+  const std::string size =
+      limit % kMebibyte == 0 ? fmt::format("{}MiB", limit / kMebibyte) : fmt::format("{}B", limit);
+  return fmt::format("\n[output clipped, log limit {} reached]\n", size);
+}
 
 void set_time(google::protobuf::Timestamp& out, int64_t ns) {
   out.set_seconds(ns / 1'000'000'000);
@@ -58,7 +79,7 @@ std::string read_messages(int fd, uint64_t& offset, uint64_t end) {
 }  // namespace
 
 Journal::Journal(const std::string& path)
-    : fd_(sys::open(path, O_RDWR | O_CREAT | O_TRUNC, 0600)) {}
+    : fd_(sys::open(path, O_RDWR | O_CREAT | O_TRUNC, 0600)), max_log_(max_log()) {}
 
 void Journal::append(const StatusResponse& message) {
   const std::lock_guard lock(mutex_);
@@ -118,6 +139,7 @@ void Journal::completed(const std::string& vertex, bool cached, std::string_view
   if (known.completed) return;
   const int64_t now = now_ns();
   if (!known.started) known.started = now;
+  tell_clipped(vertex, known);
   known.completed = error.empty();
   known.cached = cached;
   known.ended = now;
@@ -126,13 +148,36 @@ void Journal::completed(const std::string& vertex, bool cached, std::string_view
 }
 
 void Journal::log(const std::string& vertex, LogStream stream, std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
+  Vertex& known = vertices_[vertex];
+  const uint64_t before = known.log_bytes;
+  known.log_bytes += bytes.size();
+  const uint64_t room = max_log_ - std::min(max_log_, before);
+  if (room > 0) write_log(vertex, stream, bytes.substr(0, room));
+  if (bytes.size() <= room) return;
+  if (before <= max_log_) write_log(vertex, stream, clip_notice(max_log_));
+  std::string& tail = known.clipped[stream == LogStream::err];
+  tail += bytes.substr(room);
+  if (tail.size() > 2 * kClippedTail) tail.erase(0, tail.size() - kClippedTail);
+}
+
+void Journal::tell_clipped(const std::string& digest, Vertex& vertex) {
+  for (const auto stream : {LogStream::out, LogStream::err}) {
+    std::string& tail = vertex.clipped[stream == LogStream::err];
+    if (tail.size() > kClippedTail) tail.erase(0, tail.size() - kClippedTail);
+    if (!tail.empty()) write_log(digest, stream, tail);
+    tail = {};
+  }
+}
+
+void Journal::write_log(const std::string& vertex, LogStream stream, std::string_view bytes) {
   StatusResponse message;
   auto& out = *message.add_logs();
   out.set_vertex(vertex);
   set_time(*out.mutable_timestamp(), now_ns());
   out.set_stream(stream == LogStream::out ? 1 : 2);
   out.set_msg(std::string(bytes));
-  append(message);
+  append_locked(message);
 }
 
 void Journal::status(const std::string& vertex, std::string_view item, uint64_t current,

@@ -5,6 +5,7 @@
 // memory does not grow with its output.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -37,6 +38,9 @@ class Journal {
                const std::vector<std::string>& inputs = {});
   void started(const std::string& vertex);
   void completed(const std::string& vertex, bool cached, std::string_view error = {});
+  /// As buildkitd does it, a vertex's output is cut beyond $BUILDKIT_STEP_LOG_MAX_SIZE bytes (2
+  /// MiB; -1: nowhere), so that a step cannot fill the disk with it; the end of it follows when the
+  /// vertex ends.
   void log(const std::string& vertex, LogStream stream, std::string_view bytes);
   /// `total` 0: not known; both 0: a line of text that stands for itself.
   void status(const std::string& vertex, std::string_view item, uint64_t current, uint64_t total);
@@ -71,14 +75,19 @@ class Journal {
     std::string error;
     std::map<std::string, int64_t> items;  ///< statuses: when they started
     std::set<std::string> done_items;
+    uint64_t log_bytes = 0;                ///< of its output, all that came
+    std::array<std::string, 2> clipped{};  ///< by stream: the end of what was left out
   };
   void append_locked(const moby::buildkit::v1::StatusResponse& message);
   static void describe(moby::buildkit::v1::Vertex& out, const std::string& digest,
                        const Vertex& vertex);
   void tell(const std::string& digest, const Vertex& vertex);
+  void write_log(const std::string& vertex, LogStream stream, std::string_view bytes);
+  void tell_clipped(const std::string& digest, Vertex& vertex);
   void tell_warning(const std::string& digest, moby::buildkit::v1::StatusResponse& message);
 
   UniqueFd fd_;
+  const uint64_t max_log_;
   mutable std::mutex mutex_;  // guards what is below
   std::condition_variable changed_;
   uint64_t size_ = 0;

@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
     if (!options) return 0;
     if (::geteuid() != 0) lade::become_root_of_namespace();
     // Before anything starts a thread.
-    lade::ExecutorHost executor({.network = {.deny = options->network_deny}});
+    lade::ExecutorHost executor(
+        {.network = {.deny = options->network_deny}, .pids = options->pids});
     return lade::serve(*options, executor);
   } catch (const lade::Error& error) {
     fmt::print(stderr, "ERROR: {}\n", error.message());

@@ -72,7 +72,9 @@ struct Flags {
   std::vector<std::string> platforms;
   std::string network = "auto";
   std::vector<std::string> network_deny;
+  bool network_deny_sources = false;
   int max_parallelism = 0;
+  std::string pids;
   std::string gc = "true";
   std::string keep_storage;
   std::string containerd_worker = "auto";
@@ -115,8 +117,13 @@ void add_flags(CommandLine& app, Flags& flags) {
   app.add_list("--network-deny", flags.network_deny,
                "Addresses that steps cannot reach, beside this machine's own: CIDR[,CIDR...] "
                "(169.254.0.0/16,10.0.0.0/8); may be given several times");
+  app.add_flag("--network-deny-sources", flags.network_deny_sources,
+               "Refuse such addresses, and this machine's own, also to what the daemon fetches for "
+               "builds: ADD of URLs, git, registries, caches");
   app.add_option("--oci-max-parallelism", flags.max_parallelism,
                  "Steps of one build running at once (default: no limit)");
+  app.add_option("--step-pids", flags.pids,
+                 "Processes and threads that a step may have at a time (default: no limit)");
   app.add_option("--oci-worker-gc", flags.gc, "Collect garbage by the policies (default: true)");
   app.add_option("--oci-worker-gc-keepstorage", flags.keep_storage,
                  "What cache may take, in MB or with a unit");
@@ -207,6 +214,10 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   }
   if (flags.max_parallelism < 0) throw_usage("--oci-max-parallelism cannot be negative");
   out.max_parallelism = flags.max_parallelism;
+  if (!flags.pids.empty()) {
+    out.pids = of_option("--step-pids", [&] { return parse_pids("pids", flags.pids); });
+  }
+  out.network_deny_sources = flags.network_deny_sources;
   out.network_deny = parse_network_deny(flags.network_deny);
   out.gc = truth("--oci-worker-gc", flags.gc);
   if (!flags.keep_storage.empty()) {

@@ -50,7 +50,9 @@ struct DaemonOptions {
   bool gc = true;
   std::vector<GcPolicy> gc_policies;
   int max_parallelism = 0;
+  int64_t pids = 0;  ///< processes that a step may have at a time; 0: any number
   std::vector<AddressRange> network_deny;  ///< what no step reaches, beside this machine itself
+  bool network_deny_sources = false;       ///< nor does what lade fetches for a build
   std::vector<RegistryRule> registries;
   std::map<std::string, RegistryTls> registry_tls;
   std::string provenance_directory = "/etc/buildkit/provenance.d";  ///< of JSON objects

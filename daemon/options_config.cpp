@@ -178,11 +178,16 @@ void read_worker(Table& table, DaemonOptions& options) {
   if (table.flag("rootless").value_or(false) && ::geteuid() == 0 && !in_user_namespace()) {
     table.fail("rootless", "is for a daemon that an ordinary user starts, and this one is root's");
   }
+  if (table.flag("networkDenySources").value_or(false)) options.network_deny_sources = true;
   if (table.flag("noProcessSandbox").value_or(false)) {
     table.fail("noProcessSandbox", "is not supported");
   }
   const int64_t parallelism = table.number("max-parallelism").value_or(0);
   if (options.max_parallelism == 0) options.max_parallelism = static_cast<int>(parallelism);
+  if (const auto pids = table.number("stepPids")) {  // lade's own
+    if (*pids <= 0) table.fail("stepPids", "must be above 0");
+    if (options.pids == 0) options.pids = *pids;
+  }
   options.gc = options.gc && table.flag("gc").value_or(true);
   GcPolicy simple;
   for (const char* key : {"gckeepstorage", "reservedSpace", "maxUsedSpace"}) {

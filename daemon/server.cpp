@@ -27,6 +27,7 @@
 #include "daemon/history.hpp"
 #include "daemon/worker.hpp"
 #include "recipe/provenance.hpp"
+#include "registry/address_guard.hpp"
 #include "registry/files.hpp"
 #include "snapshotter/state.hpp"
 
@@ -164,6 +165,9 @@ class Daemon {
         bridge_(builds_, worker_),
         content_(root_, history_) {
     shared_.registries.rules = options.registries;
+    if (options.network_deny_sources) {
+      shared_.registries.http.guard = std::make_shared<const AddressGuard>(options.network_deny);
+    }
     shared_.entitlements = options.entitlements;
     shared_.max_parallelism = options.max_parallelism;
     shared_.local_images = options.local_images;

@@ -171,7 +171,7 @@ CacheDocument CacheExport::document(const std::vector<SharedRecord>& records) {
 /// nothing has changed. nullopt: nobody has it.
 std::optional<Descriptor> CacheExport::send_mount(const SharedMount& mount,
                                                   const Progress& progress) {
-  const Digest id = Digest::of(mount.id);
+  const Digest& id = mount.name;
   auto known = options_.known_mount ? options_.known_mount(id) : std::nullopt;
   if (known && !storage_->has_blob(*known)) known.reset();
   CacheMountDirectory directory(state_.root(), id);
@@ -208,7 +208,7 @@ void CacheExport::add_mounts(CacheDocument& document, const std::vector<SharedMo
     with_context([&] { return "cache mount " + quoted(mount.id); },
                  [&] {
                    if (const auto blob = send_mount(mount, progress)) {
-                     document.mounts.push_back({Digest::of(mount.id), *blob});
+                     document.mounts.push_back({mount.name, *blob});
                    }
                  });
   }

@@ -100,9 +100,9 @@ Ulimit parse_ulimit(const std::string& text) {
 }
 
 const std::vector<std::string>& resource_names() {
-  static const std::vector<std::string> names = {"memory",     "memory-swap", "cpu-shares",
-                                                 "cpu-period", "cpu-quota",   "cpuset-cpus",
-                                                 "cpuset-mems"};
+  static const std::vector<std::string> names = {"memory",      "memory-swap", "cpu-shares",
+                                                 "cpu-period",  "cpu-quota",   "cpuset-cpus",
+                                                 "cpuset-mems", "pids"};
   return names;
 }
 
@@ -118,6 +118,8 @@ void set_resource(CgroupLimits& limits, const std::string& name, const std::stri
     limits.cpu_shares = positive(name, value, whole_number<uint64_t>(value));
   } else if (name == "cpu-period") {
     limits.cpu_period = positive(name, value, whole_number<uint64_t>(value));
+  } else if (name == "pids") {
+    limits.pids = parse_pids(name, value);
   } else if (name == "cpu-quota") {
     limits.cpu_quota = positive(name, value, whole_number<int64_t>(value));
   } else if (name == "cpuset-cpus") {
@@ -131,6 +133,10 @@ void set_resource(CgroupLimits& limits, const std::string& name, const std::stri
     }
     throw error;
   }
+}
+
+int64_t parse_pids(const std::string& name, const std::string& text) {
+  return positive(name, text, whole_number<int64_t>(text));
 }
 
 void check_resources(const CgroupLimits& limits) {

@@ -25,6 +25,9 @@ const std::vector<std::string>& resource_names();
 /// Sets one of them. Memory may have a unit. Throws Error.
 void set_resource(CgroupLimits& limits, const std::string& name, const std::string& value);
 
+/// A limit of processes, above 0. `name` is what an error calls it. Throws Error.
+int64_t parse_pids(const std::string& name, const std::string& text);
+
 /// Throws Error for limits that do not go together.
 void check_resources(const CgroupLimits& limits);
 

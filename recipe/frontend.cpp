@@ -36,8 +36,10 @@ std::optional<parser::Directive> detect(const std::shared_ptr<const SourceFile>&
 bool is_builtin_frontend(const std::string& image) {
   if (image == "dockerfile.v0") return true;
   try {
+    // Also a mirror's, wherever in the registry that has it: the whole name but for the host, or
+    // its last two parts.
     const std::string name = Reference::parse(image).name();
-    return name == "docker.io/docker/dockerfile" || name == "docker.io/docker/dockerfile-upstream";
+    return name.ends_with("/docker/dockerfile") || name.ends_with("/docker/dockerfile-upstream");
   } catch (const Error&) {
     return false;
   }

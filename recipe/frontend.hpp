@@ -15,7 +15,8 @@ namespace lade {
 inline constexpr std::string_view kDockerfileFrontend = "dockerfile.v0";
 inline constexpr const char* kDockerfileVersion = "1.25.0";
 
-/// Any version of the official frontend, stable or labs, however it is spelled and pinned; or
+/// Any version of the official frontend, stable or labs, however it is spelled and pinned, also by
+/// a mirror's name, which is told by the path (registry.example/hub/docker/dockerfile:1); or
 /// BuildKit's own name for what is built in.
 bool is_builtin_frontend(const std::string& image);
 

@@ -163,6 +163,7 @@ std::unique_ptr<HttpResponse> RegistryAccess::request(const RegistryEndpoint& en
   sent.method = request.method;
   sent.headers = request.headers;
   sent.body = request.body;
+  sent.large = request.large;
   sent.tls = tls(endpoint);
   // An upload's location may be on another host, which has no use for this one's credentials.
   const bool own = url_origin(sent.url) == url_origin(base);

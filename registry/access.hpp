@@ -27,6 +27,7 @@ struct RegistryRequest {
   std::string path;  ///< below "/v2/REPOSITORY/", or a whole URL that the registry gave
   std::vector<std::string> headers{};
   HttpBody body{};
+  bool large = false;                    ///< HttpRequest's
   bool push = false;                     ///< needs the right to push
   std::vector<std::string> pull_from{};  ///< other repositories that it reads
 };

@@ -196,11 +196,14 @@ HttpBody BlobUpload::body() {
 
 std::unique_ptr<HttpResponse> BlobUpload::send(HttpMethod method, const std::string& path,
                                                std::vector<std::string> headers, HttpBody body) {
-  return access_.request(endpoint_, {.method = method,
-                                     .path = path,
-                                     .headers = std::move(headers),
-                                     .body = std::move(body),
-                                     .push = true});
+  return access_.request(endpoint_,
+                         {.method = method,
+                          .path = path,
+                          .headers = std::move(headers),
+                          .body = std::move(body),
+                          // It hashes and moves the blob before it answers that.
+                          .large = method == HttpMethod::put || method == HttpMethod::patch,
+                          .push = true});
 }
 
 }  // namespace lade

@@ -81,6 +81,9 @@ void RemoteBlobSource::count_cut() {
   }
 }
 
+/// Manifests and configs are mostly smaller, and bounded as a whole.
+constexpr uint64_t kLargeBlob = 1u << 20;
+
 void RemoteBlobSource::connect() {
   std::vector<std::string> headers;
   if (offset_ > 0) headers.push_back(fmt::format("Range: bytes={}-", offset_));
@@ -91,7 +94,8 @@ void RemoteBlobSource::connect() {
   if (manifest) headers.push_back("Accept: " + descriptor_.media_type);
   response_ = access_->request(
       endpoint(), {.path = (manifest ? "manifests/" : "blobs/") + descriptor_.digest.str(),
-                   .headers = headers});
+                   .headers = headers,
+                   .large = descriptor_.size > kLargeBlob});
   const int status = response_->status();
   const auto length = response_->length();
   if (status == 200) {

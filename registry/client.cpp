@@ -39,10 +39,25 @@ bool is_known(std::string_view type) {
   return media_type::is_manifest(type) || media_type::is_index(type);
 }
 
-/// What a manifest is: what the registry says, or, where that is something general such as
+/// What a document says of itself; empty if it is none, which whoever reads it will say.
+std::string own_manifest_type(std::string_view bytes) {
+  try {
+    const JsonDocument document(bytes, kMaxManifestBytes, "the manifest");
+    return document.root()["mediaType"].string_or_empty();
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+/// What a manifest is: what the registry says; where the document names the other format, Docker's
+/// or OCI's, for the same, that; where the registry says something general such as
 /// "application/json", what the document says or has.
 std::string manifest_type(const std::string& announced, std::string_view bytes) {
-  if (is_known(announced)) return announced;
+  if (is_known(announced)) {
+    const std::string own = own_manifest_type(bytes);
+    const bool same = is_known(own) && media_type::is_index(own) == media_type::is_index(announced);
+    return same ? own : announced;
+  }
   if (announced.starts_with("application/vnd.docker.distribution.manifest.v1+")) {
     throw Error("it is an image in Docker's schema 1, which is no longer supported");
   }

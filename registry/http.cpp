@@ -49,8 +49,10 @@ std::unique_ptr<HttpResponse> CurlHttpClient::send(const HttpRequest& request) {
                 ErrorKind::unavailable);
   }
   std::string url = request.url;
+  std::chrono::steady_clock::duration waited{};
   for (int hop = 0; hop <= kMaxRedirects; ++hop) {
     auto transfer = std::make_unique<Transfer>(pool_, options_);
+    transfer->add_waited(waited);
     transfer->start(request, url, url_origin(url) == url_origin(request.url));
     const int status = transfer->status();
     if (status == 429 || status >= 500) {
@@ -78,6 +80,7 @@ std::unique_ptr<HttpResponse> CurlHttpClient::send(const HttpRequest& request) {
     }
     // What is left of the body is short; reading it keeps the connection.
     error_text(*transfer);
+    waited = transfer->waited();
     url = target;
   }
   throw Error(fmt::format("{} redirects more than {} times", host_of(request.url), kMaxRedirects));

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/stream.hpp"
+#include "registry/address_guard.hpp"
 
 namespace lade {
 
@@ -43,11 +44,14 @@ class UntrustedError : public Error {
 
 struct HttpOptions {
   std::chrono::milliseconds connect_timeout{30'000};
-  /// A transfer that moves less than 100 bytes/s over this time of waiting is cut.
+  /// A transfer that moves less than 1 KiB/s over this time of waiting is cut.
   std::chrono::milliseconds stall_timeout{60'000};
   /// How long a server may think about a body that it has got whole: registries hash and move
   /// large blobs then.
   std::chrono::milliseconds answer_timeout{600'000};
+  /// How long a request may be waited for in all, redirects included, unless it is a large one: a
+  /// server that sends a byte now and then would hold a build for hours.
+  std::chrono::milliseconds document_timeout{120'000};
   /// How often a request is sent in all before a TransientError is final.
   int attempts = 4;
   /// The mean delay before the second attempt; doubled each time, and randomised, so that many
@@ -57,6 +61,8 @@ struct HttpOptions {
   std::chrono::milliseconds max_retry_delay{60'000};
   /// Whatever needs a request is an Error(unavailable) that names the host.
   bool offline = false;
+  /// Addresses that are not connected to; null: all are.
+  std::shared_ptr<const AddressGuard> guard{};
 };
 
 enum class HttpMethod { get, head, post, put, patch, delete_ };
@@ -92,6 +98,8 @@ struct HttpRequest {
   HttpBody body{};
   /// The body is a credential, too: a redirect to another origin is an Error.
   bool secret_body = false;
+  /// What is sent or comes may take long (a blob, a download): only its speed is watched.
+  bool large = false;
   /// Null: as TlsOptions{}. The client certificate is for the origin of `url` only, too.
   std::shared_ptr<const TlsOptions> tls{};
   /// Asked now and then while waiting; true ends the request with Error(canceled). May be null.

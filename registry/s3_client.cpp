@@ -83,6 +83,7 @@ struct S3Client::Request {
   std::map<std::string, std::string> headers{};
   HttpBody body{};
   Digest body_digest = Digest::of("");
+  bool large = false;  ///< HttpRequest's
 };
 
 struct S3Client::Endpoint {
@@ -111,7 +112,7 @@ class S3Source : public ByteSource {
 
  private:
   void connect() {
-    S3Client::Request request{.key = key_};
+    S3Client::Request request{.key = key_, .large = true};
     if (offset_ > 0) request.headers["range"] = fmt::format("bytes={}-", offset_);
     response_ = client_->send(request);
     const int status = response_->status();
@@ -242,6 +243,7 @@ std::unique_ptr<HttpResponse> S3Client::send(const Request& request) {
   to_sign.headers["host"] = at.host;
   out.authorization = aws_authorization(to_sign, at.credentials, at.region, "s3", time);
   out.body = request.body;
+  out.large = request.large;
   // What is signed is signed for this host alone, and the token is a secret.
   out.secret_body = true;
   out.tls = at.tls;
@@ -325,7 +327,8 @@ void S3Client::put_blob(const std::string& key, const Descriptor& blob, BlobProv
                                    return std::make_unique<VerifiedSource>(source.open(blob), blob,
                                                                            0, nullptr);
                                  }},
-                        .body_digest = blob.digest};
+                        .body_digest = blob.digest,
+                        .large = true};
   http_->retry([&] {
     const auto response = send(request);
     if (!is_success(response->status())) fail(*response);
@@ -372,7 +375,8 @@ std::string S3Client::put_part(const std::string& key, const std::string& upload
                         .key = key,
                         .query = {{"partNumber", fmt::format("{}", number)}, {"uploadId", upload}},
                         .body = body_of(bytes),
-                        .body_digest = Digest::of(*bytes)};
+                        .body_digest = Digest::of(*bytes),
+                        .large = true};
   std::string tag;
   http_->retry([&] {
     const auto response = send(request);
@@ -396,7 +400,8 @@ void S3Client::complete(const std::string& key, const std::string& upload, const
                         .query = {{"uploadId", upload}},
                         .headers = {{"content-type", "application/xml"}},
                         .body = HttpBody::of(document),
-                        .body_digest = Digest::of(document)};
+                        .body_digest = Digest::of(document),
+                        .large = true};  // the server joins the parts
   int attempts = 0;
   http_->retry([&] {
     ++attempts;
@@ -421,9 +426,10 @@ void S3Client::touch(const std::string& key, const S3Object& object) {
         send({.method = HttpMethod::put,
               .key = key,
               // Without a change S3 refuses to copy something onto itself.
-              .headers = {
-                  {"x-amz-copy-source", "/" + url_encode(options_.bucket) + "/" + encode_key(key)},
-                  {"x-amz-metadata-directive", "REPLACE"}}});
+              .headers = {{"x-amz-copy-source",
+                           "/" + url_encode(options_.bucket) + "/" + encode_key(key)},
+                          {"x-amz-metadata-directive", "REPLACE"}},
+              .large = true});  // the server copies it
     if (!is_success(response->status())) fail(*response);
     const std::string body = read_all(*response, kMaxAnswer, "an answer");
     if (xml_text(body, "Code")) fail(response->status(), body);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/text.hpp"
 
@@ -16,7 +17,7 @@ using std::chrono::milliseconds;
 constexpr size_t kMaxHeaderBytes = 256 * 1024;
 constexpr size_t kMaxBuffer = 512 * 1024;
 constexpr size_t kMaxIdleHandles = 16;
-constexpr int64_t kMinBytesPerSecond = 100;
+constexpr int64_t kMinBytesPerSecond = 1024;
 constexpr int kPollMilliseconds = 200;
 constexpr long kUploadBuffer = 512 * 1024;
 
@@ -84,6 +85,7 @@ void Transfer::start(const HttpRequest& request, const std::string& url, bool ow
   host_ = host_of(url);
   origin_ = url_origin(url);
   canceled_ = request.canceled;
+  large_ = request.large;
   CurlHandle& handle = *handle_;
   handle.set(CURLOPT_URL, url.c_str());
   handle.set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -94,6 +96,10 @@ void Transfer::start(const HttpRequest& request, const std::string& url, bool ow
   handle.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
   handle.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   handle.set(CURLOPT_USERAGENT, "lade/" LADE_VERSION " (compatible; buildkit/v0.32)");
+  if (options_.guard) {
+    handle.set(CURLOPT_OPENSOCKETFUNCTION, &Transfer::on_connect);
+    handle.set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(this));
+  }
   set_method(request);
   set_tls(request.tls ? *request.tls : TlsOptions{}, own_origin);
   for (const auto& line : request.headers) handle.add_header(line);
@@ -165,7 +171,16 @@ void Transfer::pump() {
   if (ended_ || moved_ != before) return;
   const auto start = Clock::now();
   handle_->wait(kPollMilliseconds);
-  check_speed(Clock::now() - start);
+  const auto waited = Clock::now() - start;
+  check_whole(waited);
+  check_speed(waited);
+}
+
+void Transfer::check_whole(Clock::duration waited) {
+  waited_in_all_ += waited;
+  if (large_ || waited_in_all_ < options_.document_timeout) return;
+  const auto seconds = std::chrono::duration_cast<milliseconds>(waited_in_all_).count() / 1000.0;
+  throw TransientError(fmt::format("{} took longer than {:.1f} s to answer", host_, seconds));
 }
 
 /// Counts only the time that lade waited: a reader that is slow itself is no fault of the server.
@@ -188,10 +203,26 @@ void Transfer::check_speed(Clock::duration waited) {
 
 void Transfer::fail() {
   if (body_failure_) std::rethrow_exception(std::exchange(body_failure_, nullptr));
+  if (handle_->result() == CURLE_COULDNT_CONNECT && !refused_.empty()) {
+    Error error(fmt::format("{} is at {}, which builds may not connect to", host_, refused_));
+    error.set_hint("whoever runs the daemon said so with --network-deny-sources");
+    throw error;
+  }
   const std::string message = fmt::format("could not reach {}: {}", host_, handle_->failure());
   if (is_transient(handle_->result())) throw TransientError(message);
   if (handle_->result() == CURLE_PEER_FAILED_VERIFICATION) throw UntrustedError(message);
   throw Error(message, ErrorKind::unavailable);
+}
+
+/// In place of curl's own socket(2): what the guard refuses gets no socket, and curl goes on to the
+/// name's next address.
+curl_socket_t Transfer::on_connect(void* self, curlsocktype, struct curl_sockaddr* address) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  if (transfer.options_.guard->refuses(&address->addr)) {
+    transfer.refused_ = address_text(&address->addr);
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 size_t Transfer::on_header(char* data, size_t unit, size_t count, void* self) {

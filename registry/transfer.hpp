@@ -37,6 +37,9 @@ class Transfer : public HttpResponse {
   /// of the origin that credentials are for. Throws as HttpClient::send() does, and what the body's
   /// source throws.
   void start(const HttpRequest& request, const std::string& url, bool own_origin);
+  /// How long was waited, of what the whole request may take. To be said of those before it, too.
+  std::chrono::steady_clock::duration waited() const { return waited_in_all_; }
+  void add_waited(std::chrono::steady_clock::duration before) { waited_in_all_ += before; }
 
   int status() const override { return status_; }
   std::string header(std::string_view name) const override;
@@ -54,11 +57,13 @@ class Transfer : public HttpResponse {
   static size_t on_body(char* data, size_t unit, size_t count, void* self);
   static size_t on_send(char* buffer, size_t unit, size_t count, void* self);
   static int on_seek(void* self, curl_off_t offset, int origin);
+  static curl_socket_t on_connect(void* self, curlsocktype purpose, struct curl_sockaddr* address);
   void set_method(const HttpRequest& request);
   void set_tls(const TlsOptions& tls, bool own_origin);
   bool take_header(std::string_view line);
   size_t give_body(char* buffer, size_t size);
   void pump();
+  void check_whole(Clock::duration waited);
   void check_speed(Clock::duration waited);
   [[noreturn]] void fail();
 
@@ -68,6 +73,8 @@ class Transfer : public HttpResponse {
   std::string host_;
   std::string origin_;
   std::function<bool()> canceled_;
+  bool large_ = false;
+  std::string refused_;  // the last address that the guard refused
   // What is sent.
   HttpBody body_;
   std::unique_ptr<ByteSource> body_source_;
@@ -85,6 +92,7 @@ class Transfer : public HttpResponse {
   // The present window of the speed check.
   Clock::duration waited_{};
   uint64_t moved_ = 0;
+  Clock::duration waited_in_all_{};
 };
 
 /// "example.com:5000" of a URL, for messages.

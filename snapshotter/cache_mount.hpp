@@ -1,5 +1,6 @@
 // The directories of cache mounts (RUN --mount=type=cache) in a state directory.
-//   STATE/cache-mounts/<digest of id>[-N]/fs, with a lock file <digest of id>[-N].lock beside it
+//   STATE/cache-mounts/<NAME>[-N]/fs, with a lock file <NAME>[-N].lock beside it
+// A mount's name is a digest of its id and of what it begins as (CacheMount::name_of()).
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ Digest restored_mount(const Digest& id, const Digest& blob);
 /// work in it.
 class CacheMountDirectory {
  public:
-  /// `id` is Digest::of() the mount's, or a restored_mount().
+  /// `id` is the mount's name, or a restored_mount().
   CacheMountDirectory(const std::string& state_root, const Digest& id, int number = 0);
 
   /// Those of the id that there are.

@@ -1,5 +1,6 @@
 #include "snapshotter/descriptor_row.hpp"
 
+#include "base/database.hpp"
 #include "base/error.hpp"
 #include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/json_writer.hpp"
@@ -13,10 +14,23 @@ std::string descriptor_text(const Descriptor& descriptor) {
 }
 
 Descriptor parse_descriptor(const std::string& text) {
-  return with_context("the state database holds a damaged descriptor", [&] {
+  try {
     const JsonDocument document(text, text.size(), "descriptor");
     return read_descriptor(document.root());
-  });
+  } catch (const Error& cause) {
+    Error error("the state database holds a damaged descriptor: " + cause.message(),
+                ErrorKind::corrupt);
+    error.set_hint(kDamagedDatabaseHint);
+    throw error;
+  }
+}
+
+std::optional<Descriptor> try_parse_descriptor(const std::string& text) {
+  try {
+    return parse_descriptor(text);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace lade

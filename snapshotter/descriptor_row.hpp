@@ -1,6 +1,7 @@
 // Descriptors as database columns. Private to this folder.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "snapshotter/content/descriptor.hpp"
@@ -10,5 +11,7 @@ namespace lade {
 /// JSON, as in a manifest.
 std::string descriptor_text(const Descriptor& descriptor);
 Descriptor parse_descriptor(const std::string& text);  ///< throws Error(corrupt)
+/// nullopt for a damaged one: for what can do without.
+std::optional<Descriptor> try_parse_descriptor(const std::string& text);
 
 }  // namespace lade

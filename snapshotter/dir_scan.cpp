@@ -84,6 +84,7 @@ class Scan {
     for (;;) {
       errno = 0;
       const dirent* item = ::readdir(dir.get());
+      if (!item && errno == EINTR) continue;
       if (!item) break;
       const char* name = item->d_name;
       if (std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0) continue;

@@ -99,7 +99,13 @@ void DurabilitySweep::sweep(Shared& shared) {
   const auto database = shared.connect();
   database->transaction([&] {
     for (const int64_t id : rows) {
-      database->prepare("UPDATE layers SET durable = 1 WHERE id = ?").bind(id).run();
+      // Files that a layer is given while this goes on have not been synced.
+      database
+          ->prepare(
+              "UPDATE layers SET durable = 1 WHERE id = ? AND NOT EXISTS("
+              "SELECT 1 FROM shared_layers WHERE layer = id AND changing = 1)")
+          .bind(id)
+          .run();
     }
   });
 }

@@ -220,7 +220,7 @@ void discard_directory(StateDir& state, const std::string& path) {
     throw_errno("could not remove " + quoted(path));
   }
   const UniqueFd tmp = sys::open(state.tmp(), O_RDONLY | O_DIRECTORY);
-  sys::remove_tree(tmp.get(), trash);
+  with_context([&] { return quoted(path); }, [&] { sys::remove_tree(tmp.get(), trash); });
 }
 
 }  // namespace lade

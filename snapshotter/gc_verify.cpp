@@ -85,7 +85,12 @@ class Verify {
         "WHERE diff_id IS NOT NULL");
     while (row.step()) {
       Pair pair{row.integer(0), row.digest(1), row.digest(3)};
-      const auto annotations = parse_descriptor(row.text(2)).annotations;
+      const auto blob = try_parse_descriptor(row.text(2));
+      if (!blob) {
+        damage(fmt::format("lade.db: what it has of a blob of layer {}", layer_name(pair.layer)));
+        continue;
+      }
+      const auto& annotations = blob->annotations;
       const auto rewritten = annotations.find("containerd.io/uncompressed");
       if (rewritten != annotations.end()) pair.diff_id = Digest::parse(rewritten->second);
       // Of a damaged one it is still known what it should be.

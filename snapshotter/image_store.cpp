@@ -1,8 +1,26 @@
 #include "snapshotter/image_store.hpp"
 
+#include <fmt/format.h>
+
+#include "base/error.hpp"
 #include "snapshotter/descriptor_row.hpp"
 
 namespace lade {
+namespace {
+
+/// Throws Error that says how the name can be got rid of.
+Descriptor parse_target(const std::string& name, const std::string& text) {
+  try {
+    return parse_descriptor(text);
+  } catch (const Error& cause) {
+    Error error(fmt::format("the image name {}: {}", quoted(name), cause.message()),
+                ErrorKind::corrupt);
+    error.set_hint("forget the name with: lade rmi " + name);
+    throw error;
+  }
+}
+
+}  // namespace
 
 std::string_view ImageStore::schema() {
   return R"(
@@ -32,7 +50,7 @@ std::optional<ImageName> ImageStore::find(const std::string& name) const {
   auto row =
       database_.prepare("SELECT descriptor, created_at, of_client FROM images WHERE name = ?");
   if (!row.bind(name).step()) return std::nullopt;
-  return ImageName{name, parse_descriptor(row.text(0)), row.integer(1), row.integer(2) != 0};
+  return ImageName{name, parse_target(name, row.text(0)), row.integer(1), row.integer(2) != 0};
 }
 
 std::vector<ImageName> ImageStore::list() const {
@@ -40,8 +58,8 @@ std::vector<ImageName> ImageStore::list() const {
   auto row =
       database_.prepare("SELECT name, descriptor, created_at, of_client FROM images ORDER BY name");
   while (row.step()) {
-    out.push_back(
-        {row.text(0), parse_descriptor(row.text(1)), row.integer(2), row.integer(3) != 0});
+    const std::string name = row.text(0);
+    out.push_back({name, parse_target(name, row.text(1)), row.integer(2), row.integer(3) != 0});
   }
   return out;
 }
@@ -52,9 +70,15 @@ std::optional<std::string> ImageStore::name_of(const Digest& target) const {
   row.bind(std::string_view(target.str()));
   while (row.step()) {
     // Annotations may mention it, too.
-    if (parse_descriptor(row.text(1)).digest == target) return row.text(0);
+    const auto descriptor = try_parse_descriptor(row.text(1));
+    if (descriptor && descriptor->digest == target) return row.text(0);
   }
   return std::nullopt;
+}
+
+bool ImageStore::is_damaged(const std::string& name) const {
+  auto row = database_.prepare("SELECT descriptor FROM images WHERE name = ?");
+  return row.bind(name).step() && !try_parse_descriptor(row.text(0));
 }
 
 bool ImageStore::remove(const std::string& name) {
@@ -73,14 +97,18 @@ void ImageStore::record_resolution(const std::string& reference, const Descripto
 std::optional<Descriptor> ImageStore::resolution(const std::string& reference) const {
   auto row = database_.prepare("SELECT descriptor FROM resolutions WHERE reference = ?");
   if (!row.bind(reference).step()) return std::nullopt;
-  return parse_descriptor(row.text(0));
+  // What is damaged is asked for again.
+  return try_parse_descriptor(row.text(0));
 }
 
 std::vector<ImageName> ImageStore::list_resolutions() const {
   std::vector<ImageName> out;
   auto row =
       database_.prepare("SELECT reference, descriptor, resolved_at FROM resolutions ORDER BY 1");
-  while (row.step()) out.push_back({row.text(0), parse_descriptor(row.text(1)), row.integer(2)});
+  while (row.step()) {
+    auto target = try_parse_descriptor(row.text(1));
+    if (target) out.push_back({row.text(0), std::move(*target), row.integer(2)});
+  }
   return out;
 }
 

@@ -38,6 +38,8 @@ class ImageStore {
   std::vector<ImageName> list() const;
   /// One of the names that lead to this manifest or index.
   std::optional<std::string> name_of(const Digest& target) const;
+  /// Whether the name is there and what it means cannot be read.
+  bool is_damaged(const std::string& name) const;
   bool remove(const std::string& name);
 
   /// What `reference` meant when the registry was last asked.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/holes.hpp"
 #include "snapshotter/dir_scan.hpp"
 #include "snapshotter/layer_store_state.hpp"
 #include "snapshotter/open_beneath.hpp"
@@ -164,18 +165,12 @@ std::shared_ptr<const LayerIndex> LayerStore::hashed_index(LayerId layer) {
     tbb::parallel_for(size_t{0}, unhashed.size(), [&](size_t i) {
       Entry& entry = *unhashed[i];
       const UniqueFd fd = open_entry(layer, entry);
-      Hasher hasher;
-      thread_local std::vector<char> buffer(128 * 1024);
-      uint64_t size = 0;
-      while (const size_t count = sys::read_some(fd.get(), buffer.data(), buffer.size())) {
-        hasher.update(buffer.data(), count);
-        size += count;
-      }
-      if (size != entry.size) {
+      const CopiedFile hashed = hash_with_holes(fd.get());
+      if (hashed.size != entry.size) {
         throw Error(fmt::format("{} in layer {} has changed", quoted(entry.path), layer),
                     ErrorKind::corrupt);
       }
-      entry.content = hasher.finish();
+      entry.content = hashed.content;
     });
   });
   for (auto& entry : entries) {

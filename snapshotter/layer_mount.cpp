@@ -63,6 +63,8 @@ Mount LayerStore::overlay(const LayerStack& stack, const PendingLayer* upper,
     note_used({visible.back()});
   }
 
+  keep_private(visible, true);
+
   Mount mount;
   mount.kind = MountKind::overlay;
   mount.target = "/";

@@ -79,6 +79,10 @@ CREATE TABLE IF NOT EXISTS flattened_stacks(
   stack BLOB PRIMARY KEY,               -- digest of the ids of the layers it merges
   layer INTEGER NOT NULL REFERENCES layers(id) ON DELETE CASCADE
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shared_layers(
+  layer INTEGER PRIMARY KEY REFERENCES layers(id) ON DELETE CASCADE, -- its files may be others', too
+  changing INTEGER NOT NULL DEFAULT 0   -- it is given files of its own, or a kill ended that
+);
 CREATE TABLE IF NOT EXISTS layer_use(
   layer INTEGER PRIMARY KEY REFERENCES layers(id) ON DELETE CASCADE,
   last_used INTEGER NOT NULL            -- within the hour; none: when it was made
@@ -244,7 +248,7 @@ PendingLayer LayerStore::prepare() {
   return out;
 }
 
-LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
+LayerId LayerStore::commit(PendingLayer layer, LayerIndex index, bool shares_files) {
   // Here, where it is known which step made it.
   for (const auto& entry : index.entries()) refuse_marker_name(entry);
   const auto shared = std::make_shared<const LayerIndex>(std::move(index));
@@ -259,6 +263,9 @@ LayerId LayerStore::commit(PendingLayer layer, LayerIndex index) {
     row.bind(state_->boot_id).run();
     id = database.last_id();
     state_->pins.pin(id);  // nobody else knows it yet
+    if (shares_files) {
+      database.prepare("INSERT INTO shared_layers(layer) VALUES(?)").bind(id).run();
+    }
     state_->place(layer, id);
   });
   state_->remember(id, shared);
@@ -370,7 +377,12 @@ std::optional<LayerInfo> LayerStore::info(LayerId layer) const {
   auto row = state_->database.prepare(
       "SELECT encoding, descriptor FROM layer_blobs WHERE layer = ? ORDER BY encoding, digest");
   row.bind(layer);
-  while (row.step()) out.blobs.push_back({row.text(0), parse_descriptor(row.text(1))});
+  while (row.step()) {
+    // A damaged row is a blob that is not known: the layer has its other forms.
+    if (auto blob = try_parse_descriptor(row.text(1))) {
+      out.blobs.push_back({row.text(0), std::move(*blob)});
+    }
+  }
   return out;
 }
 

@@ -122,6 +122,8 @@ struct LayerStoreOptions {
   std::chrono::milliseconds durability_delay{5000};
 };
 
+class MountBar;
+
 class LayerStore {
  public:
   /// `root` is the state directory. Drops, after another boot, the layers whose bytes may not have
@@ -138,7 +140,8 @@ class LayerStore {
   // -- making layers
   PendingLayer prepare();
   /// Commits a directory that the caller has filled, described by `index` (which must be exact).
-  LayerId commit(PendingLayer layer, LayerIndex index);
+  /// `shares_files`: some are links of another layer's.
+  LayerId commit(PendingLayer layer, LayerIndex index, bool shares_files = false);
   /// Commits the upperdir of a finished step, unmounted: scans it, drops what is no change against
   /// the stack it ran on (unchanged copy-ups; directories that differ in mtime alone and hold no
   /// change; whiteouts of what was not there), commits the rest. A step that changed nothing gives
@@ -240,6 +243,17 @@ class LayerStore {
   /// Whether some layer has this blob among its forms.
   bool knows_blob(const Digest& digest) const;
 
+  // -- files that layers share (layer_sharing.cpp)
+  // A step sees how many links a file has, so a layer that is mounted must share files with none.
+  // Those that may are remembered (shared_layers), and given files of their own before a mount.
+  /// While the result lives, hard links of the layer's files may be made in others, and nobody can
+  /// mount it. Null if somebody has, or may have.
+  std::unique_ptr<MountBar> lend(LayerId layer);
+  /// From now on, until this object goes, the layers share files with no others, and can be
+  /// mounted. This may have to wait for others, and to copy files; without `wait` it returns false
+  /// then, and may have done a part. All must have their directories.
+  bool keep_private(const LayerStack& stack, bool wait);
+
   // -- mounting
   /// The root mount of a step: `stack` below, `upper`'s directory on top (null: read-only). Extra
   /// lowers (absolute paths, top-most first) go between the two: a step's mount stubs. Every layer
@@ -259,6 +273,7 @@ class LayerStore {
   void keep_directory(const LayerInfo& layer, const PendingLayer& pending, LayerIndex index);
   void record_claim(LayerId layer, bool holds);
   LayerId flatten(const LayerStack& bottom);
+  void make_private(LayerId layer);
   LayerId add_or_find(const DiffId& diff_id, const Descriptor& blob);
   LayerId add_or_find(const LayerClaim& claim);
   std::optional<LayerId> find_claimed(const Digest& claim) const;

@@ -70,6 +70,7 @@ struct LayerStore::State {
   };
   std::unordered_map<LayerId, InImage> of_images;  // those that were added
   LayerSet held;                                   // pinned, and there
+  LayerSet kept_private;
   LayerSet with_directory;
   LayerSet used;                                     // since the last write_use()
   LayerSet ever_used;                                // by this process

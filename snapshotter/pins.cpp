@@ -11,6 +11,7 @@
 namespace lade {
 namespace {
 
+constexpr off_t kMounted = off_t{1} << 60;
 constexpr off_t kStarts = off_t{1} << 61;
 constexpr off_t kEnd = off_t{1} << 62;
 
@@ -45,6 +46,29 @@ void Pins::pin(int64_t layer) {
   if (pinned_.contains(layer)) return;
   lock_shared(fd_.get(), layer);
   pinned_.insert(layer);
+}
+
+bool Pins::hold_mounted(int64_t layer, bool wait) {
+  if (wait) {
+    lock_shared(fd_.get(), kMounted + layer);
+    return true;
+  }
+  auto lock = range(F_RDLCK, kMounted + layer, 1);
+  while (::fcntl(fd_.get(), F_OFD_SETLK, &lock) != 0) {
+    if (errno == EAGAIN || errno == EACCES) return false;
+    if (errno != EINTR) throw_errno("could not hold a layer");
+  }
+  return true;
+}
+
+std::optional<MountBar> MountBar::try_make(const std::string& root, int64_t layer) {
+  UniqueFd fd = open_pins(root);
+  auto lock = range(F_WRLCK, kMounted + layer, 1);
+  while (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+    if (errno == EAGAIN || errno == EACCES) return std::nullopt;
+    if (errno != EINTR) throw_errno("could not bar a layer from being mounted");
+  }
+  return MountBar(std::move(fd));
 }
 
 void Pins::keep_only(const std::unordered_set<int64_t>& layers) {

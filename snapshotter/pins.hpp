@@ -5,6 +5,8 @@
 // nanoseconds):
 //
 //   byte ID               shared: a process uses the layer ID; exclusive: it is being removed
+//   byte 2^60 + ID        shared: a process mounts the layer ID for steps; exclusive: links of its
+//                         files are being made, which steps would see (LayerStore::lend())
 //   byte 2^61 + time      shared: a process is at work that started then (milliseconds since 1970)
 //
 // A process pins a layer first and then looks whether it is there. So a collector that gets the
@@ -18,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 #include "base/unique_fd.hpp"
 
@@ -37,6 +40,10 @@ class Pins {
   /// Lets go of all but these.
   void keep_only(const std::unordered_set<int64_t>& layers);
 
+  /// From now on, until this object goes, nobody makes links of the layer's files. False if
+  /// somebody does at the moment and `wait` is not set.
+  bool hold_mounted(int64_t layer, bool wait);
+
   /// When the work began that others are at for the longest: other processes, or other objects
   /// like this one in this process. Milliseconds since 1970; nullopt if nobody else is at work.
   std::optional<int64_t> oldest_other_start() const;
@@ -45,6 +52,17 @@ class Pins {
   UniqueFd fd_;
   std::mutex mutex_;
   std::unordered_set<int64_t> pinned_;  // guarded by mutex_
+};
+
+/// Keeps everybody, this process as well, from mounting a layer.
+class MountBar {
+ public:
+  /// nullopt if somebody has mounted it, or may have.
+  static std::optional<MountBar> try_make(const std::string& root, int64_t layer);
+
+ private:
+  explicit MountBar(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
 };
 
 /// A collector's view of the pins of all processes, its own included.

@@ -44,6 +44,16 @@ void initialise(const std::string& root) {
   sys::write_file_atomically(root + "/format", std::string(kFormat) + "\n", 0600);
 }
 
+/// Whether a directory without its format tag, which somebody or something removed, is a state
+/// directory all the same.
+bool has_lades_files(const std::string& root) {
+  constexpr std::string_view kSqlite = "SQLite format 3";
+  const UniqueFd file(::open((root + "/lade.db").c_str(), O_RDONLY | O_CLOEXEC));
+  std::string head(kSqlite.size(), '\0');
+  const ssize_t size = file ? ::pread(file.get(), head.data(), head.size(), 0) : -1;
+  return size == static_cast<ssize_t>(head.size()) && head == kSqlite;
+}
+
 void check_format(const std::string& root) {
   struct stat info{};
   const bool there = ::stat(root.c_str(), &info) == 0;
@@ -62,7 +72,7 @@ void check_format(const std::string& root) {
       // "format": another process is making it; the other is in every new ext4 filesystem.
       return !name.starts_with("format") && name != "lost+found";
     });
-    if (foreign && !sys::read_file(root + "/format", 4096)) {
+    if (foreign && !sys::read_file(root + "/format", 4096) && !has_lades_files(root)) {
       throw Error("it has files in it that are not lade's");
     }
   }

@@ -10,7 +10,7 @@ namespace lade {
 
 /// What this lade writes. A change of what a table holds, or of what its rows mean, takes the next
 /// number and a step in state_migrations.cpp.
-inline constexpr int kStateVersion = 4;
+inline constexpr int kStateVersion = 5;
 
 /// Takes the steps from version `stored` on, in their order, within the transaction that the caller
 /// has begun; the tables' schema is run afterwards. `root` is the state directory.
@@ -22,5 +22,8 @@ void forget_words_of_caches(const std::string& root, Database& database);
 
 /// Version 4: names of images remember whether a client of the daemon gave them.
 void tell_clients_names(const std::string& root, Database& database);
+
+/// Version 5: layers whose files may be links of other layers' are remembered.
+void remember_shared_layers(const std::string& root, Database& database);
 
 }  // namespace lade

@@ -24,12 +24,19 @@ constexpr int kMaxNesting = 4;
 constexpr std::string_view kUnnamed = "<none>@";
 constexpr std::string_view kDigestPrefix = "sha256:";
 
+/// Throws on if it is the disk that failed: what cannot be read now is not what is not there, and a
+/// collection that took it so would remove what the image needs.
+void check_is_not_the_disk(const Error& error) {
+  if (error.errno_code() != 0) throw error;
+}
+
 /// The blob, or nothing if it is not here as it should be.
 std::optional<std::string> read_if_here(ContentStore& content, const Digest& digest,
                                         uint64_t limit) {
   try {
     return content.read_blob(digest, limit);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    check_is_not_the_disk(error);
     return std::nullopt;
   }
 }
@@ -47,7 +54,8 @@ std::optional<StoredManifest> read_manifest(ContentStore& content, const Descrip
     if (!config) return std::nullopt;
     out.config = ImageConfig::parse(*config);
     return out;
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    check_is_not_the_disk(error);
     return std::nullopt;  // an artifact that is no image, or damaged
   }
 }
@@ -65,7 +73,8 @@ void read_index(ContentStore& content, const Index& index, int depth, StoredImag
     if (!bytes || depth == 0) continue;
     try {
       read_index(content, Index::parse(*bytes, descriptor.media_type), depth - 1, out);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      check_is_not_the_disk(error);
       // Damaged: what is left out.
     }
   }
@@ -88,7 +97,8 @@ void visit_blobs(ContentStore& content, const Descriptor& descriptor, int depth,
     const Manifest manifest = Manifest::parse(*bytes, descriptor.media_type);
     visit(manifest.config);
     for (const auto& layer : manifest.layers) visit(layer);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    check_is_not_the_disk(error);
     // Damaged: what it led to is not known.
   }
 }
@@ -170,7 +180,12 @@ StoredImage read_stored_image(ContentStore& content, const Descriptor& target) {
   }
   const auto bytes = read_if_here(content, target.digest, kMaxManifest);
   if (!bytes) return out;
-  out.index = Index::parse(*bytes, target.media_type);
+  try {
+    out.index = Index::parse(*bytes, target.media_type);
+  } catch (const Error& error) {
+    check_is_not_the_disk(error);
+    return out;  // damaged, or a registry's that was never one: what lists all images goes on
+  }
   read_index(content, *out.index, kMaxNesting, out);
   return out;
 }

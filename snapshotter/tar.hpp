@@ -44,11 +44,21 @@ enum class TarDialect {
   plain,  ///< .wh. names are ordinary files (ADD archives, imported root filesystems)
 };
 
+/// A hard link of a tar to a file that the tar itself does not have: one that lies where it is
+/// unpacked already. The attributes are the link's own.
+struct OutwardLink {
+  std::string path;
+  std::string target;
+  Entry attributes;
+};
+
 /// In what an extracted tree is not what its tar says.
 struct ExtractionNotes {
   std::vector<std::string> implied;  ///< directories that no entry of the tar names itself
   /// Entries as the tar has them, some of whose xattrs the filesystem had no room for.
   std::vector<Entry> without_room;
+  /// Of plain tars, in the tar's order. They are not in the tree.
+  std::vector<OutwardLink> outward_links;
 };
 
 /// Unpacks `tar` (plain, uncompressed bytes) into the empty directory `dir`, an overlay-ready tree:
@@ -58,7 +68,8 @@ struct ExtractionNotes {
 /// entry); names below symlinks of the archive go where those lead with `dir` as the root; nothing
 /// is written outside `dir`. What is behind the end of a plain archive is ignored. Parents that the
 /// tar leaves out are made (0755 0:0, mtime 0) and are in the index, since an overlay shows them. A
-/// later entry of the same name replaces an earlier one.
+/// later entry of the same name replaces an earlier one. Hard links to nothing in the tar are an
+/// error, unless it is a plain one and there are `notes` to take them.
 LayerIndex extract_tar(ByteSource& tar, int dir, TarDialect dialect, bool userxattr = false,
                        ExtractionNotes* notes = nullptr);
 

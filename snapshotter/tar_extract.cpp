@@ -167,6 +167,7 @@ class Extraction {
       : reader_(tar), writer_(dir, userxattr), dialect_(dialect) {}
 
   LayerIndex run(ExtractionNotes* notes) {
+    notes_ = notes;
     size_t count = 0;
     while (archive_entry* header = reader_.next()) {
       if (++count > kMaxEntries) throw corrupt("bad tar: more than 10 million entries");
@@ -260,7 +261,7 @@ class Extraction {
     if (path.empty() && archive_entry_filetype(header) != AE_IFDIR) return;
     if (dialect_ == TarDialect::layer && take_marker(path)) return;
     if (const char* target = archive_entry_hardlink(header)) {
-      add_link(path, resolve(clean_name(target)));
+      add_link(path, resolve(clean_name(target)), header);
       return;
     }
     Entry entry = describe(path, header);
@@ -432,6 +433,7 @@ class Extraction {
   /// Makes the parents of `path` and removes what is there; the table's place for the new entry.
   Item& make_room(const std::string& path) {
     if (const auto parent = parent_of(path); !parent.empty()) need_directory(parent);
+    forget_outward_link(path);
     const auto [at, is_new] = table_.try_emplace(path);
     asked_parent_.clear();  // what is made or removed here may be a symlink
     if (is_new) return at->second;
@@ -445,8 +447,11 @@ class Extraction {
     return at->second;
   }
 
-  void add_link(const std::string& path, const std::string& target) {
+  void add_link(const std::string& path, const std::string& target, archive_entry* header) {
     if (path == target) return;
+    if (!table_.contains(target) && dialect_ == TarDialect::plain && notes_) {
+      return add_outward_link(path, target, header);
+    }
     const auto is_file = [](const Item& item) {
       return item.entry.type != EntryType::directory && item.entry.type != EntryType::whiteout;
     };
@@ -464,6 +469,29 @@ class Extraction {
     Item& item = table_.find(path)->second;
     item.entry = original;
     item.entry.path = path;
+  }
+
+  void add_outward_link(const std::string& path, std::string target, archive_entry* header) {
+    Entry attributes;
+    attributes.mode = archive_entry_perm(header) & 07777;
+    attributes.uid = owner(archive_entry_uid(header));
+    attributes.gid = owner(archive_entry_gid(header));
+    attributes.mtime_sec = archive_entry_mtime(header);
+    // A link to such a link is one to what that leads to.
+    for (const auto& link : notes_->outward_links) {
+      if (link.path == target) target = link.target;
+    }
+    make_room(path);
+    table_.erase(path);
+    notes_->outward_links.push_back({path, std::move(target), std::move(attributes)});
+  }
+
+  /// Another entry of that name replaces it.
+  void forget_outward_link(const std::string& path) {
+    if (!notes_) return;
+    std::erase_if(notes_->outward_links, [&](const OutwardLink& link) {
+      return link.path == path || link.path.starts_with(path + "/");
+    });
   }
 
   void extract_file(Entry& entry) {
@@ -517,6 +545,7 @@ class Extraction {
   TarReader reader_;
   TreeWriter writer_;
   const TarDialect dialect_;
+  ExtractionNotes* notes_ = nullptr;
   Table table_;
   uint32_t last_group_ = 0;
   uint64_t holes_ = 0;

@@ -2,6 +2,8 @@
 // deterministic: libarchive's "pax" format adds records only where ustar cannot hold a value, names
 // its extended headers after the entry alone, and nothing else of this machine or moment goes in.
 
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <unordered_map>
 #include <vector>
@@ -9,6 +11,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/holes.hpp"
 #include "base/sys.hpp"
 #include "snapshotter/archive_handle.hpp"
 #include "snapshotter/overlay_xattrs.hpp"
@@ -171,16 +174,36 @@ class TarWriter {
   void data(const Entry& entry) {
     if (entry.size == 0) return;
     const UniqueFd fd = open_(entry);
+    Holes holes(fd.get());
     std::vector<char> chunk(std::min<uint64_t>(entry.size, kWriteBuffer));
-    for (uint64_t left = entry.size; left > 0;) {
-      const size_t count =
-          sys::read_some(fd.get(), chunk.data(), std::min<uint64_t>(left, chunk.size()));
+    for (uint64_t at = 0; at < entry.size;) {
+      if (const uint64_t hole = std::min(holes.skip(at), entry.size - at); hole > 0) {
+        zeros(hole);
+        at += hole;
+        continue;
+      }
+      const size_t wanted = std::min<uint64_t>(entry.size - at, chunk.size());
+      const size_t count = sys::read_some(fd.get(), chunk.data(), holes.limit(at, wanted));
       if (count == 0) {
         throw Error(quoted(entry.path) + " is shorter than its layer says", ErrorKind::corrupt);
       }
-      const auto written = archive_write_data(archive_.get(), chunk.data(), count);
-      check(written < 0 ? static_cast<int>(written) : ARCHIVE_OK);
-      left -= count;
+      write_data({chunk.data(), count});
+      at += count;
+    }
+  }
+
+  void write_data(std::string_view bytes) {
+    const auto written = archive_write_data(archive_.get(), bytes.data(), bytes.size());
+    check(written < 0 ? static_cast<int>(written) : ARCHIVE_OK);
+  }
+
+  /// What a hole reads as: a tar of this kind has no word for one.
+  void zeros(uint64_t count) {
+    static constexpr std::array<char, kWriteBuffer> none = {};
+    while (count > 0) {
+      const uint64_t size = std::min<uint64_t>(count, none.size());
+      write_data({none.data(), size});
+      count -= size;
     }
   }
 

@@ -88,8 +88,11 @@ std::pair<int, std::string> TreeWriter::locate(const std::string& path) {
 
 UniqueFd TreeWriter::create_file(const Entry& entry) {
   const auto [parent, name] = locate(entry.path);
-  UniqueFd fd(::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                       entry.mode & 0777));
+  UniqueFd fd;
+  do {
+    fd.reset(::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                      entry.mode & 0777));
+  } while (!fd && errno == EINTR);
   if (!fd) fail("make", entry.path);
   return fd;
 }

@@ -12,7 +12,6 @@
 
 #include "base/cpu_pool.hpp"
 #include "base/error.hpp"
-#include "base/stream.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/entry_metadata.hpp"
@@ -23,10 +22,11 @@ namespace {
 constexpr size_t kFilesAtOnce = 512;
 
 void copy_file(int from, int into, const std::string& name, const Entry& entry) {
-  FdSource bytes(sys::openat(from, name, O_RDONLY | O_NOFOLLOW));
+  const UniqueFd bytes = sys::openat(from, name, O_RDONLY | O_NOFOLLOW);
   const UniqueFd fd = sys::openat(into, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
-  FdSink file(fd.get());
-  copy_stream(bytes, file);
+  if (sys::copy_data(bytes.get(), fd.get(), entry.size) != entry.size) {
+    throw Error("an earlier layer lost a part of " + quoted(entry.path), ErrorKind::corrupt);
+  }
   set_metadata(fd.get(), entry, entry.path);
   set_times(into, name, entry);
 }
@@ -36,13 +36,17 @@ void copy_file(int from, int into, const std::string& name, const Entry& entry) 
 struct BorrowedFiles::Batch {
   UniqueFd from;
   UniqueFd into;
+  Borrowing how;
   std::vector<const Entry*> files;  // of the donor's index
 
   void run() const {
     for (const Entry* entry : files) {
       const std::string name = base_name(entry->path);
       // Among others, a file may have as many links as its filesystem allows already.
-      if (::linkat(from.get(), name.c_str(), into.get(), name.c_str(), 0) == 0) continue;
+      if (how == Borrowing::link &&
+          ::linkat(from.get(), name.c_str(), into.get(), name.c_str(), 0) == 0) {
+        continue;
+      }
       copy_file(from.get(), into.get(), name, *entry);
     }
   }
@@ -83,8 +87,11 @@ struct BorrowedFiles::Queue {
   }
 };
 
-BorrowedFiles::BorrowedFiles(std::shared_ptr<const LayerIndex> donor, UniqueFd root)
-    : donor_(std::move(donor)), root_(std::move(root)), queue_(std::make_shared<Queue>()) {}
+BorrowedFiles::BorrowedFiles(std::shared_ptr<const LayerIndex> donor, UniqueFd root, Borrowing how)
+    : donor_(std::move(donor)),
+      root_(std::move(root)),
+      how_(how),
+      queue_(std::make_shared<Queue>()) {}
 
 BorrowedFiles::~BorrowedFiles() {
   {
@@ -111,7 +118,7 @@ bool BorrowedFiles::open(const std::string& directory, UniqueFd into) {
   auto from = sys::open_in_root(root_.get(), directory.empty() ? "." : directory,
                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!from) return false;
-  batch_ = std::make_unique<Batch>(Batch{std::move(*from), std::move(into), {}});
+  batch_ = std::make_unique<Batch>(Batch{std::move(*from), std::move(into), how_, {}});
   directory_ = directory;
   return true;
 }

@@ -1,6 +1,6 @@
 // Files that a new layer has from an earlier one, as hard links: of two layers of the same step
 // only one can be seen at a path, and layers never change, so that nobody can tell but by the
-// number of links.
+// number of links. Steps can tell that, so a layer which one is about to see gets copies.
 #pragma once
 
 #include <memory>
@@ -11,12 +11,14 @@
 
 namespace lade {
 
+enum class Borrowing { link, copy };
+
 /// Makes the links a directory at a time, beside whoever asks for them: that is most of the work of
 /// a copy of which little has changed. One thread at a time.
 class BorrowedFiles {
  public:
   /// `root` is the directory of the layer that is borrowed from, which must stay while this lives.
-  BorrowedFiles(std::shared_ptr<const LayerIndex> donor, UniqueFd root);
+  BorrowedFiles(std::shared_ptr<const LayerIndex> donor, UniqueFd root, Borrowing how);
   BorrowedFiles(const BorrowedFiles&) = delete;
   BorrowedFiles& operator=(const BorrowedFiles&) = delete;
   /// Waits; what has not been begun is not done.
@@ -30,8 +32,8 @@ class BorrowedFiles {
   /// The next files are those of `directory` and go to `into`. False if the other layer does not
   /// have that directory.
   bool open(const std::string& directory, UniqueFd into);
-  /// Puts a file of the open directory, as find() gave it: soon, as a link, or as a copy where the
-  /// filesystem allows no more links.
+  /// Puts a file of the open directory, as find() gave it: soon, as a link unless copies are wanted
+  /// or the filesystem allows no more links.
   void add(const Entry& entry);
 
   /// Returns when all files are there; a directory must be opened again. Throws Error for the first
@@ -45,6 +47,7 @@ class BorrowedFiles {
 
   std::shared_ptr<const LayerIndex> donor_;
   UniqueFd root_;
+  Borrowing how_;
   size_t next_ = 0;  // of the donor's entries: behind the one that was found last
   std::string directory_;
   std::unique_ptr<Batch> batch_;  // of directory_

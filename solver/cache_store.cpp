@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/error.hpp"
 #include "base/wire.hpp"
 
 namespace lade {
@@ -86,6 +87,16 @@ CacheRecord read_record(const Statement& row) {
   return record;
 }
 
+/// nullopt for a damaged one, which is none: its step runs again, and puts another in its place.
+std::optional<CacheRecord> try_read_record(const Statement& row) {
+  try {
+    return read_record(row);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) throw;
+    return std::nullopt;
+  }
+}
+
 /// What made it, in a few words, from the parts of its key (op_components).
 std::string described(const CacheRecord& record) {
   for (const auto& [name, value] : record.components) {
@@ -119,7 +130,7 @@ std::optional<CacheRecord> CacheStore::find(const Digest& key) {
                                  "(SELECT target FROM aliases WHERE key = ?), ?)");
   query.bind(key).bind(key);
   if (!query.step()) return std::nullopt;
-  return read_record(query);
+  return try_read_record(query);
 }
 
 std::optional<CacheRecord> CacheStore::find_itself(const Digest& key) {
@@ -127,7 +138,7 @@ std::optional<CacheRecord> CacheStore::find_itself(const Digest& key) {
   auto query = database_.prepare("SELECT " + std::string(kColumns) + " FROM records WHERE key = ?");
   query.bind(key);
   if (!query.step()) return std::nullopt;
-  return read_record(query);
+  return try_read_record(query);
 }
 
 std::vector<CacheRecord> CacheStore::with_op(const Digest& op, int limit) {
@@ -137,7 +148,9 @@ std::vector<CacheRecord> CacheStore::with_op(const Digest& op, int limit) {
                                  "ORDER BY created_at DESC LIMIT ?");
   query.bind(op).bind(static_cast<int64_t>(limit));
   std::vector<CacheRecord> records;
-  while (query.step()) records.push_back(read_record(query));
+  while (query.step()) {
+    if (auto record = try_read_record(query)) records.push_back(std::move(*record));
+  }
   return records;
 }
 
@@ -223,7 +236,9 @@ std::vector<CacheRecord> CacheStore::all() {
   const auto lock = database_.lock();
   auto query = database_.prepare("SELECT " + std::string(kColumns) + " FROM records");
   std::vector<CacheRecord> records;
-  while (query.step()) records.push_back(read_record(query));
+  while (query.step()) {
+    if (auto record = try_read_record(query)) records.push_back(std::move(*record));
+  }
   return records;
 }
 

@@ -61,6 +61,9 @@ struct ExecMount {
   uint32_t mode = 0;
   uint32_t uid = 0;
   uint32_t gid = 0;
+  /// cache: begins as an empty directory of that owner and mode, which are a part of what it is;
+  /// of an `input` nothing is seen then.
+  bool own_directory = false;
 };
 
 enum class OpNetwork { sandbox, none, host };

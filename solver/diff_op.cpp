@@ -55,8 +55,7 @@ class Difference {
         entry.hardlink_group != 0 && first != groups_.end()) {
       return builder_.put_hardlink(found.path, first->second);
     }
-    FdSource bytes(layers_.open_file(upper_stack_, found));
-    builder_.put_file(found.path, entry, bytes);
+    builder_.put_file(found.path, entry, layers_.open_file(upper_stack_, found).get());
     if (entry.hardlink_group != 0) groups_[group] = found.path;
   }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/wire.hpp"
 #include "snapshotter/cache_mount.hpp"
 #include "snapshotter/users.hpp"
 #include "solver/entry_metadata.hpp"
@@ -142,14 +143,26 @@ class Preparation {
   }
 
   /// Unlike other mounts' targets, these three stay in the layer of the first step on a base that
-  /// lacks them: whoever runs the image needs them, and BuildKit leaves them, too.
+  /// lacks them: whoever runs the image needs them, and BuildKit leaves them, too, unless something
+  /// else is mounted in one (as /dev/pipes for a heredoc with a "#!" line).
   void add_system_directory(const std::string& name) {
-    if (lower_->find(name)) {
+    if (lower_->find(name) || has_target_in("/" + name)) {
       stubs_->need("/" + name, true);  // for a link that dangles
       return;
     }
     const UniqueFd upper = sys::open(out_.upper.path(), O_RDONLY | O_DIRECTORY);
     make_directory(upper, name);
+  }
+
+  bool has_target_in(const std::string& directory) const {
+    const auto is_in = [&](const std::string& target) {
+      return target == directory || target.starts_with(directory + "/");
+    };
+    if (op_.script && is_in(op_.script->path)) return true;
+    return std::any_of(op_.mounts.begin(), op_.mounts.end(), [&](const ExecMount& mount) {
+      const bool file = mount.type == ExecMountType::secret || mount.type == ExecMountType::ssh;
+      return is_in(mount.target) && (!file || is_given(mount));
+    });
   }
 
   /// An overlay's root looks as its topmost directory does, whatever lies below: as `view` has it,
@@ -255,7 +268,7 @@ class Preparation {
   void add_cache(const ExecMount& mount, const std::string& path) {
     stubs_->need(mount.target, true);
     Mount out;
-    if (mount.input) {
+    if (mount.input && !mount.own_directory) {
       out = state_.layers().overlay(inputs_.at(*mount.input), nullptr);
       out.upper = path;
       // A fresh one each time: a volatile overlay refuses the workdir of an earlier one.
@@ -350,6 +363,18 @@ std::optional<CacheMount> CacheMount::try_lease(const std::string& state_root,
   }
   throw Error(
       fmt::format("{} builds use the cache mount \"{}\" already", kMaxExclusiveCaches, mount.id));
+}
+
+Digest CacheMount::name_of(const ExecMount& mount, StateDir& state,
+                           const std::vector<LayerStack>& inputs) {
+  const LayerStack below = mount.input ? inputs.at(*mount.input) : LayerStack();
+  // As all were named once; so these go on in the state directories there are.
+  if (!mount.own_directory && below.empty()) return Digest::of(mount.id);
+  WireWriter writer;
+  writer.text("lade cache mount 1").text(mount.id).number(mount.own_directory);
+  if (mount.own_directory) writer.number(mount.mode).number(mount.uid).number(mount.gid);
+  for (const LayerId layer : below) writer.digest(state.layers().content_digest(layer));
+  return Digest::of(writer.str());
 }
 
 void set_process(const ExecOp& op, const MergedIndex& index, const OpenFound& open,

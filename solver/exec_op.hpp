@@ -20,9 +20,14 @@ class CacheMount {
   /// nullopt if the mount's sharing does not allow it now (locked, and somebody holds it): try
   /// again later. `exclusive` takes the first one of the id's directories that nobody uses, or
   /// makes another.
-  /// `directory` names it: Digest::of() the mount's id, or a restored_mount().
+  /// `directory` names it: name_of(), or a restored_mount().
   static std::optional<CacheMount> try_lease(const std::string& state_root, const ExecMount& mount,
                                              const Digest& directory);
+  /// What a mount is: its id together with what it begins as, so that steps which want other
+  /// owners, modes or trees below do not get each other's (BuildKit: the id and the ref). The
+  /// layers of an input that the mount has must have their directories. Throws Error.
+  static Digest name_of(const ExecMount& mount, StateDir& state,
+                        const std::vector<LayerStack>& inputs);
   const std::string& path() const { return path_; }  ///< of its tree
 
  private:

@@ -24,6 +24,7 @@
 #include "snapshotter/users.hpp"
 #include "solver/file_mode.hpp"
 #include "solver/layer_builder.hpp"
+#include "solver/revealing_xattrs.hpp"
 #include "solver/selection.hpp"
 
 namespace lade {
@@ -95,7 +96,10 @@ class ExtractedTree {
     index_ = std::make_unique<LayerIndex>(
         extract_tar(tar, dir_.get(), TarDialect::plain, false, &notes));
     implied_.insert(notes.implied.begin(), notes.implied.end());
+    outward_links_ = std::move(notes.outward_links);
   }
+  /// To what lies at the destination.
+  const std::vector<OutwardLink>& outward_links() const { return outward_links_; }
   /// Whether the archive has nothing to say of the directory `path`, which only its contents imply.
   bool implied(const std::string& path) const { return implied_.contains(path); }
   const LayerIndex& index() const { return *index_; }
@@ -110,18 +114,21 @@ class ExtractedTree {
   UniqueFd dir_;
   std::unique_ptr<LayerIndex> index_;
   std::set<std::string> implied_;
+  std::vector<OutwardLink> outward_links_;
 };
 
 class FileOpRun {
  public:
-  FileOpRun(LayerStore& layers, const LayerStack& base, const InputTrees& trees)
+  FileOpRun(LayerStore& layers, const LayerStack& base, const InputTrees& trees,
+            const OnRevealing& on_revealing)
       : layers_(layers),
         base_tree_(stack_tree(layers, base)),
         trees_(trees),
         scratch_(base.empty()),
-        builder_(layers, base_tree_->index()) {}
+        builder_(layers, base_tree_->index()),
+        on_revealing_(on_revealing) {}
 
-  void borrow_from(LayerId earlier) { builder_.borrow_from(earlier); }
+  void borrow_from(LayerId earlier, Borrowing how) { builder_.borrow_from(earlier, how); }
 
   void operator()(const CopyAction& action) {
     const Tree& tree = *trees_.at(action.input - 1);
@@ -315,6 +322,9 @@ class FileOpRun {
       builder_.put_other(path, meta);
       return;
     }
+    if (const auto xattr = revealing_xattr(meta); xattr && on_revealing_) {
+      on_revealing_(tree, found, *xattr);
+    }
     const std::pair<size_t, uint32_t> group(found.layer, meta.hardlink_group);
     if (meta.hardlink_group != 0) {
       const auto first = groups_.find(group);
@@ -329,8 +339,8 @@ class FileOpRun {
     }
     // Once more where somebody wrote to the file meanwhile.
     for (bool done = false; !done;) {
-      FdSource bytes(tree.open(found));
-      done = tree.copied(found, builder_.put_file(path, meta, bytes));
+      const UniqueFd bytes = tree.open(found);
+      done = tree.copied(found, builder_.put_file(path, meta, bytes.get()));
     }
     if (meta.hardlink_group != 0) groups_[group] = path;
   }
@@ -347,6 +357,8 @@ class FileOpRun {
     builder_.make_directories(path, owner_only.directory());
     std::map<uint32_t, std::string> links;
     builder_.replace_other_types(true);
+    // First, since other entries may replace what they lead to.
+    for (const auto& link : archive.outward_links()) put_outward_link(path, link, owner_only);
     for (const auto& entry : archive.index().entries()) {
       if (entry.path.empty()) continue;
       // Parents resolve in what is there: "bin/sh" of an archive goes to usr/bin where /bin is a
@@ -395,10 +407,42 @@ class FileOpRun {
                meta.hardlink_group != 0 && first != links.end()) {
       builder_.put_hardlink(path, first->second);
     } else {
-      FdSource bytes(archive.open(entry));
-      builder_.put_file(path, meta, bytes);
+      builder_.put_file(path, meta, archive.open(entry).get());
       if (meta.hardlink_group != 0) links[meta.hardlink_group] = path;
     }
+  }
+
+  /// Of a file below: it comes into this layer, as an overlay would have it, and has another name.
+  void put_outward_link(const std::string& destination, const OutwardLink& link,
+                        const Override& changes) {
+    const auto place = [&](const std::string& name) {
+      const std::string parent =
+          builder_.canonical(under(destination, std::string(parent_of(name))), true, true);
+      return under(parent, base_name(name));
+    };
+    const std::string target = place(link.target);
+    const Entry* existing = builder_.find(target);
+    if (!existing || existing->type == EntryType::directory) {
+      throw Error(fmt::format("bad tar: {} is a hard link to {}, which is neither an earlier file "
+                              "of the archive nor one at the destination",
+                              quoted("/" + link.path), quoted("/" + link.target)),
+                  ErrorKind::corrupt);
+    }
+    const std::string path = place(link.path);
+    if (path == target) return;
+    builder_.make_directories(std::string(parent_of(path)), changes.directory());
+    Entry meta = *existing;
+    if (meta.type != EntryType::symlink) {
+      // Of the link, as tar has it; they share what they are.
+      meta.mode = link.attributes.mode;
+      meta.mtime_sec = link.attributes.mtime_sec;
+      meta.mtime_nsec = 0;
+    }
+    meta.uid = link.attributes.uid;
+    meta.gid = link.attributes.gid;
+    changes.apply(meta);
+    builder_.own_file(target, meta, [&](const Found& found) { return base_tree_->open(found); });
+    builder_.put_hardlink(path, target);
   }
 
   static bool holds_tar(const Tree& tree, const Found& file) {
@@ -417,6 +461,7 @@ class FileOpRun {
   const InputTrees& trees_;
   const bool scratch_;  // nothing below
   LayerBuilder builder_;
+  const OnRevealing& on_revealing_;
   std::map<std::pair<size_t, uint32_t>, std::string>
       groups_;  // hard links of the root being copied
 };
@@ -458,9 +503,10 @@ Digest file_op_selection(const FileOp& op, const InputTrees& trees) {
 }
 
 LayerId run_file_op(LayerStore& layers, const LayerStack& base, const FileOp& op,
-                    const InputTrees& trees, std::optional<LayerId> earlier) {
-  FileOpRun run(layers, base, trees);
-  if (earlier) run.borrow_from(*earlier);
+                    const InputTrees& trees, std::optional<LayerId> earlier, Borrowing how,
+                    const OnRevealing& on_revealing) {
+  FileOpRun run(layers, base, trees, on_revealing);
+  if (earlier) run.borrow_from(*earlier, how);
   for (const auto& action : op.actions) std::visit(run, action);
   return run.commit();
 }

@@ -255,22 +255,39 @@ bool LayerBuilder::remove(const std::string& path) {
 
 Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, ByteSource& bytes) {
   const UniqueFd dir = ready(path);
-  const UniqueFd fd = sys::openat(dir.get(), base_name(path), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  const UniqueFd fd = begin_file(dir.get(), path);
   FdSink file(fd.get());
   HashSink hash(&file);
   const uint64_t size = copy_stream(bytes, hash);
+  return finish_file(dir.get(), path, meta, fd.get(), {size, hash.digest()});
+}
+
+Digest LayerBuilder::put_file(const std::string& path, const Entry& meta, int from) {
+  const UniqueFd dir = ready(path);
+  const UniqueFd fd = begin_file(dir.get(), path);
+  return finish_file(dir.get(), path, meta, fd.get(), copy_with_holes(from, fd.get()));
+}
+
+UniqueFd LayerBuilder::begin_file(int dir, const std::string& path) {
+  return sys::openat(dir, base_name(path), O_WRONLY | O_CREAT | O_EXCL, 0600);
+}
+
+Digest LayerBuilder::finish_file(int dir, const std::string& path, const Entry& meta, int fd,
+                                 const CopiedFile& copied) {
   Entry entry = meta;
   entry.type = EntryType::regular;
-  entry.size = size;
-  entry.content = hash.digest();
-  apply_metadata(path, entry, fd.get());
-  set_times(dir.get(), base_name(path), entry);
+  entry.size = copied.size;
+  entry.content = copied.content;
+  apply_metadata(path, entry, fd);
+  set_times(dir, base_name(path), entry);
   return entry.content;
 }
 
-void LayerBuilder::borrow_from(LayerId donor) {
+void LayerBuilder::borrow_from(LayerId donor, Borrowing how) {
+  if (how == Borrowing::link) lent_ = layers_.lend(donor);
   borrowed_.emplace(layers_.index(donor),
-                    sys::open(layers_.directory(donor), O_RDONLY | O_DIRECTORY));
+                    sys::open(layers_.directory(donor), O_RDONLY | O_DIRECTORY),
+                    lent_ ? Borrowing::link : Borrowing::copy);
 }
 
 bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
@@ -289,8 +306,20 @@ bool LayerBuilder::borrow_file(const std::string& path, const Entry& meta,
     return false;
   }
   borrowed_->add(*theirs);
+  if (lent_) shares_files_ = true;
   entries_.insert_or_assign(entries_.end(), path, std::move(entry));
   return true;
+}
+
+void LayerBuilder::own_file(const std::string& path, const Entry& meta,
+                            const std::function<UniqueFd(const Found&)>& open) {
+  if (own(path) != entries_.end()) {
+    if (borrowed_) borrowed_->finish();
+    return;
+  }
+  if (meta.type != EntryType::regular) return put_other(path, meta);
+  const auto below = base_.find(path);
+  put_file(path, meta, open(*below).get());
 }
 
 void LayerBuilder::put_hardlink(const std::string& path, const std::string& existing) {
@@ -350,7 +379,7 @@ LayerId LayerBuilder::commit() {
   std::vector<Entry> entries;
   entries.reserve(entries_.size());
   for (auto& [path, entry] : entries_) entries.push_back(std::move(entry));
-  return layers_.commit(std::move(pending_), LayerIndex(std::move(entries)));
+  return layers_.commit(std::move(pending_), LayerIndex(std::move(entries)), shares_files_);
 }
 
 }  // namespace lade

@@ -9,9 +9,11 @@
 #include <optional>
 #include <string>
 
+#include "base/holes.hpp"
 #include "base/stream.hpp"
 #include "snapshotter/layer_index.hpp"
 #include "snapshotter/layer_store.hpp"
+#include "snapshotter/pins.hpp"
 #include "solver/borrowed_files.hpp"
 
 namespace lade {
@@ -47,13 +49,21 @@ class LayerBuilder {
   /// Puts a regular file, replacing what is there unless that is a directory. Returns the content's
   /// digest.
   Digest put_file(const std::string& path, const Entry& meta, ByteSource& bytes);
+  /// The same of an open file from its start, whose holes the new one has, too.
+  Digest put_file(const std::string& path, const Entry& meta, int from);
   /// From now on borrow_file() looks into the layer `donor`, whose directory must be here and stay
-  /// while this lives: what an earlier run of the same step made.
-  void borrow_from(LayerId donor);
-  /// Puts a regular file as a hard link to the donor's at the same path, if that has the metadata
-  /// of `meta` and the `content` (asked last). False if it has not; then nothing was done.
+  /// while this lives: what an earlier run of the same step made. Copies are made where links are
+  /// not wanted, or somebody has mounted the donor.
+  void borrow_from(LayerId donor, Borrowing how);
+  /// Puts a regular file as a link or copy of the donor's at the same path, if that has the
+  /// metadata of `meta` and the `content` (asked last). False if it has not; then nothing was done.
   bool borrow_file(const std::string& path, const Entry& meta,
                    const std::function<Digest()>& content);
+  /// Makes what is at `path`, no directory, this layer's own with the attributes of `meta`, which
+  /// has its type: a file below is copied up. What is this layer's own stays as it is, since the
+  /// inode may be another layer's, too.
+  void own_file(const std::string& path, const Entry& meta,
+                const std::function<UniqueFd(const Found&)>& open);
   /// Puts a hard link to a file put earlier.
   void put_hardlink(const std::string& path, const std::string& existing);
   /// Puts a symlink, device or fifo.
@@ -83,6 +93,9 @@ class LayerBuilder {
   /// Hides what lies below at `path`, of which this layer has nothing.
   void put_whiteout(const std::string& path);
   bool is_hidden(const std::string& path) const;
+  static UniqueFd begin_file(int dir, const std::string& path);
+  Digest finish_file(int dir, const std::string& path, const Entry& meta, int fd,
+                     const CopiedFile& copied);
   void apply_metadata(const std::string& path, const Entry& meta, int fd);
 
   struct Less {
@@ -103,6 +116,8 @@ class LayerBuilder {
   // The directory that was written to last: most copies stay in one for a while.
   std::string last_dir_;
   UniqueFd last_fd_;
+  std::unique_ptr<MountBar> lent_;  // of the donor, while links of its files are made
+  bool shares_files_ = false;
   std::optional<BorrowedFiles> borrowed_;
 };
 

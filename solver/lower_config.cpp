@@ -205,8 +205,11 @@ struct DispatchConfig {
     const std::string path = with_slashes(stage, expanded(body.path));
     lint_workdir(state, stage, path);
     const std::string current = config().working_dir.empty() ? "/" : config().working_dir;
-    // An absolute path stays as it was written, as in BuildKit.
-    config().working_dir = path.starts_with('/') ? path : join_path(current, path);
+    // An absolute path stays as it was written, as in BuildKit, also if a variable without a value
+    // names no other.
+    config().working_dir = path.empty()            ? current
+                           : path.starts_with('/') ? path
+                                                   : join_path(current, path);
     const std::string& directory = config().working_dir;
     if (directory != "/") {
       MakeDirAction action{.path = clean_path(directory), .owner = {}, .mtime = state.epoch};

@@ -114,13 +114,14 @@ struct RunBuilder {
     out.mode = mount.mode.value_or(0755);
     out.uid = mount.uid.value_or(0);
     out.gid = mount.gid.value_or(0);
+    const std::string subpath = join_path("/", mount.source);
+    out.own_directory = subpath == "/" && (mount.mode || mount.uid || mount.gid);
     if (source && source->base_name != "scratch") {
       if (!source->dispatched) {
         throw Error(fmt::format("cannot mount from stage {}, it needs to be defined before",
                                 go_quote(mount.from)));
       }
       out.input = input(*source->root);
-      const std::string subpath = join_path("/", mount.source);
       out.subpath = subpath == "/" ? "" : subpath;
     }
   }

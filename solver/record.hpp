@@ -52,7 +52,8 @@ struct SharedRecord {
 /// A cache mount of a solved graph's steps, for other machines' caches.
 struct SharedMount {
   std::string id;
-  bool used = false;  ///< a step ran with it
+  Digest name = Digest();  ///< CacheMount::name_of()
+  bool used = false;       ///< a step ran with it
 };
 
 }  // namespace lade

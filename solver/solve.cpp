@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/wire.hpp"
 #include "solver/diff_op.hpp"
+#include "solver/revealing_xattrs.hpp"
 #include "solver/solve_run.hpp"
 #include "solver/step_lock.hpp"
 
@@ -49,7 +50,8 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
                                             const std::vector<Edge>& roots) {
   definition_ = &definition;
   states_.resize(definition.vertices.size());
-  for (const Edge& root : roots) mark_root_chain(root);
+  for (const Edge& root : roots) mark_chain(root, root_chain_);
+  mark_mounted();
   find_stale_caches();
   for (uint32_t i = 0; i < states_.size(); ++i) {
     if (!vertex_at(i).name.empty()) progress_.declared(number(i), vertex_at(i).name);
@@ -99,12 +101,12 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
   return solved;
 }
 
-void Solver::Run::mark_root_chain(Edge root) {
+void Solver::Run::mark_chain(Edge root, std::set<Edge>& chain) const {
   std::vector<Edge> todo{root};
   while (!todo.empty()) {
     const Edge edge = todo.back();
     todo.pop_back();
-    if (!root_chain_.insert(edge).second) continue;
+    if (!chain.insert(edge).second) continue;
     const Vertex& v = vertex_at(edge.vertex);
     const auto* exec = std::get_if<ExecOp>(&v.op);
     for (size_t i = 0; i < v.inputs.size(); ++i) {
@@ -118,6 +120,13 @@ void Solver::Run::mark_root_chain(Edge root) {
                        });
       if (exec && edge.output > 0 ? own : taken) todo.push_back(v.inputs[i]);
     }
+  }
+}
+
+void Solver::Run::mark_mounted() {
+  for (const Vertex& vertex : definition_->vertices) {
+    if (!std::holds_alternative<ExecOp>(vertex.op)) continue;
+    for (const Edge& input : vertex.inputs) mark_chain(input, mounted_);
   }
 }
 
@@ -314,13 +323,22 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
   // A build without cache takes nothing over, not even bytes that are surely the same.
   std::optional<LayerId> earlier;
   if (!vertex_at(vertex).ignore_cache) earlier = earlier_result(states_[vertex].op);
+  std::vector<RevealingFile> revealing;
+  // Of links each file would be copied once more, before the step.
+  const Borrowing how = mounted_.contains({vertex, 0}) ? Borrowing::copy : Borrowing::link;
   auto work = [&] {
     InputTrees trees;
+    // Of what a layer has, the step that copied it there has said so.
+    const auto on_revealing = [&](const Tree& tree, const Found& file, const std::string& xattr) {
+      const auto is_it = [&](const Ref& input) { return input.local.get() == &tree; };
+      if (std::any_of(inputs.begin(), inputs.end(), is_it)) revealing.push_back({file.path, xattr});
+    };
     for (size_t i = 1; i < inputs.size(); ++i) {
       trees.push_back(inputs[i].local ? inputs[i].local
                                       : stack_tree(state_.layers(), inputs[i].layers));
     }
-    const LayerId layer = run_file_op(state_.layers(), layers, op, trees, earlier);
+    const LayerId layer =
+        run_file_op(state_.layers(), layers, op, trees, earlier, how, on_revealing);
     for (size_t i = 1; i < inputs.size(); ++i) {
       if (!inputs[i].local)
         record[i].selection = input_selection(vertex_at(vertex), i, trees[i - 1]);
@@ -328,6 +346,7 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
     return layer;
   };
   const LayerId made = co_await on_cpu(loop_, work);
+  for (const auto& warning : revealing_warnings(revealing)) progress_.warning(warning);
   layers.push_back(made);
   co_return layers;
 }

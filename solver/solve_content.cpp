@@ -9,7 +9,9 @@
 namespace lade {
 namespace {
 
-constexpr int kCandidates = 20;
+// Records of an op that are compared, newest first. Most differ in the first layer that is looked
+// at, which takes microseconds.
+constexpr int kCandidates = 1000;
 
 }  // namespace
 
@@ -42,8 +44,7 @@ Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex,
                                                                 std::vector<Ref> refs) {
   const Vertex& v = vertex_at(vertex);
   // Nothing is hashed unless there is something to compare with.
-  const std::vector<CacheRecord> candidates = cache_.with_op(op, kCandidates);
-  if (candidates.empty()) co_return std::nullopt;
+  if (cache_.with_op(op, 1).empty()) co_return std::nullopt;
   for (size_t i = 0; i < refs.size(); ++i) {
     if (!reads_whole(v, i) && !refs[i].local) co_await ensure_directories(refs[i].layers);
   }
@@ -70,7 +71,7 @@ Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex,
                                     ? input_selection(v, i, stack_tree(layers, theirs.layers))
                                     : theirs.selection);
     };
-    for (const auto& candidate : candidates) {
+    for (const auto& candidate : cache_.with_op(op, kCandidates)) {
       if (candidate.inputs.size() != refs.size() || !layers.exists(candidate.layers)) continue;
       if (!obtainable(candidate.layers)) continue;
       bool same = true;
@@ -165,17 +166,18 @@ std::vector<SharedRecord> Solver::Run::shared_records() {
 }
 
 std::vector<SharedMount> Solver::Run::shared_mounts() const {
-  std::map<std::string, SharedMount> out;
+  std::map<Digest, SharedMount> out;
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* op = std::get_if<ExecOp>(&vertex_at(i).op);
     if (!op) continue;
     for (const ExecMount& mount : op->mounts) {
       if (mount.type != ExecMountType::cache || mount.input) continue;
-      out[mount.id] = {mount.id, used_mounts_.contains(mount.id)};
+      const Digest name = CacheMount::name_of(mount, state_, {});
+      out[name] = {mount.id, name, used_mounts_.contains(name)};
     }
   }
   std::vector<SharedMount> list;
-  for (auto& [id, mount] : out) list.push_back(std::move(mount));
+  for (auto& [name, mount] : out) list.push_back(std::move(mount));
   return list;
 }
 

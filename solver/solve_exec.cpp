@@ -110,6 +110,9 @@ Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attemp
   }
   if (result.setup_error.empty()) {
     if (result.out_of_memory) message += ": out of memory";
+    if (result.pids_limit_met != 0) {
+      message += fmt::format(": it met its limit of {} processes", result.pids_limit_met);
+    }
     Error error(fmt::format("{}: exit code: {}", message, result.exit_code));
     // What the step wrote lies there still, whatever it says of its failure.
     if (is_disk_full(state_.root())) error.set_hint(kRoomHint);
@@ -153,17 +156,16 @@ Task<void> Solver::Run::empty_cache(Digest name) {
 
 /// The name of the mount's directory. Of one that was never used here, and that a cache has which
 /// this build reads, it is another one: that begins as the cache's tree.
-Task<Digest> Solver::Run::find_cache(uint32_t vertex, ExecMount mount) {
-  const Digest id = Digest::of(mount.id);
-  const bool is_stale = stale_caches_.erase(mount.id) > 0;
-  if (is_stale) co_await empty_cache(id);
-  if (!options_.imports || mount.input || CacheMountDirectory(state_.root(), id).exists()) {
-    co_return id;
+Task<Digest> Solver::Run::find_cache(uint32_t vertex, ExecMount mount, Digest name) {
+  const bool is_stale = stale_caches_.contains(mount.id) && emptied_mounts_.insert(name).second;
+  if (is_stale) co_await empty_cache(name);
+  if (!options_.imports || mount.input || CacheMountDirectory(state_.root(), name).exists()) {
+    co_return name;
   }
   co_await imports_;
-  const auto shared = options_.imports->mount(id);
-  if (!shared) co_return id;
-  const Digest restored = restored_mount(id, shared->blob.digest);
+  const auto shared = options_.imports->mount(name);
+  if (!shared) co_return name;
+  const Digest restored = restored_mount(name, shared->blob.digest);
   if (is_stale) co_await empty_cache(restored);
   co_await restore_cache(vertex, mount.id, *shared, CacheMountDirectory(state_.root(), restored));
   states_[vertex].mounts.emplace(restored, shared->origin);
@@ -194,28 +196,41 @@ Task<void> Solver::Run::restore_cache(uint32_t vertex, std::string id, CacheImpo
 }
 
 Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
-    uint32_t vertex, const ExecOp& op, std::map<size_t, std::string>& paths) {
+    uint32_t vertex, const ExecOp& op, const std::vector<LayerStack>& inputs,
+    std::map<size_t, std::string>& paths) {
   auto leases = std::make_shared<std::vector<CacheMount>>();
-  // In the order of their ids: two steps that lock the same caches must not wait for each other.
-  std::multimap<std::string, size_t> by_id;
-  for (size_t i = 0; i < op.mounts.size(); ++i) {
-    if (op.mounts[i].type == ExecMountType::cache) by_id.emplace(op.mounts[i].id, i);
+  // In the order of their names: two steps that lock the same caches must not wait for each other.
+  std::multimap<Digest, size_t> by_name;
+  // What a mount begins as may have to be hashed.
+  auto find_names = [&] {
+    for (size_t i = 0; i < op.mounts.size(); ++i) {
+      if (op.mounts[i].type != ExecMountType::cache) continue;
+      by_name.emplace(CacheMount::name_of(op.mounts[i], state_, inputs), i);
+    }
+  };
+  const bool must_hash = std::any_of(op.mounts.begin(), op.mounts.end(), [](const auto& mount) {
+    return mount.type == ExecMountType::cache && mount.input;
+  });
+  if (must_hash) {
+    co_await on_cpu(loop_, find_names);
+  } else {
+    find_names();
   }
-  std::map<std::string, std::string> leased;
-  for (const auto& [id, i] : by_id) {
-    // Two mounts of one id in one step share the first's lease.
-    const auto known = leased.find(id);
+  std::map<Digest, std::string> leased;
+  for (const auto& [own_name, i] : by_name) {
+    // Two mounts of one name in one step share the first's lease.
+    const auto known = leased.find(own_name);
     if (known != leased.end()) {
       paths[i] = known->second;
       continue;
     }
-    const Digest name = co_await find_cache(vertex, op.mounts[i]);
-    used_mounts_.insert(id);
+    const Digest name = co_await find_cache(vertex, op.mounts[i], own_name);
+    used_mounts_.insert(own_name);
     for (;;) {
       check_canceled();
       auto lease = CacheMount::try_lease(state_.root(), op.mounts[i], name);
       if (lease) {
-        paths[i] = leased[id] = lease->path();
+        paths[i] = leased[own_name] = lease->path();
         leases->push_back(std::move(*lease));
         break;
       }
@@ -257,6 +272,19 @@ Task<void> Solver::Run::keep_failed(uint32_t vertex, const ExecOp& op, PreparedE
   }
 }
 
+/// Of all that a step is to see: this may have to wait for another step that borrows of it.
+Task<void> Solver::Run::keep_private(const std::vector<LayerStack>& inputs) {
+  LayerStore& layers = state_.layers();
+  const bool done = std::all_of(inputs.begin(), inputs.end(), [&](const LayerStack& stack) {
+    return layers.keep_private(stack, false);
+  });
+  if (done) co_return;
+  auto work = [&] {
+    for (const LayerStack& stack : inputs) layers.keep_private(stack, true);
+  };
+  co_await on_thread(loop_, work);
+}
+
 Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
                                                     std::vector<LayerStack> inputs) {
   if (!executor_) throw Error("this machine cannot run steps");
@@ -288,8 +316,10 @@ Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecO
   });
   check_canceled();
   std::map<size_t, std::string> cache_paths;
-  const auto leases = co_await lease_caches(vertex, op, cache_paths);
+  const auto leases = co_await lease_caches(vertex, op, inputs, cache_paths);
   const ExecSecrets secrets{options_.secrets, options_.ssh};
+  co_await keep_private(inputs);
+  check_canceled();
   auto prepare = [&] { return prepare_exec(state_, op, inputs, cache_paths, secrets); };
   for (int attempt = 1;; ++attempt) {
     PreparedExec prepared = co_await on_cpu(loop_, prepare);

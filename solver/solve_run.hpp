@@ -178,11 +178,13 @@ class Solver::Run {
   /// Notes the cache mounts of steps that are to run whatever is cached: they begin empty.
   void find_stale_caches();
   Task<void> empty_cache(Digest name);
-  Task<Digest> find_cache(uint32_t vertex, ExecMount mount);
+  Task<Digest> find_cache(uint32_t vertex, ExecMount mount, Digest name);
   Task<void> restore_cache(uint32_t vertex, std::string id, CacheImports::Mount shared,
                            CacheMountDirectory directory);
   Task<std::shared_ptr<std::vector<CacheMount>>> lease_caches(uint32_t vertex, const ExecOp& op,
+                                                              const std::vector<LayerStack>& inputs,
                                                               std::map<size_t, std::string>& paths);
+  Task<void> keep_private(const std::vector<LayerStack>& inputs);
   void keep_log(uint32_t vertex, std::string_view bytes);
 
   void announce_cached(uint32_t vertex);
@@ -191,7 +193,9 @@ class Solver::Run {
   std::exception_ptr try_again(const Error& error) const;
   void fail(uint32_t vertex, const Error& error);
   void check_canceled() const;
-  void mark_root_chain(Edge root);
+  /// Adds the outputs that what an edge gives has its layers from.
+  void mark_chain(Edge root, std::set<Edge>& chain) const;
+  void mark_mounted();
   static VertexNumber number(uint32_t vertex) { return vertex + 1; }
   const Vertex& vertex_at(uint32_t vertex) const { return definition_->vertices[vertex]; }
 
@@ -206,6 +210,7 @@ class Solver::Run {
   std::vector<VertexState> states_;
   Task<void> imports_;         // done once the imported caches can be asked
   std::set<Edge> root_chain_;  // outputs whose new layers are the result's
+  std::set<Edge> mounted_;     // outputs whose new layers steps are to see
   std::unordered_map<std::string, Task<std::shared_ptr<const Tree>>> locals_;
   std::unordered_map<LayerId, Task<void>> fetches_;
   std::mutex obtainable_mutex_;
@@ -213,8 +218,9 @@ class Solver::Run {
   LayerSet unclaimed_;                                  // likewise: these need no cache's word
   std::unordered_map<LayerId, uint32_t> image_vertex_;  // which FROM a layer belongs to
   std::set<Executor::StepId> running_;
-  std::set<std::string> stale_caches_;  // ids of cache mounts that are still to be emptied
-  std::set<std::string> used_mounts_;   // ids of cache mounts that steps ran with
+  std::set<std::string> stale_caches_;  // ids of cache mounts that are to be emptied once
+  std::set<Digest> emptied_mounts_;     // names of those of them that have been
+  std::set<Digest> used_mounts_;        // names of cache mounts that steps ran with
   std::unordered_map<uint32_t, std::string> logs_;
   std::map<LayerId, int64_t> created_;
   std::deque<std::coroutine_handle<>> waiting_for_slot_;

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/error.hpp"
+#include "base/holes.hpp"
 #include "base/stream.hpp"
 #include "base/text.hpp"
 
@@ -25,10 +26,7 @@ class StackTree : public Tree {
       const auto known = hashed_.find(file.entry);
       if (known != hashed_.end()) return known->second;
     }
-    FdSource source(open(file));
-    HashSink sink;
-    copy_stream(source, sink);
-    const Digest digest = sink.digest();
+    const Digest digest = hash_with_holes(open(file).get()).content;
     const std::lock_guard lock(mutex_);
     return hashed_[file.entry] = digest;
   }

@@ -46,8 +46,14 @@ uint64_t image_size(StateDir& state, const StoredManifest& manifest) {
 
 ShownName shown_name(const std::string& name) {
   if (is_unnamed(name)) return {};
-  const std::string familiar = Reference::parse(name).familiar();
+  std::string familiar = name;
+  try {
+    familiar = Reference::parse(name).familiar();
+  } catch (const Error&) {
+    // A damaged database may hold any: it is shown as it is, so that its image can be removed.
+  }
   const auto colon = familiar.rfind(':');
+  if (colon == std::string::npos) return {familiar, "<none>"};
   return {familiar.substr(0, colon), familiar.substr(colon + 1)};
 }
 

@@ -12,7 +12,24 @@
 namespace lade {
 namespace {
 
+/// A name of which the database has lost what it means, and with which nothing else can be done.
+bool forget_damaged(StateDir& state, const std::string& text) {
+  std::string name = text;  // as it is in the database, which may have damaged that, too
+  if (!state.images().is_damaged(name)) {
+    try {
+      name = Reference::parse(text).str();
+    } catch (const Error&) {
+      return false;  // an ID
+    }
+  }
+  if (!state.images().is_damaged(name)) return false;
+  state.images().remove(name);
+  fmt::print("Untagged: {}\n", text);
+  return true;
+}
+
 void remove_one(StateDir& state, const std::string& text, bool force) {
+  if (forget_damaged(state, text)) return;
   const StoredImage image = find_stored_image(state, text);
   std::vector<std::string> names;
   if (const auto called = name_called(image, text)) {
@@ -29,7 +46,10 @@ void remove_one(StateDir& state, const std::string& text, bool force) {
   }
   const bool gone = remove_image_names(state, image, names);
   for (const auto& name : names) {
-    if (!is_unnamed(name)) fmt::print("Untagged: {}\n", Reference::parse(name).familiar());
+    if (is_unnamed(name)) continue;
+    const ShownName shown = shown_name(name);
+    const bool tagged = shown.tag != ShownName().tag;
+    fmt::print("Untagged: {}{}{}\n", shown.repository, tagged ? ":" : "", tagged ? shown.tag : "");
   }
   if (gone) fmt::print("Deleted: {}\n", image.id().str());
 }

@@ -65,6 +65,9 @@ class Foreground {
     if (broken_pipe_) return kBrokenPipe;
     if (!result_->setup_error.empty()) {
       fmt::print(stderr, "lade: {}\n", result_->setup_error);
+    } else if (result_->exit_code != 0 && result_->pids_limit_met != 0) {
+      fmt::print(stderr, "lade: the container met its limit of {} processes (--pids-limit)\n",
+                 result_->pids_limit_met);
     }
     return result_->exit_code;
   }

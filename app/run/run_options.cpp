@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,8 @@
 #include "recipe/build_values.hpp"
 #include "recipe/csv.hpp"
 #include "recipe/host_gateway.hpp"
+#include "registry/files.hpp"
+#include "registry/proxies.hpp"
 
 namespace lade {
 namespace {
@@ -203,6 +206,27 @@ void read_volumes(const RunFlags& flags, RunRequest& request) {
   }
 }
 
+/// The machine's proxies, as docker gives them to containers: each in upper and in lower case,
+/// unless a variable of that very name is given.
+void add_container_proxies(std::vector<std::string>& env) {
+  const auto is_given = [&](const std::string& name) {
+    return std::any_of(env.begin(), env.end(), [&](const std::string& variable) {
+      return variable.substr(0, variable.find('=')) == name;
+    });
+  };
+  std::map<std::string, std::string> proxies;
+  try {
+    proxies = configured_proxies(RegistryFiles::of_user().docker_config, docker_host());
+  } catch (const Error& error) {
+    fmt::print(stderr, "WARNING: no proxies are used: {}\n", error.message());
+  }
+  for (const auto& [name, value] : proxies) {
+    for (const auto& variable : {name, to_lower(name)}) {
+      if (!is_given(variable)) env.push_back(fmt::format("{}={}", variable, value));
+    }
+  }
+}
+
 }  // namespace
 
 void add_run_flags(CommandLine& command, RunFlags& flags) {
@@ -227,6 +251,9 @@ void add_run_flags(CommandLine& command, RunFlags& flags) {
   command.add_list("--network-deny", flags.network_deny,
                    "Addresses that the default network does not reach, beside this machine's own: "
                    "CIDR[,CIDR...]");
+  command.add_option("--pids-limit", flags.pids_limit,
+                     "Processes and threads that may be in the container at a time (-1: any "
+                     "number)");
   command.add_option("--platform", flags.platform, "Platform of the image, os/arch[/variant]");
   command.add_flag("--privileged", flags.privileged,
                    "All capabilities, no system call filter, the host's devices");
@@ -257,6 +284,7 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   request.command.assign(words.begin() + 1, words.end());
   for (const auto& file : flags.env_files) read_env_file(file, request.env);
   for (const auto& variable : flags.env) add_variable(variable, request.env);
+  add_container_proxies(request.env);
   read_volumes(flags, request);
   for (const auto& text : flags.add_hosts) {
     for (auto& host : parse_hosts(text)) request.extra_hosts.push_back(std::move(host));
@@ -278,6 +306,10 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   request.pull = parse_pull(flags.pull);
   if (!flags.shm_size.empty()) {
     request.shm_bytes = of_option("--shm-size", [&] { return parse_bytes(flags.shm_size); });
+  }
+  // As docker has it, these are no limit.
+  if (const auto& limit = flags.pids_limit; !limit.empty() && limit != "-1" && limit != "0") {
+    request.pids_limit = of_option("--pids-limit", [&] { return parse_pids("pids", limit); });
   }
   request.interactive = flags.interactive;
   request.terminal = flags.terminal;

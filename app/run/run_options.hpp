@@ -34,6 +34,7 @@ struct RunFlags {
   std::string platform;
   std::string pull = "missing";
   std::string shm_size;
+  std::string pids_limit;
   bool remove = false;
   bool interactive = false;
   bool terminal = false;
@@ -71,6 +72,7 @@ struct RunRequest {
   std::optional<Platform> platform;
   PullPolicy pull = PullPolicy::missing;
   uint64_t shm_bytes = 0;  ///< 0: the default
+  int64_t pids_limit = 0;  ///< 0: none
   bool interactive = false;
   bool terminal = false;
   bool read_only = false;

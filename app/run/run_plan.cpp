@@ -128,6 +128,7 @@ ExecOp plan_process(const RunRequest& request, const ImageConfig& config) {
   op.extra_hosts = request.extra_hosts;
   op.shm_bytes = request.shm_bytes;
   op.ulimits = request.ulimits;
+  op.resources.pids = request.pids_limit;
   return op;
 }
 

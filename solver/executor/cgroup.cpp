@@ -37,6 +37,7 @@ std::vector<Setting> v1_settings(const CgroupLimits& limits) {
   add(limits.cpu_quota != 0, "cpu-quota", "cpu.cfs_quota_us", limits.cpu_quota);
   add(!limits.cpuset_cpus.empty(), "cpuset-cpus", "cpuset.cpus", limits.cpuset_cpus);
   add(!limits.cpuset_mems.empty(), "cpuset-mems", "cpuset.mems", limits.cpuset_mems);
+  add(limits.pids != 0, "pids", "pids.max", limits.pids);
   return out;
 }
 
@@ -71,6 +72,7 @@ std::vector<Setting> v2_settings(const CgroupLimits& limits) {
   if (!limits.cpuset_mems.empty()) {
     out.push_back({"cpuset-mems", "cpuset.mems", limits.cpuset_mems});
   }
+  if (limits.pids != 0) out.push_back({"pids", "pids.max", fmt::format("{}", limits.pids)});
   return out;
 }
 
@@ -159,6 +161,12 @@ bool StepCgroup::out_of_memory() const {
     }
   }
   return false;
+}
+
+bool StepCgroup::out_of_pids() const {
+  return std::ranges::any_of(groups_, [](const auto& in) {
+    return counter(sys::read_file(in.group.dir() + "/pids.events").value_or(""), "max") > 0;
+  });
 }
 
 }  // namespace lade::sandbox

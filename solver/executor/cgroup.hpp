@@ -27,6 +27,8 @@ class StepCgroup {
   void enter_v1() const;
   /// Whether the kernel killed a process in it for lack of memory.
   bool out_of_memory() const;
+  /// Whether a process in it could not be made for the limit of their number.
+  bool out_of_pids() const;
 
  private:
   struct InHierarchy {

@@ -83,7 +83,7 @@ struct Default {
   const char* value;
 };
 // With these settings a group makes no use of a controller.
-constexpr std::array<Default, 10> defaults{{{"memory", "memory.max", "max"},
+constexpr std::array<Default, 11> defaults{{{"memory", "memory.max", "max"},
                                             {"memory", "memory.high", "max"},
                                             {"memory", "memory.low", "0"},
                                             {"memory", "memory.min", "0"},
@@ -92,7 +92,8 @@ constexpr std::array<Default, 10> defaults{{{"memory", "memory.max", "max"},
                                             {"cpu", "cpu.weight", "100"},
                                             {"cpuset", "cpuset.cpus", ""},
                                             {"cpuset", "cpuset.mems", ""},
-                                            {"cpuset", "cpuset.cpus.partition", "member"}}};
+                                            {"cpuset", "cpuset.cpus.partition", "member"},
+                                            {"pids", "pids.max", "max"}}};
 
 bool uses(const std::string& dir, const std::string& controller) {
   if (contains(words_of(dir + "/cgroup.subtree_control"), controller)) return true;

@@ -26,6 +26,8 @@
 namespace lade {
 namespace {
 
+constexpr int kPipeSize = 1 << 20;  // what the kernel allows everybody
+
 using sandbox::Channel;
 
 /// Lade's side: owns the zygote, the read ends of the steps' pipes, and the callbacks.
@@ -66,7 +68,7 @@ class ZygoteExecutor final : public Executor {
   std::unordered_map<StepId, Step> steps_;
   StepId last_id_ = 0;
   std::string network_helper_;
-  std::array<char, 64 << 10> buffer_;  // one read's worth of output
+  std::array<char, 256 << 10> buffer_;  // one read's worth of output
 };
 
 size_t index_of(LogStream stream) {
@@ -129,7 +131,12 @@ Executor::StepId ZygoteExecutor::start(const ExecSpec& spec, OnOutput on_output,
   if (spec.output_fd < 0) out = sys::pipe();
   if (spec.error_fd < 0) err = sys::pipe();
   // Only our ends: the other description is the command's, which may not expect O_NONBLOCK.
-  for (const int fd : {out.read.get(), err.read.get()}) ::fcntl(fd, F_SETFL, O_NONBLOCK);
+  for (const int fd : {out.read.get(), err.read.get()}) {
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    // So that a step which writes much need not wait for us at each few pages. Where the kernel
+    // refuses, the usual 64 KiB will do.
+    ::fcntl(fd, F_SETPIPE_SZ, kPipeSize);
+  }
 
   const StepId id = ++last_id_;
   try {

@@ -133,6 +133,9 @@ struct ExecResult {
   /// The kernel killed one of its processes for lack of memory; known only of
   /// those that have a cgroup of their own.
   bool out_of_memory = false;
+  /// The limit of processes and threads that kept it from making one; 0: none did. Of those that
+  /// have such a limit.
+  int64_t pids_limit_met = 0;
   uint64_t user_us = 0;  ///< rusage of the step's process tree
   uint64_t system_us = 0;
   uint64_t max_rss_bytes = 0;
@@ -143,6 +146,7 @@ struct ExecutorOptions {
   /// The first choice; what follows is taken where the machine lacks it.
   DeviceDefence devices = DeviceDefence::cgroup_v2;
   NetworkReach network = {};  ///< of steps with NetworkMode::sandbox
+  int64_t pids = 0;           ///< CgroupLimits::pids of steps that have none of their own
 };
 
 class Executor {

@@ -84,7 +84,7 @@ std::vector<Element> read_list(WireReader& in, Read read) {
 void write_limits(WireWriter& out, const CgroupLimits& limits) {
   out.number(limits.memory).number(limits.memory_swap).number(limits.cpu_shares);
   out.number(limits.cpu_period).number(limits.cpu_quota);
-  out.text(limits.cpuset_cpus).text(limits.cpuset_mems);
+  out.text(limits.cpuset_cpus).text(limits.cpuset_mems).number(limits.pids);
 }
 
 CgroupLimits read_limits(WireReader& in) {
@@ -96,6 +96,7 @@ CgroupLimits read_limits(WireReader& in) {
   limits.cpu_quota = in.number<int64_t>();
   limits.cpuset_cpus = in.text();
   limits.cpuset_mems = in.text();
+  limits.pids = in.number<int64_t>();
   return limits;
 }
 
@@ -174,7 +175,8 @@ std::string encode(const ExecutorOptions& options) {
   const auto put = [](WireWriter& to, const AddressRange& range) {
     to.number(range.first).number(range.last);
   };
-  return out.list(options.network.deny, put).list(options.network.grant, put).take();
+  out.list(options.network.deny, put).list(options.network.grant, put);
+  return out.number(options.pids).take();
 }
 
 ExecutorOptions decode_executor_options(std::string_view bytes) {
@@ -187,6 +189,7 @@ ExecutorOptions decode_executor_options(std::string_view bytes) {
   };
   options.network.deny = read_list<AddressRange>(in, range);
   options.network.grant = read_list<AddressRange>(in, range);
+  options.pids = in.number<int64_t>();
   return options;
 }
 
@@ -194,7 +197,8 @@ std::string encode(const ExitReport& report) {
   const ExecResult& result = report.result;
   WireWriter out;
   out.number(report.id).number(result.exit_code).number(result.signal).text(result.setup_error);
-  out.number(result.out_of_memory).number(result.user_us).number(result.system_us);
+  out.number(result.out_of_memory).number(result.pids_limit_met);
+  out.number(result.user_us).number(result.system_us);
   return out.number(result.max_rss_bytes).take();
 }
 
@@ -206,6 +210,7 @@ ExitReport decode_exit_report(std::string_view bytes) {
   report.result.signal = in.number<int>();
   report.result.setup_error = in.text();
   report.result.out_of_memory = in.number<bool>();
+  report.result.pids_limit_met = in.number<int64_t>();
   report.result.user_us = in.number();
   report.result.system_us = in.number();
   report.result.max_rss_bytes = in.number();

@@ -57,6 +57,7 @@ struct Running {
   bool joined = false;          // in the sandbox of another
   bool guarded = false;         // kept from devices by the zygote's group
   std::optional<StepCgroup> cgroup;
+  int64_t pids_limit = 0;  // of that group
 };
 
 uint64_t microseconds(const timeval& time) {
@@ -240,10 +241,12 @@ void Zygote::launch(Pending step, NetworkPool::Slot* slot) {
   running.slot = slot;
   running.slot_reusable = spec.security != SecurityMode::insecure;
   try {
-    if (spec.cgroup_parent || spec.cgroup_limits.any()) {
-      running.cgroup =
-          StepCgroup::create(spec.cgroup_parent.value_or(kDefaultParent),
-                             fmt::format("lade-{}-{}", ::getpid(), step.id), spec.cgroup_limits);
+    CgroupLimits limits = spec.cgroup_limits;
+    if (limits.pids == 0) limits.pids = options_.pids;
+    running.pids_limit = limits.pids;
+    if (spec.cgroup_parent || limits.any()) {
+      running.cgroup = StepCgroup::create(spec.cgroup_parent.value_or(kDefaultParent),
+                                          fmt::format("lade-{}-{}", ::getpid(), step.id), limits);
     }
     sys::Pipe failure = sys::pipe();
     ChildPlan plan = plan_for(step, failure.write.get());
@@ -333,6 +336,9 @@ pid_t Zygote::clone_child(uint64_t flags, const ChildPlan& plan, const OwnGroup*
   }
   // As fork(2) would return: on a copy of this stack.
   long pid = ::syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0 && errno == EAGAIN && plan.joined_pid > 0) {
+    throw Error("the container has reached its limit of processes");
+  }
   if (pid == 0) run_child(plan);
   // A container's filter denies what it cannot look into.
   if (pid < 0 && (errno == ENOSYS || errno == EPERM)) {
@@ -412,6 +418,7 @@ void Zygote::ended(pid_t pid, int status, const rusage& usage) {
   result.system_us = microseconds(usage.ru_stime);
   result.max_rss_bytes = static_cast<uint64_t>(usage.ru_maxrss) << 10;
   result.out_of_memory = step.cgroup && step.cgroup->out_of_memory();
+  if (step.pids_limit != 0 && step.cgroup->out_of_pids()) result.pids_limit_met = step.pids_limit;
   // Before anybody hears of the end: nothing of the step is left then.
   step.cgroup.reset();
   if (step.slot != nullptr) network_.release(step.slot, step.slot_reusable);

@@ -12,6 +12,7 @@
 #include "base/wire.hpp"
 #include "solver/lower_remote.hpp"
 #include "solver/source/git_repository.hpp"
+#include "solver/source/guarded_proxy.hpp"
 
 namespace lade {
 namespace {
@@ -92,6 +93,8 @@ class GitSource : public RemoteSource {
         cancellation_(cancellation),
         root_(state.root() + "/git") {
     sys::make_dirs(root_, 0700);
+    const auto& guard = options.http.guard;
+    if (guard && !guard->has_proxies()) proxy_ = std::make_unique<GuardedProxy>(guard);
   }
 
   Digest resolve(const SourceOp& op, const TransferProgress& progress) override;
@@ -109,7 +112,8 @@ class GitSource : public RemoteSource {
   const RemoteSourceOptions& options_;
   const Cancellation& cancellation_;
   std::string root_;
-  std::mutex mutex_;  // guards resolved_
+  std::unique_ptr<GuardedProxy> proxy_;  // where there is a guard and no proxy of the owner's
+  std::mutex mutex_;                     // guards resolved_
   std::map<SourceOp, GitCommit> resolved_;
 };
 
@@ -122,7 +126,9 @@ GitCommand GitSource::command(const WantedCommit& wanted) const {
     throw error;
   }
   if (wanted.known_hosts.empty()) {
-    return GitCommand(wanted.remote, root_, options_, root_ + "/known_hosts", cancellation_);
+    GitCommand command(wanted.remote, root_, options_, root_ + "/known_hosts", cancellation_);
+    command.proxy = proxy_.get();
+    return command;
   }
   // No other hosts than these are trusted.
   const std::string hosts =
@@ -130,6 +136,7 @@ GitCommand GitSource::command(const WantedCommit& wanted) const {
   sys::write_file_atomically(hosts, wanted.known_hosts, 0600);
   GitCommand command(wanted.remote, root_, options_, hosts, cancellation_);
   command.only_known_hosts = true;
+  command.proxy = proxy_.get();
   return command;
 }
 

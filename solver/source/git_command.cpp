@@ -11,6 +11,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "solver/lower_remote.hpp"
+#include "solver/source/guarded_proxy.hpp"
 
 namespace lade {
 namespace {
@@ -85,12 +86,62 @@ std::string GitCommand::ssh_command() const {
   }
   std::string quoted_hosts;
   for (const char c : hosts) quoted_hosts += c == '\'' ? "'\\''" : std::string(1, c);
-  return std::string("ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none ") +
+  return std::string("ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none ") + ssh_place() +
          // A connection that has died ends, also where nobody waits for it any more.
          "-o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 " +
          "-o StrictHostKeyChecking=" +
          (only_known_hosts ? "yes -o GlobalKnownHostsFile=/dev/null" : "accept-new") +
          " -o UserKnownHostsFile='" + quoted_hosts + "'";
+}
+
+/// Under a guard: the address that the remote's name leads to, found here, so that ssh cannot come
+/// to another. Whatever ssh is asked for then (submodules), it asks there.
+std::string GitCommand::ssh_place() const {
+  GitReference reference;
+  reference.remote = remote_;
+  if (!is_guarded() || !reference.uses_ssh()) return {};
+  std::string host;
+  std::string alias;
+  if (const auto parts = parse_url(remote_)) {
+    host = parts->host_name();
+    // As known_hosts(5) has it.
+    const auto port = parts->host.substr(parts->host.rfind(':') + 1);
+    const bool has_port = !parts->host.ends_with(']') && port != parts->host && port != "22";
+    alias = has_port ? fmt::format("[{}]:{}", host, port) : host;
+  } else {
+    host = remote_.substr(0, remote_.find(':'));
+    host.erase(0, host.find('@') + 1);
+    alias = host;
+  }
+  const std::string address = allowed_address(*options_->http.guard, host);
+  const bool plain = alias.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") ==
+                     std::string::npos;
+  if (!plain) throw Error("the host " + quoted(host) + " is not one that ssh can be told of");
+  return fmt::format("-o HostName={} -o HostKeyAlias='{}' ", address, alias);
+}
+
+/// Also for submodules: no "ext::", no repositories of this machine. Under a guard, only what can
+/// be guarded.
+std::string GitCommand::allowed_protocols(GitReach reach) const {
+  if (reach == GitReach::nothing) return "none";
+  if (reach == GitReach::files) return "file";
+  if (!is_guarded()) return "http:https:git:ssh";
+  GitReference reference;
+  reference.remote = remote_;
+  return reference.uses_ssh() ? "http:https:ssh" : "http:https";
+}
+
+void GitCommand::add_proxies(GitConfiguration& config, std::vector<std::string>& env) const {
+  if (proxy) return config.set("http.proxy", proxy->url());
+  for (const char* name : {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy",
+                           "https_proxy", "no_proxy", "all_proxy"}) {
+    // Under a guard a proxy of the environment is what decides, for all hosts.
+    if (is_guarded() && to_lower(name) == "no_proxy") continue;
+    if (const auto value = sys::getenv(name); !value.empty()) {
+      env.push_back(std::string(name) + "=" + value);
+    }
+  }
 }
 
 std::string GitCommand::authorization() const {
@@ -144,21 +195,11 @@ std::vector<std::string> GitCommand::environment(GitReach reach, Redirects redir
                                   "GIT_TEMPLATE_DIR=",
                                   "GIT_HTTP_LOW_SPEED_LIMIT=100",
                                   "GIT_HTTP_LOW_SPEED_TIME=60",
-                                  "GIT_SSH_VARIANT=ssh",
-                                  "GIT_SSH_COMMAND=" + ssh_command()};
+                                  "GIT_SSH_VARIANT=ssh"};
+  if (reach == GitReach::network) env.push_back("GIT_SSH_COMMAND=" + ssh_command());
   // A repository is where lade says, never one that happens to be around.
   env.push_back("GIT_CEILING_DIRECTORIES=" + dir_name(working_directory()));
-  // Also for submodules: no "ext::", no repositories of this machine.
-  env.push_back(std::string("GIT_ALLOW_PROTOCOL=") + (reach == GitReach::network
-                                                          ? "http:https:git:ssh"
-                                                      : reach == GitReach::files ? "file"
-                                                                                 : "none"));
-  for (const char* name : {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy",
-                           "https_proxy", "no_proxy", "all_proxy"}) {
-    if (const auto value = sys::getenv(name); !value.empty()) {
-      env.push_back(std::string(name) + "=" + value);
-    }
-  }
+  env.push_back("GIT_ALLOW_PROTOCOL=" + allowed_protocols(reach));
   if (const auto agent = options_->ssh_agents.find("default");
       agent != options_->ssh_agents.end()) {
     env.push_back("SSH_AUTH_SOCK=" + agent->second);
@@ -167,6 +208,7 @@ std::vector<std::string> GitCommand::environment(GitReach reach, Redirects redir
   if (!work_tree.empty()) env.push_back("GIT_WORK_TREE=" + work_tree);
   if (!index_file.empty()) env.push_back("GIT_INDEX_FILE=" + index_file);
   GitConfiguration config;
+  add_proxies(config, env);
   config.set("core.hooksPath", "/dev/null");
   config.set("core.fsmonitor", "false");
   config.set("gc.auto", "0");
@@ -222,6 +264,11 @@ std::string GitCommand::run(GitReach reach, const std::vector<std::string>& args
     throw Error(quoted(remote_) + " would have to be asked, but lade is offline",
                 ErrorKind::unavailable);
   }
+  if (reach == GitReach::network && is_guarded() && remote_.starts_with("git://")) {
+    Error error(quoted(remote_) + ": where connections are guarded, git:// is not used");
+    error.set_hint("use https:// or ssh://");
+    throw error;
+  }
   ProcessSpec spec;
   spec.args = {"git"};
   spec.args.insert(spec.args.end(), args.begin(), args.end());
@@ -234,7 +281,9 @@ std::string GitCommand::run(GitReach reach, const std::vector<std::string>& args
     spec.env = environment(reach, Redirects::followed);
     result = run_process(spec, *cancellation_);
   }
+  const std::string refusal = proxy ? proxy->take_refusal() : "";
   if (result.exit_code == 0) return result.output;
+  if (!refusal.empty()) throw Error(refusal);
   throw GitError(fmt::format("git {} failed: {}", args.front(), describe_failure(result.errors)),
                  result.errors);
 }

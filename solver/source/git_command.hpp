@@ -20,6 +20,7 @@ enum class GitReach {
 };
 
 class GitConfiguration;
+class GuardedProxy;
 
 /// A git command with its surroundings. Copy it and change fields for the next one.
 class GitCommand {
@@ -35,6 +36,7 @@ class GitCommand {
   std::string index_file;
   bool only_known_hosts = false;  ///< no host is trusted that is not in `known_hosts`
   int lock_fd = -1;               ///< kept open by git and all it starts
+  GuardedProxy* proxy = nullptr;  ///< that git is to go through; where options have a guard
   bool configure_origin = true;   ///< false: the repository has an origin of its own
 
   const std::string& remote() const { return remote_; }
@@ -51,6 +53,10 @@ class GitCommand {
   void authorize(GitConfiguration& config, std::vector<std::string>& env,
                  Redirects redirects) const;
   std::string ssh_command() const;
+  std::string ssh_place() const;
+  std::string allowed_protocols(GitReach reach) const;
+  void add_proxies(GitConfiguration& config, std::vector<std::string>& env) const;
+  bool is_guarded() const { return options_->http.guard != nullptr; }
   const std::string& working_directory() const {
     return work_tree.empty() ? directory_ : work_tree;
   }

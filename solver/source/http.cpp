@@ -141,6 +141,7 @@ HttpRequest HttpSource::request(const WantedFile& wanted) const {
   HttpRequest request;
   request.url = wanted.url;
   request.authorization = wanted.authorization;
+  request.large = true;
   request.canceled = [this] { return cancellation_.canceled(); };
   for (const auto& [prefix, scheme] :
        {std::pair("HTTP_AUTH_HEADER_", ""), std::pair("HTTP_AUTH_TOKEN_", "Bearer ")}) {

@@ -1,5 +1,6 @@
 #include "solver/source/http_validators.hpp"
 
+#include "base/error.hpp"
 #include "base/text.hpp"
 #include "solver/lower_remote.hpp"
 
@@ -55,7 +56,11 @@ std::optional<HttpVersion> HttpValidators::find(const Digest& request) {
   version.last_modified = row.text(1);
   version.time_is_strong = row.integer(2) != 0;
   version.file_name = row.text(3);
-  version.content = row.digest(4);
+  try {
+    version.content = row.digest(4);
+  } catch (const Error&) {
+    return std::nullopt;  // damaged: the server is asked as if it were new
+  }
   return version;
 }
 

@@ -135,14 +135,19 @@ ImageSources::Found ImageSources::from_manifest_list(const Descriptor& descripto
   for (int depth = 0; depth < 3; ++depth) {
     const std::string bytes = fetch_document(state_.content(), *blobs, current, kMaxImageManifest);
     if (!media_type::is_index(current.media_type)) {
-      return {current, Manifest::parse(bytes, current.media_type), blobs};
+      Manifest manifest = Manifest::parse(bytes, current.media_type);
+      current.media_type = manifest.media_type;
+      return {current, std::move(manifest), blobs};
     }
     const Index index = Index::parse(bytes, current.media_type);
     const Descriptor* chosen = index.select(platform);
     if (!chosen) {
-      throw Error(fmt::format("{} has no image for {}; it has {}", name, platform.str(),
-                              platforms_of(index)),
-                  ErrorKind::not_found);
+      const std::string others = platforms_of(index);
+      throw Error(
+          others.empty()
+              ? fmt::format("{} has no image for {}: its index is empty", name, platform.str())
+              : fmt::format("{} has no image for {}; it has {}", name, platform.str(), others),
+          ErrorKind::not_found);
     }
     current = *chosen;
   }

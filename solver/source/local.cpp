@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/holes.hpp"
 #include "base/pattern.hpp"
 #include "base/stream.hpp"
 #include "base/text.hpp"
@@ -90,14 +91,12 @@ class LocalTree : public Tree {
       return FileStamp::of(sys::fstat(fd.get())) == one.file.stamp;
     };
     if (!is_as_scanned()) return freeze(file).digest();
-    FdSource source(is_socket ? empty_file() : UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)));
-    HashSink sink;
-    copy_stream(source, sink);
-    if (sink.size() != file.entry->size || !is_as_scanned()) return freeze(file).digest();
+    const CopiedFile hashed = hash_with_holes(is_socket ? empty_file().get() : fd.get());
+    if (hashed.size != file.entry->size || !is_as_scanned()) return freeze(file).digest();
     const std::lock_guard lock(mutex_);
     learnt_ = true;
     // Unless it was frozen meanwhile.
-    if (one.file.content.empty()) one.file.content = sink.digest();
+    if (one.file.content.empty()) one.file.content = hashed.content;
     return one.file.content;
   }
 

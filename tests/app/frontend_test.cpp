@@ -25,7 +25,11 @@ TEST(Frontend, EveryOfficialOneIsBuiltIn) {
         "docker.io/docker/dockerfile:latest", "docker/dockerfile-upstream:master", "dockerfile.v0",
         "docker/dockerfile:1@sha256:"
         "9ba7531bd80fb0a858632727cf7a112fbfd19b17e94c4e84ced81e24ef1a0dbc",
-        "docker/dockerfile:1 some options"}) {
+        "docker/dockerfile:1 some options",
+        // of mirrors
+        "registry.example/docker/dockerfile:1",
+        "registry.example:5000/hub/docker/dockerfile:1-labs", "public.ecr.aws/docker/dockerfile",
+        "ghcr.io/someone/mirror/docker/dockerfile-upstream:x"}) {
     EXPECT_EQ(refusal(std::string("# syntax=") + image + "\nFROM x"), "") << image;
   }
   EXPECT_EQ(refusal("FROM x\n# syntax=other/frontend\n"), "");
@@ -42,6 +46,11 @@ TEST(Frontend, AnotherIsRefusedAtItsLine) {
   EXPECT_EQ(refusal("{\"syntax\": \"a/b\""), "");
   EXPECT_EQ(refusal("# syntax=docker/dockerfiles:1\n"),
             "Dockerfile:1 frontend image 'docker/dockerfiles:1'" + why);
+  for (const char* image : {"registry.example/dockerfile:1", "registry.example/mydocker/dockerfile",
+                            "registry.example/docker/dockerfile/other"}) {
+    EXPECT_EQ(refusal(std::string("# syntax=") + image + "\n"),
+              "Dockerfile:1 frontend image '" + std::string(image) + "'" + why);
+  }
 }
 
 TEST(Frontend, TheBuildArgumentBeatsTheFile) {

@@ -1,5 +1,6 @@
 #include "daemon/journal.hpp"
 
+#include <filesystem>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -47,6 +48,34 @@ TEST_F(JournalTest, AVertexIsToldFromItsBeginningToItsEnd) {
   ASSERT_EQ(told.logs_size(), 1);
   EXPECT_EQ(told.logs(0).stream(), 2);
   EXPECT_EQ(told.logs(0).msg(), "text\n");
+}
+
+TEST_F(JournalTest, OfEndlessOutputTheBeginningAndTheEndAreKept) {
+  journal_.declare("sha256:a", "one", {});
+  journal_.started("sha256:a");
+  const std::string block(64 << 10, 'x');
+  for (int i = 0; i < 1600; ++i) journal_.log("sha256:a", LogStream::out, block);
+  journal_.log("sha256:a", LogStream::out, "the last words\n");
+  journal_.log("sha256:a", LogStream::err, "and an error\n");
+  EXPECT_LT(std::filesystem::file_size(dir_.path() + "/journal"), 3u << 20);
+  journal_.completed("sha256:a", false, "failed");
+  std::string out[2];
+  for (const auto& log : all().logs()) out[log.stream() - 1] += log.msg();
+  const std::string notice = "\n[output clipped, log limit 2MiB reached]\n";
+  EXPECT_EQ(out[0].find(notice), 2u << 20);
+  EXPECT_EQ(out[0].find(notice, (2u << 20) + 1), std::string::npos);
+  EXPECT_TRUE(out[0].ends_with("xxxthe last words\n"));
+  EXPECT_EQ(out[1], "and an error\n");
+  EXPECT_LT(out[0].size(), 3u << 20);
+}
+
+TEST_F(JournalTest, OutputUpToTheLimitIsWhole) {
+  const std::string block(1 << 20, 'x');
+  for (int i = 0; i < 2; ++i) journal_.log("sha256:a", LogStream::out, block);
+  journal_.completed("sha256:a", false);
+  size_t size = 0;
+  for (const auto& log : all().logs()) size += log.msg().size();
+  EXPECT_EQ(size, 2u << 20);
 }
 
 TEST_F(JournalTest, WhatTwoSolvesTellCountsOnce) {

@@ -73,6 +73,22 @@ insecure-entitlements = ["network.host"]
   EXPECT_TRUE(options.entitlements.contains("network.host"));
 }
 
+TEST(DaemonConfig, HasLadesOwnKeys) {
+  const auto options = config(
+      "[worker.oci]\nstepPids = 500\nnetworkDeny = [\"169.254.0.0/16\"]\nnetworkDenySources = "
+      "true\n");
+  EXPECT_EQ(options.pids, 500);
+  EXPECT_TRUE(options.network_deny_sources);
+  EXPECT_EQ(config("").pids, 0);
+  EXPECT_FALSE(config("").network_deny_sources);
+  EXPECT_NE(error_of([] { config("[worker.oci]\nstepPids = 0\n"); }).find("must be above 0"),
+            std::string::npos);
+  EXPECT_EQ(flags({"--config", "/dev/null", "--step-pids", "9"}).pids, 9);
+  EXPECT_TRUE(flags({"--config", "/dev/null", "--network-deny-sources"}).network_deny_sources);
+  EXPECT_NE(error_of([] { flags({"--step-pids=-1"}); }).find("--step-pids: invalid pids value"),
+            std::string::npos);
+}
+
 TEST(DaemonConfig, NamesWhatIsNotSupported) {
   const auto error = [](const std::string& text) { return error_of([&] { config(text); }); };
   EXPECT_NE(error("[worker.oci]\nrootless = true\n").find("worker.oci.rootless"),

@@ -67,5 +67,17 @@ TEST(StepResources, AreThoseThatTheFrontendIsAskedFor) {
   EXPECT_THAT(wrong.error_message(), testing::HasSubstr("it needs memory"));
 }
 
+TEST(StepPids, OfADaemonBoundEveryStep) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, for the sandbox";
+  const TempDir dir = TempDir::create(testing::TempDir());
+  const DaemonProcess daemon(kDaemonProgram, dir.path(), {"--step-pids=30"});
+  const auto few = build_step(daemon.address(), "few", "", "busybox sleep 0 & wait");
+  if (few.error_message().find("cgroup") != std::string::npos) GTEST_SKIP() << few.error_message();
+  EXPECT_TRUE(few.ok()) << few.error_message();
+  const auto many = build_step(daemon.address(), "many", "",
+                               "i=0; while [ $i -lt 60 ]; do busybox sleep 3 & i=$((i+1)); done");
+  EXPECT_THAT(many.error_message(), testing::HasSubstr("it met its limit of 30 processes"));
+}
+
 }  // namespace
 }  // namespace lade::test

@@ -37,6 +37,21 @@ for line in sys.stdin:
         print("null", flush=True)
 """
 
+HTTP_SERVER = """
+import http.server
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if not self.path.startswith("/to/"):
+            return super().do_GET()
+        self.send_response(302)
+        self.send_header("Location", self.path[len("/to/"):])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
 
 class OtherMachine:
     """Listens for TCP and UDP at `port`, and for names at 53, which it never tells. For `with`; what it got is asked
@@ -79,6 +94,14 @@ class OtherMachine:
         self.process.stdin.write(f"exec({SERVER!r})\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline() == "up\n"
+
+    def serve_http(self, ws, directory):
+        """Serves `directory` there, and redirects /to/URL to the URL; its address. Ends with the workspace."""
+        server = subprocess.Popen(["nsenter", "-t", str(self.process.pid), "-n", sys.executable, "-c", HTTP_SERVER],
+                                  cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        ws.defer(server.communicate)
+        ws.defer(server.kill)
+        return f"{self.address}:{server.stdout.readline().strip()}"
 
     def next(self, kind):
         """The next connection ("tcp"), datagram ("udp") or query ("dns"): [text, its sender], or None if there is none in time."""

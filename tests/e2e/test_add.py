@@ -82,6 +82,40 @@ class AddArchives(LadeTest):
         with tarfile.open(dest) as tar:
             self.assertEqual(tar.extractfile("usr/lib/f").read(), b"content")
 
+    def test_hard_links_may_lead_to_files_at_the_destination(self):
+        archive = make_tar([
+            tar_info("d/", tarfile.DIRTYPE, mode=0o750),
+            tar_info("d/hard", tarfile.LNKTYPE, linkname="lib/old", mode=0o640, uid=3, gid=4),  # lib leads to usr/lib
+            tar_info("again", tarfile.LNKTYPE, linkname="d/hard", mode=0o640, uid=3, gid=4),
+            tar_info("late", tarfile.LNKTYPE, linkname="second", mode=0o644), ("second", b"new"),
+            tar_info("gone", tarfile.LNKTYPE, linkname="lib/old"), ("gone", b"own"),
+            tar_info("link", tarfile.LNKTYPE, linkname="symlink"), tar_info("")])
+        base = ("FROM busybox\nRUN mkdir -p /r/usr/lib && ln -s usr/lib /r/lib && echo old > /r/usr/lib/old && "
+                "echo 2 > /r/second && ln -s usr /r/symlink\n")
+        tree = self.tree(base + "ADD x.tar /r/\n", files={"x.tar": archive})
+        old = tree["r/usr/lib/old"]
+        self.assertEqual((old.data, old.mode, old.owner, int(old.mtime)), (b"old\n", 0o640, (3, 4), 1400000000))
+        for name in ("r/d/hard", "r/again"):
+            self.assertEqual((tree[name].inode, tree[name].data), (old.inode, b"old\n"), name)
+        self.assertEqual((tree["r/d"].mode, tree["r/late"].data, tree["r/second"].data), (0o750, b"2\n", b"new"))
+        self.assertEqual((tree["r/gone"].data, tree["r/link"].target), (b"own", "usr"))
+        # In the image the two are one file, and nothing else has changed.
+        result = self.build(base + "ADD x.tar /r/\nRUN stat -c %h /r/again && cat /r/lib/old && "
+                            "[ /r/again -ef /r/usr/lib/old ] && echo same\n")
+        self.assertEqual(result.log("RUN stat"), ["3", "old", "same"])
+        # With --chown as docker has it; and what is nowhere is an error, as it is in a base layer.
+        tree = self.tree(base + "ADD --chown=8:9 x.tar /r/\n")
+        self.assertEqual((tree["r/usr/lib/old"].owner, tree["r/d/hard"].owner), ((8, 9), (8, 9)))
+        self.assert_fails("FROM busybox\nADD x.tar /empty/\n", "'/d/hard' is a hard link to '/lib/old'",
+                          "neither an earlier file of the archive nor one at the destination", "Dockerfile:2")
+        (self.ws.dir / "x.tar").write_bytes(archive)
+        self.assert_fails(self.ws.lade("import", self.ws.dir / "x.tar", "linked", code=None), "no earlier file")
+
+    def test_a_hard_link_to_what_another_source_of_the_same_step_brought(self):
+        archive = make_tar([tar_info("hard", tarfile.LNKTYPE, linkname="plain")])
+        tree = self.tree("FROM scratch\nADD plain x.tar /o/\n", files={"plain": "p", "x.tar": archive})
+        self.assertEqual((tree["o/hard"].data, tree["o/hard"].inode), (b"p", tree["o/plain"].inode))
+
     def test_bytes_behind_an_archive_are_ignored(self):
         data = make_tar([("inside", b"content")])
         files = {f"{kind}-{what}": compress(data, kind) + junk for kind in ("tar", "gz", "bz2", "xz", "zst")

@@ -1,6 +1,10 @@
 """What is wrong is said, with its place, cause and remedy; and nothing is left behind."""
 
+import contextlib
 import os
+import random
+import shutil
+import sqlite3
 import subprocess
 import tarfile
 
@@ -283,6 +287,70 @@ class BadState(LadeTest):
         self.write({"precious": "data"}, other)
         self.assert_fails(self.build(BASE, state=other, code=None), str(other))
         self.assertEqual([path.name for path in other.iterdir()], ["precious"])
+
+    def test_what_is_missing_in_it_is_made_again(self):
+        self.build("FROM busybox\nRUN --mount=type=cache,target=/c echo x > /x\n", "-t", "app")
+        for missing in ("tmp", "locks", "index", "builds", "cache-mounts", "stat-cache", "layers", "lade.db-lock", "format",
+                        "reserve"):
+            with self.subTest(missing):
+                state = self.copy_of_state()
+                path = state / missing
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                self.assertEqual(self.ws.lade("run", "app", "cat", "/x", state=state).stdout, "x\n")
+                self.build(None, "-t", "app", state=state)
+                self.assertIn(" 0 damaged", self.ws.lade("du", "--verify", state=state).stdout)
+
+    def copy_of_state(self):
+        state = self.ws.dir / "copy"
+        shutil.rmtree(state, ignore_errors=True)
+        subprocess.run(["cp", "-a", self.ws.state, state], check=True)
+        return state
+
+    def test_flipped_bytes_of_the_database_are_survived_or_named(self):
+        """Some on every page: a command works, or says that the state directory is damaged and how to go on."""
+        self.build("FROM busybox\nCOPY a /\nRUN --mount=type=cache,target=/c echo x > /x\nRUN echo y > /y\n", "-t", "app",
+                   files={"a": "a\n"})
+        with contextlib.closing(sqlite3.connect(self.ws.state / "lade.db")) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        good = (self.ws.state / "lade.db").read_bytes()
+        chance = random.Random(7)
+        for page in range(0, len(good), 4096):
+            used = [at for at in range(page, page + 4096) if good[at]]
+            for at in chance.sample(used, min(2, len(used))):
+                state = self.copy_of_state()
+                for name in ("lade.db-wal", "lade.db-shm"):
+                    (state / name).unlink(missing_ok=True)
+                bad = bytearray(good)
+                bad[at] ^= 1 << chance.randrange(8)
+                (state / "lade.db").write_bytes(bad)
+                for words in (("build", self.ws.context), ("run", "app", "cat", "/x"), ("prune", "-f")):
+                    result = self.ws.lade(*words, state=state, code=None)
+                    with self.subTest(at=at, words=words):
+                        self.assertIn(result.code, (0, 1, 125), str(result))
+                        if result.code:
+                            self.assertRegex(result.stderr, "database|is damaged|lade rmi|mediaType|could not fetch", str(result))
+
+    def test_an_image_name_that_is_damaged_can_be_removed(self):
+        self.build("FROM scratch\nCOPY a /\n", "-t", "app", files={"a": "a\n"})
+        with contextlib.closing(sqlite3.connect(self.ws.state / "lade.db")) as database:
+            database.execute("UPDATE images SET descriptor = replace(descriptor, 'digest', 'digesu') WHERE name LIKE '%app%'")
+            database.commit()
+        for words in (("images",), ("prune", "-f"), ("run", "app")):
+            result = self.assert_fails(self.ws.lade(*words, code=None), "the image name 'docker.io/library/app:latest'",
+                                       "hint: forget the name with: lade rmi docker.io/library/app:latest",
+                                       code=125 if words[0] == "run" else 1)
+        self.assertIn("Untagged", self.ws.lade("rmi", "app").stdout)
+        self.assertNotIn("app", self.ws.lade("images").stdout)
+        self.build(None, "-t", "app")
+
+    def test_a_damaged_record_is_a_miss(self):
+        steps = "FROM busybox\nRUN echo x > /x\n"
+        self.build(steps)
+        with contextlib.closing(sqlite3.connect(self.ws.state / "lade.db")) as database:
+            database.execute("UPDATE records SET inputs = substr(inputs, 1, 3), layers = substr(layers, 1, 2)")
+            database.commit()
+        self.assertEqual(len(self.build(steps).ran), 1)
+        self.assertEqual(self.build(steps).ran, [])
 
     def test_a_read_only_state_directory(self):
         state = self.ws.dir / "read-only"

@@ -1,5 +1,6 @@
 """Builds and steps at the same time, and builds that are ended."""
 
+import pathlib
 import re
 import signal
 import time
@@ -20,6 +21,19 @@ def wait_for(process, text, seconds=60):
         if not line:
             break
     raise AssertionError(f"{text!r} did not come:\n{read.decode(errors='replace')}")
+
+
+def wait_until_caught(process, number, seconds=60):
+    """Until a process no longer ends by a signal as any program does that has just been started."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        masks = {line.split(":")[0]: int(line.split()[1], 16) for line in status.splitlines() if line.startswith("Sig") and
+                 not line.startswith("SigQ")}
+        if (masks["SigBlk"] | masks["SigCgt"]) >> (number - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"signal {number} is not caught")
 
 
 class TwoBuilds(LadeTest):
@@ -160,10 +174,11 @@ class Interrupted(LadeTest):
                 self.assertEqual(self.ws.leftovers(), [])
 
     def test_interrupting_a_waiter_leaves_the_owner_alone(self):
-        self.write({"Dockerfile": "FROM busybox\nRUN echo running; sleep 3; echo done\n"})
+        self.write({"Dockerfile": "FROM busybox\nRUN echo running; sleep 6; echo done\n"})
         owner = self.ws.spawn("build", self.ws.context)
         wait_for(owner, "running")
         waiter = self.ws.spawn("build", self.ws.context)
+        wait_until_caught(waiter, signal.SIGINT)
         time.sleep(0.7)
         waiter.send_signal(signal.SIGINT)
         self.assertEqual(self.ws.finish(waiter, 30).code, 130)

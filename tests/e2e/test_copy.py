@@ -1,12 +1,89 @@
 """COPY: destinations, metadata, links, wildcards, flags; on the flattened tree of what is built."""
 
 import os
+import pathlib
+import tarfile
 
 from support import LadeTest
 
 BASE = "FROM busybox\n"
 PEOPLE = BASE + "RUN echo 'app:x:1000:1001::/:/bin/sh' >> /etc/passwd && echo 'staff:x:50:' >> /etc/group\n"
 OLD = 1400000000  # seconds; an mtime that no build would give by chance
+
+
+def blocks_of(directory):
+    """Bytes on disk of all files below, of each inode once."""
+    found = {(info.st_dev, info.st_ino): info.st_blocks * 512
+             for info in (path.lstat() for path in pathlib.Path(directory).rglob("*"))}
+    return sum(found.values())
+
+
+class SparseFiles(LadeTest):
+    SIZE = 256 << 20
+
+    def make(self):
+        with open(self.ws.context / "sparse", "wb") as file:
+            file.truncate(self.SIZE)
+            file.seek(self.SIZE // 2)
+            file.write(b"middle")
+        with open(self.ws.context / "holes-only", "wb") as file:
+            file.truncate(1 << 20)
+        self.write({"ends": bytes(1 << 20) + b"x"})
+        os.truncate(self.ws.context / "ends", 3 << 20)
+
+    def check_holes(self, dockerfile):
+        self.make()
+        before = blocks_of(self.ws.state / "layers")
+        tar = self.ws.out / "x.tar"
+        self.build(dockerfile, "-o", f"type=tar,dest={tar}", "-o", f"type=local,dest={self.ws.out}/local")
+        self.assertLess(blocks_of(self.ws.state / "layers") - before, 12 << 20)
+        self.assertLess(blocks_of(self.ws.out / "local"), 6 << 20)
+        with tarfile.open(tar) as archive:
+            for name in ("sparse", "holes-only", "ends"):
+                ours, theirs = archive.extractfile(f"o/{name}"), open(self.ws.context / name, "rb")
+                with theirs:
+                    while piece := theirs.read(1 << 20):
+                        self.assertTrue(ours.read(1 << 20) == piece, name)
+                self.assertEqual(ours.read(1), b"", name)
+
+    def test_holes_stay_holes_in_layers_and_outputs(self):
+        self.check_holes("FROM scratch\nCOPY sparse holes-only ends /o/\n")
+
+    def test_of_another_stage_and_of_an_archive(self):
+        self.check_holes("FROM scratch AS a\nCOPY sparse holes-only /o/\nFROM scratch\nCOPY --from=a /o /o\nADD ends /o/\n")
+
+    def test_the_content_is_that_of_a_file_written_out(self):
+        digests = []
+        for dense in (False, True):
+            with open(self.ws.context / "f", "wb") as file:
+                file.write(bytes(3 << 20)) if dense else file.seek(3 << 20)
+                file.write(b"end")
+            os.utime(self.ws.context / "f", (OLD, OLD))
+            digests.append(self.image("FROM scratch\nCOPY f /\n", "--no-cache", name=f"{dense}.tar").config["rootfs"])
+        self.assertEqual(digests[0], digests[1])
+
+
+class RevealingAttributes(LadeTest):
+    def test_a_url_with_a_query_is_copied_and_warned_of(self):
+        self.write({"d/secret": "s", "d/plain": "p", "d/other": "o"})
+        for name, value in (("secret", b"https://host/f.zip?token=abc"), ("plain", b"https://host/f.zip"), ("other", b"x?y")):
+            try:
+                os.setxattr(self.ws.context / "d" / name, "user.xdg.origin.url", value)
+            except OSError:
+                self.skipTest("the filesystem has no user attributes")
+        dockerfile = "FROM busybox\nCOPY d /d\nFROM busybox\nCOPY --from=0 /d /d\n"
+        result = self.build(dockerfile)
+        warnings = [line for line in result.stderr.splitlines() if line.startswith("WARNING")]
+        self.assertEqual(len(warnings), 1, str(result))
+        for words in ("'d/secret'", "user.xdg.origin.url", "setfattr -x"):
+            self.assertIn(words, warnings[0])
+        self.assertNotIn("token", result.stderr)
+        entry = self.tree(dockerfile)["d/secret"]
+        self.assertEqual(entry.xattrs["user.xdg.origin.url"], b"https://host/f.zip?token=abc")
+        for number in range(5):
+            self.write({f"e/{number}": "x"})
+            os.setxattr(self.ws.context / f"e/{number}", "user.a", b"http://h/?q")
+        self.assertIn("2 more files have such attributes", self.build("FROM scratch\nCOPY e /\n").stderr)
 
 
 class CopyDestination(LadeTest):

@@ -124,7 +124,7 @@ class DeviceTest(LadeTest):
         lines = self.build(f"{BASE}RUN {mounts} {make}; {tries(*nodes)}\n").log("RUN")
         self.assert_refused(lines, len(nodes))
         # The cache outlives the step that made the node.
-        lines = self.build(f"{BASE}USER 1000\nRUN --mount=type=cache,target=/c test -b /c/d && {tries('/c/d')}\n").log("RUN")
+        lines = self.build(f"{BASE}USER 1000\nRUN --mount=type=cache,target=/c,mode=777 test -b /c/d && {tries('/c/d')}\n").log("RUN")
         self.assert_refused(lines, 1)
 
     def test_steps_with_a_cgroup_of_their_own(self):

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 
+from image import Image
 from support import LadeTest
 
 
@@ -168,3 +169,103 @@ class HardLinks(IncrementalTest):
         for number, (tree, ran) in enumerate(self.toggle("COPY --from=a /d/* /o/")):
             self.assertFalse(self.same(tree, "o/a", "o/b"))
             self.assertEqual(len(ran), 2 if number == 0 else 1)
+
+
+class LinkCounts(IncrementalTest):
+    """A step sees as many links of a file as the image has, however the layers below came to their files."""
+
+    SHOW = "RUN find /d -type f | sort | xargs stat -c '%n %h' > /counts; find /d -links +1 -type f > /many\n"
+
+    def files(self, changed="0"):
+        if not (self.ws.context / "d").exists():
+            self.write({f"d/{number}": f"{number}\n" for number in range(40)})
+        self.write({"d/changed": changed})
+
+    def check(self, tree):
+        self.assertEqual({line.split()[1] for line in tree["counts"].text.splitlines()}, {"1"})
+        self.assertEqual(tree["many"].text, "")
+
+    def test_after_a_copy_that_took_files_over(self):
+        for number in range(3):
+            self.files(str(number))
+            self.check(self.build_twice("FROM busybox\nCOPY d /d\n" + self.SHOW)[0])
+
+    def test_of_layers_that_no_step_was_to_see_when_they_were_made(self):
+        without, with_step = "FROM busybox\nCOPY d /d\n", "FROM busybox\nCOPY d /d\n" + self.SHOW
+        for number in range(3):
+            self.files(str(number))
+            self.build(without)
+        one = self.ws.state / "layers"
+        linked = [path for path in one.glob("*/d/5") if path.stat().st_nlink == 3]
+        self.assertEqual(len(linked), 3)
+        self.check(self.build_twice(with_step)[0])
+        self.assertEqual(sorted(path.stat().st_nlink for path in linked), [1, 2, 2])
+        # Of an earlier layer, too, and what shared its files with it is left as it was.
+        self.files("0")
+        self.check(self.build_twice(with_step)[0])
+        self.assertEqual(sorted(path.stat().st_nlink for path in linked), [1, 1, 1])
+
+    def test_in_mounts(self):
+        text = ("FROM busybox AS a\nCOPY d /d\nFROM busybox\n"
+                "RUN --mount=from=a,source=/d,target=/d {}\n"
+                "RUN --mount=source=d,target=/d {}\n").format(self.SHOW[4:-1], self.SHOW[4:-1].replace("/counts", "/own"))
+        for number in range(2):
+            self.files(str(number))
+            tree = self.build_twice(text)[0]
+            self.check(tree)
+            self.assertEqual(tree["own"].text, tree["counts"].text)
+
+    def test_in_containers(self):
+        for number in range(2):
+            self.files(str(number))
+            self.build("FROM busybox\nCOPY d /d\n", "-t", "i")
+        shown = self.ws.lade("run", "--rm", "i", "find", "/d", "-type", "f", "-links", "+1")
+        self.assertEqual(shown.stdout, "")
+
+    def test_of_two_builds_at_once(self):
+        text = "FROM busybox\nCOPY d /d\n" + self.SHOW.replace("RUN ", "RUN sleep 0.3; ")
+        self.files()
+        self.build(text)
+        # Each takes over files of a layer that the other's step may be about to see, or sees.
+        other = self.ws.dir / "other"
+        for number in range(4):
+            self.files(f"here {number}")
+            self.ws.run("rm", "-rf", other)
+            self.ws.run("cp", "-a", self.ws.context, other)
+            self.write({"d/changed": f"there {number}"}, other)
+            builds = [self.ws.spawn("build", "-o", f"type=oci,dest={self.ws.out}/{name}.tar", *extra, context)
+                      for name, context, extra in (("one", self.ws.context, ()), ("two", other, ()),
+                                                   ("three", other, ("--no-cache",)))]
+            for build in builds:
+                self.assertEqual(self.ws.finish(build).code, 0)
+            for name in ("one", "two", "three"):
+                self.check(Image.read(self.ws.out / f"{name}.tar").tree())
+
+
+class CacheMounts(IncrementalTest):
+    """What a cache mount begins as is a part of which one it is, as in BuildKit."""
+
+    def test_one_of_another_look_is_another(self):
+        text = "FROM busybox\nRUN --mount=type=cache,id={0},target=/c,{1} stat -c '%a %u %g' /c > /look; ls /c > /list; touch /c/{2}\n"
+        seen = []
+        for number, look in enumerate(("mode=0755", "mode=0700", "uid=12", "gid=34", "mode=0700")):
+            tree = self.tree(text.format(self.id(), look, number))
+            seen.append((tree["look"].text.strip(), tree["list"].text.strip()))
+        self.assertEqual(seen, [("755 0 0", ""), ("700 0 0", ""), ("755 12 0", ""), ("755 0 34", ""), ("700 0 0", "1")])
+
+    def test_one_on_other_files_is_another(self):
+        text = ("FROM busybox AS a\nRUN mkdir -p /d/s && echo {} > /d/s/f && chmod {} /d/s\nFROM busybox\n"
+                "RUN --mount=type=cache,from=a,source=/d,target=/c stat -c %a /c/s > /look; cat /c/s/f >> /look; touch /c/s/new\n")
+        for content, mode in (("one", "755"), ("two", "700"), ("one", "711")):
+            tree, _ = self.build_twice(text.format(content, mode))
+            self.assertEqual(tree["look"].text, f"{mode}\n{content}\n")
+
+
+class Candidates(IncrementalTest):
+    def test_equal_inputs_are_found_after_many_others(self):
+        text = "FROM busybox\nRUN echo {} > /f\nRUN cat /f > /g && date +%N > /h\n"
+        first = self.tree(text.format("0"))
+        for number in range(1, 60):
+            self.build(text.format(number))
+        again = self.tree(text.format("0 && true"))
+        self.assertEqual(again["h"].text, first["h"].text)

@@ -7,9 +7,31 @@ import subprocess
 import threading
 import time
 
+from image import make_tar
 from support import LadeTest, environment
 
 BASE = "FROM busybox\n"
+
+
+class Policies(LadeTest):
+    WARNING = "WARNING: the policy {} is not evaluated, as docker buildx would: lade checks no policies"
+
+    def test_a_policy_beside_the_dockerfile_is_not_passed_over(self):
+        self.write({"Dockerfile.rego": "package docker\n", "sub/other.rego": "package docker\n",
+                    "sub/other": "FROM scratch\nCOPY Dockerfile /\n"})
+        result = self.build("FROM scratch\nCOPY Dockerfile /\n")
+        self.assertIn(self.WARNING.format(f"'{self.ws.context}/Dockerfile.rego'"), result.stderr)
+        result = self.build(None, "-f", self.ws.context / "sub/other")
+        self.assertIn(self.WARNING.format(f"'{self.ws.context}/sub/other.rego'"), result.stderr)
+        # One of another Dockerfile, or of none.
+        self.write({"third": "FROM scratch\nCOPY third /\n"})
+        for result in (self.build(None, "-f", self.ws.context / "third"),
+                       self.ws.lade("build", "-f", "-", self.ws.context, stdin=b"FROM scratch\nCOPY third /\n")):
+            self.assertNotIn("policy", result.stderr)
+
+    def test_of_a_context_that_is_an_archive(self):
+        archive = make_tar([("Dockerfile", b"FROM scratch\nCOPY Dockerfile /\n"), ("Dockerfile.rego", b"package docker\n")])
+        self.assertIn(self.WARNING.format("'Dockerfile.rego'"), self.ws.lade("build", "-", stdin=archive).stderr)
 
 
 class Sources(LadeTest):

@@ -1,5 +1,6 @@
 """What a step with the default network can and cannot reach, whatever it writes to its interface."""
 
+import os
 import pathlib
 import re
 import socket
@@ -227,3 +228,88 @@ class OnADaemon(BuildctlTest):
         config.write_text('[worker.oci]\nnetworkDeny = ["198.18.0.1/15"]\n')
         with self.assertRaisesRegex(AssertionError, "toml: worker.oci.networkDeny: '198.18.0.1/15' has bits set beyond"):
             Daemon(self.ws, name="mistaken", config=config)
+
+
+class SourcesOfADaemon(BuildctlTest):
+    """What a daemon with --network-deny-sources fetches for builds."""
+
+    def setUp(self):
+        super().setUp()
+        self.daemon.stop()
+        self.other = OtherMachine()
+        self.other.__enter__()
+        self.ws.defer(self.other.__exit__)
+        served = self.ws.dir / "served"
+        served.mkdir()
+        (served / "file").write_text("served\n")
+        work = self.ws.dir / "work"
+        for command in (["git", "init", "-q", "-b", "master", work], ["git", "-C", work, "add", "file"],
+                        ["git", "-C", work, "-c", "user.name=a", "-c", "user.email=b", "commit", "-q", "-m", "c"],
+                        ["git", "clone", "-q", "--bare", work, served / "r.git"],
+                        ["git", "-C", served / "r.git", "update-server-info"]):
+            if command[3:] == ["add", "file"]:
+                (work / "file").write_text("committed\n")
+            subprocess.run(command, check=True, env={"PATH": os.environ["PATH"], "HOME": "/nowhere"})
+        self.there = self.other.serve_http(self.ws, served)
+        # This machine's own server, at all its addresses: whoever reaches it is noted.
+        self.listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+        self.ws.defer(self.listener.close)
+        self.listener.setblocking(False)
+        self.port = self.listener.getsockname()[1]
+
+    def start(self, *args, **options):
+        self.daemon = Daemon(self.ws, *args, name="guarded", **options)
+
+    def refused(self, dockerfile, where=None):
+        self.write({"Dockerfile": dockerfile})
+        build = subprocess.run(self.build_command(), capture_output=True, text=True, env=support.environment(), check=False,
+                               timeout=120)
+        self.assertNotEqual(build.returncode, 0, build.stderr)
+        self.assertRegex(build.stderr, f"is at {where or '.*'}, which builds may not connect to")
+        with self.assertRaises(BlockingIOError):
+            self.listener.accept()
+
+    def test_this_machine_is_refused_under_all_its_names(self):
+        self.start("--network-deny-sources")
+        names = {"127.0.0.1": "127.0.0.1", "localhost": None, "127.9.8.7": "127.9.8.7", "0.0.0.0": "0.0.0.0",
+                 self.other.here: self.other.here, "[::1]": "::1", "[::ffff:127.0.0.1]": "::ffff:127.0.0.1",
+                 "2130706433": "127.0.0.1", "0x7f.1": "127.0.0.1"}
+        for name, address in names.items():
+            self.refused(f"FROM scratch\nADD http://{name}:{self.port}/file /\n", address)
+        for source in (f"http://127.0.0.1:{self.port}/r.git", f"http://localhost:{self.port}/r.git",
+                       f"http://{self.other.here}:{self.port}/r.git"):
+            self.refused(f"FROM scratch\nADD {source} /\n")
+        self.refused(f"FROM localhost:{self.port}/name\n")
+        self.refused(f"FROM {self.other.here}:{self.port}/name\n", self.other.here)
+
+    def test_other_machines_are_reached_and_their_redirects_to_this_one_are_not(self):
+        self.start("--network-deny-sources")
+        self.assertIn("#", self.solve(f"FROM busybox\nADD http://{self.there}/file /a\nADD http://{self.there}/r.git /b\n"
+                                      "RUN grep -q served /a && grep -q committed /b/file\n"))
+        self.solve(f"FROM busybox\nADD http://{self.there}/to/http://{self.there}/file /a\nRUN grep -q served /a\n")
+        self.refused(f"FROM scratch\nADD http://{self.there}/to/http://127.0.0.1:{self.port}/file /\n", "127.0.0.1")
+        self.refused(f"FROM scratch\nADD http://{self.there}/to/http://localhost:{self.port}/r.git /\n")
+
+    def test_denied_ranges_are_refused(self):
+        config = self.ws.dir / "toml"
+        config.write_text('[worker.oci]\nnetworkDeny = ["198.18.0.0/15"]\nnetworkDenySources = true\n')
+        self.start(config=config)
+        for source in (f"http://{self.there}/file", f"http://{self.there}/r.git"):
+            self.refused(f"FROM scratch\nADD {source} /\n", self.other.address)
+        self.refused(f"FROM {self.there}/name\n", self.other.address)
+
+    def test_gits_own_protocol_is_refused(self):
+        self.start("--network-deny-sources")
+        self.write({"Dockerfile": f"FROM scratch\nADD git://{self.there}/r.git /\n"})
+        build = subprocess.run(self.build_command(), capture_output=True, text=True, env=support.environment(), check=False)
+        self.assertIn("where connections are guarded, git:// is not used", build.stderr)
+
+    def test_without_the_flag_loopback_is_reached(self):
+        self.start("--network-deny", "127.0.0.0/8")
+        self.write({"Dockerfile": f"FROM scratch\nADD http://127.0.0.1:{self.port}/file /\n"})
+        build = subprocess.Popen(self.build_command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 env=support.environment())
+        self.ws.defer(self.ws._end, build)
+        self.listener.setblocking(True)
+        self.listener.settimeout(60)
+        self.listener.accept()[0].close()

@@ -61,6 +61,17 @@ class StepLimits(LadeTest):
         self.assert_fails(hungry, "out of memory", args=("-m", "32m", "--memory-swap", "32m"))
         self.assertEqual(self.build(hungry).log(), [str(200 << 20)])
 
+    def test_a_fork_bomb_is_bounded_and_the_error_names_the_limit(self):
+        # Each copy makes two more and waits for them, until nobody can make any.
+        bomb = ("FROM busybox\nRUN printf '#!/bin/sh\\n/bomb & a=$!; /bomb & wait $a && wait $!\\n' >/bomb; chmod 755 /bomb\n"
+                "RUN ulimit -u; /bomb 2>/dev/null\n")
+        self.assert_fails(bomb, "it met its limit of 50 processes", args=("--resource", "pids=50"))
+        step = "FROM busybox\nRUN cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; true\n"
+        self.assertEqual(self.build(step, "--resource", "pids=1234").log(), ["1234"])
+        self.assertEqual(self.build(step, "--resource", "pids=99").ran, [])
+        self.assertIn("invalid pids value '0': it must be above 0",
+                      self.build("FROM busybox\n", "--resource", "pids=0", code=2).stderr)
+
     def test_bad_limits_are_usage_errors(self):
         self.write({"Dockerfile": "FROM busybox\n"})
         for options, message in ((("--ulimit", "nofil=1"), "did you mean nofile"),

@@ -11,7 +11,7 @@ from support import LadeTest, busybox_tar
 
 DOCKERFILE = """\
 FROM busybox AS tool
-RUN mkdir -m 2755 /opt && echo tool > /opt/tool && chmod 4755 /opt/tool && chown -R 1000:33 /opt && ln /opt/tool /opt/link
+RUN mkdir -m 2755 /opt && echo tool > /opt/tool && chown -R 1000:33 /opt && chmod 4755 /opt/tool && ln /opt/tool /opt/link
 RUN rm -rf /tmp && mkdir /tmp && echo new > /tmp/new && ln -s new /tmp/link && mkfifo /tmp/pipe
 FROM busybox
 COPY --from=tool /opt /opt
@@ -102,11 +102,11 @@ RUN --mount=type=bind,target=/ctx --mount=type=cache,target=/cache,uid=1000,mode
 
     def test_all_capabilities_are_those_of_the_namespace(self):
         result = self.build("FROM busybox\nRUN --security=insecure mkdir /m && mount -t tmpfs m /m && echo mounted; "
-                            "date -s 2001-01-01 && echo changed the clock; dd if=/dev/mem of=/dev/null count=1 && echo read; exit 0\n",
+                            "date -s 2001-01-01; dd if=/dev/mem of=/dev/null count=1 && echo read; exit 0\n",
                             "--allow", "security.insecure", "--network=none")
         log = result.log("insecure")
         self.assertIn("mounted", log, str(result))
-        self.assertNotIn("changed the clock", log)
+        self.assertIn("date: can't set date: Operation not permitted", log)
         self.assertNotIn("read", log)
 
     def test_limits_are_refused_rather_than_forgotten(self):

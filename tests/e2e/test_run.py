@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import pty
 import select
@@ -54,6 +55,41 @@ class Run(LadeTest):
         self.assertEqual((env["B"], env["C"], env["D"], env["FROM_HOST"]), ("file", "'quotes stay'", "option", "host"))
         self.assertNotIn("A", env, "a variable that is not set here is taken out, as docker does")
         self.assertEqual((env["HOSTNAME"], env["HOME"]), ("box", "/root"))
+
+    def test_proxies_of_dockers_configuration_reach_containers(self):
+        config = self.ws.dir / "docker"
+        config.mkdir()
+        (config / "config.json").write_text(json.dumps({"proxies": {
+            "default": {"httpProxy": "http://proxy:1", "noProxy": "localhost", "ftpProxy": ""},
+            "tcp://other:2375": {"httpsProxy": "http://other:2"}}}))
+        self.build("FROM busybox\nENV HTTP_PROXY=of-the-image\n", "-t", "app")
+
+        def proxies(*options, **env):
+            out = self.out(*options, "app", "env", env={"DOCKER_CONFIG": str(config), **env})
+            return {name: value for name, value in (line.split("=", 1) for line in out.splitlines())
+                    if name.lower().endswith("_proxy")}
+
+        both = {"HTTP_PROXY": "http://proxy:1", "http_proxy": "http://proxy:1", "NO_PROXY": "localhost",
+                "no_proxy": "localhost"}
+        self.assertEqual(proxies(), both)
+        self.assertEqual(proxies("-e", "http_proxy=mine", "-e", "NO_PROXY="), {**both, "http_proxy": "mine", "NO_PROXY": ""})
+        self.assertEqual(proxies(DOCKER_HOST="tcp://other:2375"),
+                         {"HTTP_PROXY": "of-the-image", "HTTPS_PROXY": "http://other:2", "https_proxy": "http://other:2"})
+        (config / "config.json").write_text("[]")
+        result = self.lade_run("app", "env", env={"DOCKER_CONFIG": str(config)})
+        self.assertIn("WARNING: no proxies are used: ", result.stderr)
+        self.assertIn("HTTP_PROXY=of-the-image\n", result.stdout)
+
+    def test_the_number_of_processes_is_limited(self):
+        many = "i=0; while [ $i -lt 60 ]; do sleep 2 & i=$((i+1)); done"
+        result = self.assert_fails(self.lade_run("--pids-limit", "20", "busybox", "sh", "-c", many, code=None),
+                                   "lade: the container met its limit of 20 processes (--pids-limit)", code=2)
+        self.assertIn("can't fork", result.stderr)
+        self.assertEqual(self.sh("echo fits", "--pids-limit=20"), "fits\n")
+        for none in ("0", "-1"):
+            self.assertEqual(self.sh("for i in 1 2 3; do true & done; wait; echo all", f"--pids-limit={none}"), "all\n")
+        self.assert_fails(self.lade_run("--pids-limit", "few", "busybox", code=None), "--pids-limit: invalid pids value 'few'",
+                          code=125)
 
     def test_user_workdir_and_hostname(self):
         self.build(DOCKERFILE, "-t", "app")

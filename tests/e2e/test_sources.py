@@ -1,7 +1,9 @@
 """Where base images and contexts come from, and what is not fetched."""
 
+import hashlib
 import http.client
 import http.server
+import json
 import shutil
 import signal
 import subprocess
@@ -52,6 +54,17 @@ class NamedContexts(LadeTest):
         self.build("FROM busybox\nENV WHICH=other\n", "-t", "other")
         result = self.build("FROM busybox\nRUN echo $WHICH\n", "--build-context", "busybox=docker-image://other")
         self.assertEqual(result.log("RUN"), ["other"])
+
+    def test_an_index_without_images_says_so(self):
+        path = self.layout("FROM busybox\n", "v1")
+        empty = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
+        digest = hashlib.sha256(empty).hexdigest()
+        (path / "blobs/sha256" / digest).write_bytes(empty)
+        (path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [
+            {"mediaType": "application/vnd.oci.image.index.v1+json", "digest": f"sha256:{digest}", "size": len(empty)}]}))
+        result = self.assert_fails("FROM base\n", "has no image for linux/", ": its index is empty",
+                                   args=("--build-context", f"base=oci-layout://{path}"))
+        self.assertNotIn("it has", result.stderr)
 
     def test_a_missing_tag_names_what_there_is(self):
         path = self.layout("FROM busybox\n", "v1")

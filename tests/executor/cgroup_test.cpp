@@ -69,6 +69,7 @@ TEST_F(CgroupTest, LimitsAreSetAndGoWithTheGroup) {
   limits.cpu_period = 50'000;
   limits.cpu_quota = 20'000;
   limits.cpuset_cpus = "0";
+  limits.pids = 77;
   {
     const auto group = make(limits);
     if (!group) GTEST_SKIP() << why_;
@@ -76,6 +77,8 @@ TEST_F(CgroupTest, LimitsAreSetAndGoWithTheGroup) {
     EXPECT_THAT(setting("cpu.shares", "cpu.weight"), testing::AnyOf("512", "20"));
     EXPECT_THAT(setting("cpu.cfs_quota_us", "cpu.max"), testing::AnyOf("20000", "20000 50000"));
     EXPECT_EQ(setting("cpuset.cpus", "cpuset.cpus"), "0");
+    EXPECT_EQ(setting("pids.max", "pids.max"), "77");
+    EXPECT_FALSE(group->out_of_pids());
   }
   for (const auto& dir : parents()) EXPECT_FALSE(std::filesystem::exists(dir + "/step")) << dir;
 }

@@ -42,7 +42,7 @@ StartRequest full_request() {
   spec.limits = {{-1, 5, ~0ull}};
   spec.shm_bytes = 99;
   spec.cgroup_parent = "parent";
-  spec.cgroup_limits = {1, -1, 3, 4, 5, "0-1", "0"};
+  spec.cgroup_limits = {1, -1, 3, 4, 5, "0-1", "0", 6};
   request.network_helper = "/usr/bin/helper";
   return request;
 }
@@ -81,11 +81,23 @@ TEST(ProtocolTest, ATruncatedRequestIsAnError) {
 TEST(ProtocolTest, ExitReportsSurviveTheJourney) {
   ExitReport sent;
   sent.id = 12;
-  sent.result = {137, 9, "why", true, 1, 2, 3};
+  sent.result = {137, 9, "why", true, 50, 1, 2, 3};
   const auto got = decode_exit_report(encode(sent));
   EXPECT_EQ(encode(got), encode(sent));
   EXPECT_EQ(got.result.setup_error, "why");
   EXPECT_EQ(got.result.max_rss_bytes, 3u);
+}
+
+TEST(ProtocolTest, OptionsSurviveTheJourney) {
+  ExecutorOptions sent;
+  sent.devices = DeviceDefence::mounts;
+  sent.network.deny = {{1, 2}};
+  sent.network.grant = {{3, 4}, {5, 6}};
+  sent.pids = 7;
+  const auto got = decode_executor_options(encode(sent));
+  EXPECT_EQ(encode(got), encode(sent));
+  EXPECT_EQ(got.network.grant, sent.network.grant);
+  EXPECT_EQ(got.pids, 7);
 }
 
 TEST(ChannelTest, CarriesMessagesWithDescriptors) {

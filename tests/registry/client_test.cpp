@@ -157,6 +157,14 @@ TEST_F(ClientTest, FindsOutWhatAManifestIs) {
   };
   EXPECT_EQ(found("application/vnd.oci.image.index.v1+json; charset=utf-8", "{}"),
             media_type::kOciIndex);
+  // One format announced, the other written: what is written counts, if it is the same thing.
+  const std::string manifest = kManifest;
+  EXPECT_EQ(found("application/vnd.docker.distribution.manifest.v2+json", manifest),
+            media_type::kOciManifest);
+  EXPECT_EQ(found("application/vnd.docker.distribution.manifest.list.v2+json", manifest),
+            media_type::kDockerIndex);
+  EXPECT_EQ(found("application/vnd.oci.image.manifest.v1+json", "no document"),
+            media_type::kOciManifest);
   EXPECT_EQ(found("application/json", R"({"mediaType":"application/x"})"), "application/x");
   EXPECT_EQ(found("text/plain", R"({"manifests":[]})"), media_type::kOciIndex);
   EXPECT_EQ(found("", R"({"layers":[]})"), media_type::kOciManifest);

@@ -1,5 +1,6 @@
 #include "registry/http.hpp"
 
+#include <atomic>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -224,6 +225,63 @@ TEST_F(HttpTest, CutsStalledTransfers) {
               HasSubstr("sent only 0 bytes in"));
   reply = {.body = "hello", .delay_body = 30s};
   failure<TransientError>([&] { get(*http, server.url()); });
+}
+
+TEST_F(HttpTest, BoundsTheWholeOfADocumentThatComesByteByByte) {
+  HttpServer server([](const HttpServerRequest&) {
+    return HttpServerReply{.body = std::string(1000, 'x'), .drip = 50ms};
+  });
+  HttpOptions options = quick();
+  options.document_timeout = 600ms;
+  const auto http = HttpClient::create(options);
+  EXPECT_THAT(failure<TransientError>([&] { get(*http, server.url()); }).message(),
+              HasSubstr("took longer than"));
+}
+
+TEST_F(HttpTest, BoundsAllRedirectsOfADocumentTogether) {
+  HttpServer server([](const HttpServerRequest&) {
+    return HttpServerReply{.status = 302, .headers = {{"Location", "/again"}}, .delay_head = 250ms};
+  });
+  HttpOptions options = quick();
+  options.document_timeout = 600ms;
+  const auto http = HttpClient::create(options);
+  EXPECT_THAT(failure<TransientError>([&] { get(*http, server.url()); }).message(),
+              HasSubstr("took longer than"));
+}
+
+TEST_F(HttpTest, OfALargeBodyOnlyTheSpeedIsBounded) {
+  HttpServerReply reply = {.body = std::string(1000, 'x'), .drip = 20ms};
+  HttpServer server([&](const HttpServerRequest&) { return reply; });
+  HttpOptions options = quick(500ms);
+  options.document_timeout = 1ms;
+  const auto http = HttpClient::create(options);
+  const auto read = [&] {
+    const auto response = http->send({.url = server.url(), .large = true});
+    return read_all(*response, 1 << 20, "body");
+  };
+  EXPECT_THAT(failure<TransientError>(read).message(), HasSubstr("sent only"));
+  reply = {.body = "whole", .delay_head = 100ms, .delay_body = 100ms};
+  EXPECT_EQ(read(), "whole");
+}
+
+TEST_F(HttpTest, ConnectsToNothingThatTheGuardRefuses) {
+  std::atomic<int> asked = 0;
+  HttpServer server([&](const HttpServerRequest&) {
+    ++asked;
+    return HttpServerReply{.body = "reached"};
+  });
+  const std::string url = server.url();
+  EXPECT_EQ(get(*http_, url), "reached");
+  HttpOptions options = quick();
+  options.guard = std::make_shared<const AddressGuard>(std::vector<AddressRange>{});
+  const auto http = HttpClient::create(options);
+  const std::string port = url.substr(url.rfind(':'));
+  for (const char* host :
+       {"127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]", "2130706433"}) {
+    const Error error = failure([&] { get(*http, "http://" + std::string(host) + port); });
+    EXPECT_THAT(error.message(), HasSubstr("which builds may not connect to")) << host;
+  }
+  EXPECT_EQ(asked, 1);
 }
 
 TEST_F(HttpTest, DoesNotBlameTheServerForASlowReader) {

@@ -84,9 +84,27 @@ TEST(Manifest, TakesTheAnnouncedTypeWhenItNamesNone) {
   EXPECT_THAT(manifest_error(bare, media_type::kOciIndex), HasSubstr("which is no image manifest"));
 }
 
+TEST(Manifest, MayBeAnnouncedInTheOtherFormat) {
+  EXPECT_EQ(Manifest::parse(kManifest, media_type::kDockerManifest).media_type,
+            media_type::kOciManifest);
+  const std::string index = R"({"schemaVersion":2,"manifests":[],"mediaType":")";
+  for (const auto type : {media_type::kOciIndex, media_type::kDockerIndex}) {
+    const std::string document = index + std::string(type) + "\"}";
+    EXPECT_EQ(Index::parse(document, media_type::kOciIndex).media_type, type);
+    EXPECT_EQ(Index::parse(document, media_type::kDockerIndex).media_type, type);
+  }
+  // What is neither says nothing.
+  EXPECT_EQ(Index::parse(index + "application/x\"}", media_type::kOciIndex).media_type,
+            media_type::kOciIndex);
+}
+
 TEST(Manifest, RefusesContradictions) {
-  EXPECT_THAT(manifest_error(kManifest, media_type::kDockerManifest),
-              HasSubstr("but it was announced as "
+  std::string index = kManifest;
+  index.replace(index.find(media_type::kOciManifest), media_type::kOciManifest.size(),
+                media_type::kOciIndex);
+  EXPECT_THAT(manifest_error(index, media_type::kDockerManifest),
+              HasSubstr("field 'mediaType' is 'application/vnd.oci.image.index.v1+json', which is "
+                        "no image manifest, but it was announced as "
                         "'application/vnd.docker.distribution.manifest.v2+json'"));
   std::string both = kManifest;
   both.insert(1, R"("manifests":[],)");

@@ -291,6 +291,17 @@ TEST_F(StateMigrationsTest, RecordsOfTheDaysBeforeSharedCachesStay) {
               testing::UnorderedElementsAreArray(keys));
 }
 
+TEST_F(StateMigrationsTest, LayersWhoseFilesMayBeLinksAreRemembered) {
+  build_honestly();
+  database_->execute("UPDATE layers SET has_directory = 1");
+  const auto state = migrate();
+  EXPECT_GT(number(*state, "SELECT count(*) FROM shared_layers"), 0);
+  EXPECT_EQ(number(*state,
+                   "SELECT count(*) FROM layers LEFT JOIN shared_layers ON layer = id "
+                   "WHERE (has_directory = 1 AND of_image = 0) <> (layer IS NOT NULL)"),
+            0);
+}
+
 TEST_F(StateMigrationsTest, AStateWithoutRecordsIsFine) {
   database_->execute("DROP TABLE records; DROP TABLE aliases; DROP TABLE layer_use");
   const auto state = migrate();

@@ -432,6 +432,25 @@ TEST_F(BorrowTest, ManyFilesOfManyDirectoriesAreAllThere) {
   EXPECT_NE(inode(borrowed, "large/700"), inode(earlier, "large/700"));
 }
 
+TEST_F(BorrowTest, WhatAStepIsToSeeIsCopied) {
+  const std::string path = context({{.path = "d/a", .content = "1", .mode = 04755, .mtime = kTime},
+                                    {.path = "d/b", .content = "2", .mtime = kTime}});
+  ASSERT_EQ(::setxattr((path + "/d/a").c_str(), "user.x", "1", 1, 0), 0);
+  const FileOp op{{action("/", "/")}};
+  const LayerId earlier = run_file_op(layers(), {}, op, {scan(path)});
+  const auto check = [&](Borrowing how) {
+    const LayerId copied = run_file_op(layers(), {}, op, {scan(path)}, earlier, how);
+    EXPECT_EQ(layers().index(copied)->entries(), layers().index(earlier)->entries());
+    EXPECT_THAT(layers().verify(copied), IsEmpty());
+    EXPECT_NE(inode(copied, "d/a"), inode(earlier, "d/a"));
+    EXPECT_NE(inode(copied, "d/b"), inode(earlier, "d/b"));
+  };
+  check(Borrowing::copy);
+  // Or sees already.
+  layers().overlay({earlier}, nullptr);
+  check(Borrowing::link);
+}
+
 TEST_F(BorrowTest, AFileThatCannotBeLinkedIsCopied) {
   const std::string path = context({{.path = "d/a", .content = "1", .mode = 04755, .mtime = kTime},
                                     {.path = "d/b", .content = "2", .mtime = kTime}});

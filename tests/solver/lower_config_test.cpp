@@ -182,9 +182,15 @@ TEST(LowerConfig, ShellWrapsShellFormsFromThenOnAndInLaterStages) {
 
 TEST(LowerConfig, RelativeWorkdirsBuildOnEachOther) {
   const std::pair<const char*, const char*> cases[] = {
-      {"WORKDIR a\nWORKDIR b", "/a/b"},   {"WORKDIR /a\nWORKDIR ../b", "/b"},
-      {"WORKDIR /a\nWORKDIR ../..", "/"}, {"WORKDIR /a/\nWORKDIR ./b/.", "/a/b"},
-      {"WORKDIR /a\nWORKDIR /b", "/b"},   {"ENV d=/e\nWORKDIR $d/f", "/e/f"},
+      {"WORKDIR a\nWORKDIR b", "/a/b"},
+      {"WORKDIR /a\nWORKDIR ../b", "/b"},
+      {"WORKDIR /a\nWORKDIR ../..", "/"},
+      {"WORKDIR /a/\nWORKDIR ./b/.", "/a/b"},
+      {"WORKDIR /a\nWORKDIR /b", "/b"},
+      {"ENV d=/e\nWORKDIR $d/f", "/e/f"},
+      {"WORKDIR /a/b/", "/a/b/"},
+      {"WORKDIR /a/b/\nWORKDIR .", "/a/b"},
+      {"WORKDIR /a/b/\nWORKDIR $none", "/a/b/"},
   };
   for (const auto& [instructions, expected] : cases) {
     SCOPED_TRACE(instructions);

@@ -141,6 +141,12 @@ TEST(LowerMounts, CacheHasAnIdAModeAndASharing) {
   EXPECT_EQ(full.uid, 1u);
   EXPECT_EQ(full.gid, 2u);
   EXPECT_TRUE(full.read_only);
+  EXPECT_FALSE(plain.own_directory);
+  EXPECT_TRUE(full.own_directory);
+  for (const char* own : {"uid=0", "gid=0", "mode=0755", "from=base,uid=1"}) {
+    EXPECT_TRUE(mount_of(std::string("type=cache,target=/c,") + own).own_directory) << own;
+  }
+  EXPECT_FALSE(mount_of("type=cache,target=/c,from=base,source=/s,uid=1").own_directory);
   EXPECT_EQ(mount_of("type=cache,target=/c,sharing=private").sharing, CacheMountSharing::exclusive);
   EXPECT_EQ(mount_of("type=cache,target=/c,from=base,source=/s").subpath, "/s");
   EXPECT_EQ(mount_of("type=cache,target=/c,from=base").input, 1u);

@@ -136,6 +136,13 @@ bool HttpServer::send_body(int fd, const HttpServerReply& reply, bool head_only)
     }
     return false;
   }
+  if (reply.drip.count() > 0) {
+    for (const char& byte : reply.body) {
+      pause(reply.drip);
+      if (!send(fd, {&byte, 1})) return false;
+    }
+    return true;
+  }
   if (!reply.cut_after) return send(fd, reply.body);
   send(fd, std::string_view(reply.body).substr(0, *reply.cut_after));
   if (reply.reset) reset_connection(fd);

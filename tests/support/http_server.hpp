@@ -42,6 +42,7 @@ struct HttpServerReply {
   bool reset = false;                    ///< a cut is a TCP reset, no orderly end
   bool no_answer = false;                ///< closes the connection without a head
   bool endless = false;                  ///< repeats the body for ever
+  std::chrono::milliseconds drip{0};     ///< between the bytes of a body; 0: all at once
   std::string raw_head = {};             ///< sent as it is in place of status and headers
   std::chrono::milliseconds delay_head{0};
   std::chrono::milliseconds delay_body{0};  ///< between head and body
