@@ -19,13 +19,14 @@ constexpr Command kCommands[] = {
     {"pull", "Bring an image here from a registry", CommandGroup::common, add_pull_command},
     {"push", "Bring an image to a registry", CommandGroup::common, add_push_command},
     {"images", "List images", CommandGroup::common, add_images_command},
-    {"login", "Keep credentials for a registry", CommandGroup::common, add_login_command},
-    {"logout", "Forget the credentials for a registry", CommandGroup::common, add_logout_command},
+    {"login", "Keep credentials for a registry", CommandGroup::common, add_login_command, 0, false},
+    {"logout", "Forget the credentials for a registry", CommandGroup::common, add_logout_command, 0,
+     false},
 
     {"manifest", "Manage indexes of images", CommandGroup::management, add_manifest_command},
 
     {"daemon", "Build for clients of BuildKit: docker buildx, buildctl", CommandGroup::other,
-     add_daemon_command},
+     add_daemon_command, 0, false},
     {"du", "Show what takes how much room", CommandGroup::other, add_du_command},
     {"explain", "Say why the steps of the last build were cached or ran", CommandGroup::other,
      add_explain_command},

@@ -33,6 +33,8 @@ struct Command {
   void (*add)(CommandLine& command, const Globals& globals, CommandAction& action);
   /// Exit code of every error; 0: 1, and 2 where the command line is wrong.
   int failure = 0;
+  /// Works with the state directory, whose files belong to many users.
+  bool has_state = true;
 };
 
 /// All commands, in the order of the help.

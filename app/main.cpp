@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/commands.hpp"
 #include "app/interrupts.hpp"
@@ -12,6 +13,8 @@
 #include "base/shown_text.hpp"
 #include "base/standard_streams.hpp"
 #include "base/text.hpp"
+#include "base/user_namespace.hpp"
+#include "snapshotter/state.hpp"
 
 namespace {
 
@@ -45,6 +48,10 @@ int run(const std::vector<std::string>& words, const lade::Command*& command) {
   lade::CommandLine& line = app.add_subcommand(command->name, command->summary);
   command->add(line, globals, action);
   if (!line.parse({rest.begin() + 1, rest.end()})) return 0;
+  if (command->has_state && ::geteuid() != 0) {
+    globals.root = lade::StateDir::default_root(globals.root);  // while it is known whose it is
+    lade::become_root_of_namespace();
+  }
   return action();
 }
 

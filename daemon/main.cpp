@@ -2,10 +2,12 @@
 #include <csignal>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/kernel.hpp"
 #include "base/standard_streams.hpp"
+#include "base/user_namespace.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
 #include "daemon/shared_executor.hpp"
@@ -18,6 +20,7 @@ int main(int argc, char** argv) {
     lade::require_kernel();
     const auto options = lade::read_options(argc, argv);
     if (!options) return 0;
+    if (::geteuid() != 0) lade::become_root_of_namespace();
     // Before anything starts a thread.
     lade::ExecutorHost executor(
         {.network = {.deny = options->network_deny}, .pids = options->pids});

@@ -14,6 +14,7 @@
 #include "recipe/build_values.hpp"
 #include "recipe/usage.hpp"
 #include "registry/http.hpp"
+#include "snapshotter/state.hpp"
 
 namespace lade {
 namespace {
@@ -21,6 +22,35 @@ namespace {
 constexpr const char* kDefaultAddress = "unix:///run/lade/buildkitd.sock";
 constexpr const char* kBuildkitAddress = "unix:///run/buildkit/buildkitd.sock";
 constexpr const char* kDefaultConfig = "/etc/buildkit/buildkitd.toml";
+
+bool is_root() {
+  return ::geteuid() == 0;
+}
+
+/// An ordinary user's, as rootless buildkitd has it.
+std::string default_config() {
+  if (is_root()) return kDefaultConfig;
+  auto place = sys::getenv("XDG_CONFIG_HOME");
+  if (!place.starts_with('/')) place = sys::getenv("HOME") + "/.config";
+  return place + "/buildkit/buildkitd.toml";
+}
+
+std::string default_address(bool as_buildkitd) {
+  if (is_root()) return as_buildkitd ? kBuildkitAddress : kDefaultAddress;
+  const auto place = sys::getenv("XDG_RUNTIME_DIR");
+  if (!place.starts_with('/')) {
+    Error error("there is no place for the daemon's socket: XDG_RUNTIME_DIR is not set",
+                ErrorKind::usage);
+    error.set_hint("log in as the user, or give --addr unix:///PATH");
+    throw error;
+  }
+  return fmt::format("unix://{}/{}/buildkitd.sock", place, as_buildkitd ? "buildkit" : "lade");
+}
+
+/// A root that buildkitd was given has files of other owners in it; lade's are below it then.
+std::string state_root(const std::string& given, bool as_buildkitd) {
+  return StateDir::default_root(given) + (as_buildkitd && !given.empty() ? "/lade" : "");
+}
 
 /// As given.
 struct Flags {
@@ -53,15 +83,17 @@ struct Flags {
 void add_flags(CommandLine& app, Flags& flags) {
   app.set_version_flag("--version", "lade daemon " LADE_VERSION " (BuildKit v0.32.2's protocol)",
                        "Print the version");
-  app.add_option("--config", flags.config,
-                 "Configuration, as buildkitd.toml (default: " + std::string(kDefaultConfig) +
-                     ", if it is there)");
+  app.add_option(
+      "--config", flags.config,
+      "Configuration, as buildkitd.toml (default: " + std::string(kDefaultConfig) +
+          ", or for an ordinary user ~/.config/buildkit/buildkitd.toml, if it is there)");
   app.add_option("--root", flags.root,
                  "State directory, shared with the command line (default: as lade's)");
   app.add_list("--addr", flags.addresses,
                "Where to listen: unix:///PATH or tcp://HOST:PORT; may be given several times "
                "(default: " +
-                   std::string(kDefaultAddress) + ")");
+                   std::string(kDefaultAddress) +
+                   ", or for an ordinary user $XDG_RUNTIME_DIR/lade/buildkitd.sock)");
   app.add_option("--group", flags.group, "Group, by name or number, that may use unix sockets");
   app.add_flag("--debug", flags.debug, "Say more");
   app.add_option("--log-format", flags.log_format, "text, the only one there is");
@@ -198,7 +230,7 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
     out.gc_policies.push_back(policy);
   }
   const bool given = !flags.config.empty();
-  const std::string path = given ? flags.config : kDefaultConfig;
+  const std::string path = given ? flags.config : default_config();
   if (const auto text = sys::read_file(path, 1u << 20)) {
     read_config(*text, path, out);
   } else if (given) {
@@ -207,9 +239,10 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   check_entitlements(out.entitlements);
   out.as_buildkitd = as_buildkitd;
   if (out.addresses.empty()) {
-    out.addresses.emplace_back(as_buildkitd ? kBuildkitAddress : kDefaultAddress);
+    out.addresses.push_back(default_address(as_buildkitd));
   }
   check_addresses(out);
+  out.root = state_root(out.root, as_buildkitd);
   return out;
 }
 

@@ -3,12 +3,14 @@
 #include <functional>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/user_namespace.hpp"
 #include "daemon/options.hpp"
 #include "recipe/build_values.hpp"
 
@@ -173,8 +175,10 @@ void read_worker(Table& table, DaemonOptions& options) {
     options.network_deny.push_back(
         with_context(table.place("networkDeny"), [&] { return AddressRange::parse(range); }));
   }
+  if (table.flag("rootless").value_or(false) && ::geteuid() == 0 && !in_user_namespace()) {
+    table.fail("rootless", "is for a daemon that an ordinary user starts, and this one is root's");
+  }
   if (table.flag("networkDenySources").value_or(false)) options.network_deny_sources = true;
-  if (table.flag("rootless").value_or(false)) table.fail("rootless", "is not supported");
   if (table.flag("noProcessSandbox").value_or(false)) {
     table.fail("noProcessSandbox", "is not supported");
   }

@@ -146,11 +146,8 @@ void add_registry_tls(const DaemonOptions& options, const std::string& root,
   registries.files = std::move(files);
 }
 
-/// A root that buildkitd was given has files of other owners in it; lade's are below it then.
 std::string state_root(const DaemonOptions& options) {
-  std::string root = StateDir::default_root(options.root);
-  if (options.as_buildkitd && !options.root.empty()) root += "/lade";
-  return StateDir::open(root)->root();
+  return StateDir::open(options.root)->root();
 }
 
 class Daemon {

@@ -20,6 +20,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "snapshotter/device_node.hpp"
 #include "snapshotter/open_beneath.hpp"
 #include "snapshotter/overlay_xattrs.hpp"
 
@@ -44,6 +45,7 @@ class Scan {
  public:
   Scan(int root, bool userxattr)
       : root_(root),
+        userxattr_(userxattr),
         opaque_name_(overlay_xattr(userxattr, "opaque")),
         whiteout_name_(overlay_xattr(userxattr, "whiteout")) {}
 
@@ -155,6 +157,7 @@ class Scan {
         if (xattr.name == whiteout_name_ && entry.type == EntryType::regular && entry.size == 0) {
           entry.type = EntryType::whiteout;
         }
+        if (userxattr_ && xattr.name == kDeviceMark) read_device_mark(xattr.value, entry);
       } else if (!is_host_xattr(xattr.name)) {
         entry.xattrs.push_back(std::move(xattr));
       }
@@ -168,6 +171,7 @@ class Scan {
   }
 
   const int root_;
+  const bool userxattr_;
   const std::string opaque_name_;
   const std::string whiteout_name_;
   std::mutex mutex_;

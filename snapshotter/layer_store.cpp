@@ -16,6 +16,7 @@
 #include "base/file_lock.hpp"
 #include "base/remove_tree.hpp"
 #include "base/text.hpp"
+#include "base/user_namespace.hpp"
 #include "base/wire.hpp"
 #include "snapshotter/descriptor_row.hpp"
 #include "snapshotter/dir_scan.hpp"
@@ -27,18 +28,6 @@ namespace {
 
 constexpr std::string_view kPendingPrefix = "layer-";
 constexpr std::string_view kIngestPrefix = "ingest-";  // the content store's
-
-/// In the first user namespace the map is the identity; elsewhere trusted.* xattrs are out of
-/// reach.
-bool in_user_namespace() {
-  const auto map = sys::read_file("/proc/self/uid_map");
-  if (!map) return false;  // a kernel without user namespaces
-  std::string words;
-  for (const auto& word : split(*map, ' ')) {
-    if (const auto text = trim(word); !text.empty()) words.append(text).append(" ");
-  }
-  return words != "0 0 4294967295 ";
-}
 
 std::string kernel_boot_id() {
   const auto id = sys::read_file("/proc/sys/kernel/random/boot_id");

@@ -7,10 +7,15 @@
 
 namespace lade {
 
+/// In a user namespace nobody makes devices: an empty file with this xattr stands for one, so that
+/// a step sees a name that it can keep, change and remove, and the image has the device.
+inline constexpr const char* kDeviceMark = "user.lade.device";
+
 /// Overlay's own xattrs, in either namespace, also those of overlays nested in one
-/// ("trusted.overlay.overlay.opaque"): never in indexes, digests or tars.
+/// ("trusted.overlay.overlay.opaque"), and lade's: never in indexes, digests or tars.
 inline bool is_overlay_xattr(std::string_view name) {
-  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.") ||
+         name == kDeviceMark;
 }
 
 /// Labels that the host's security modules put on every file (SELinux, Smack, IMA): neither kept

@@ -14,6 +14,8 @@
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "base/sys.hpp"
+#include "base/user_namespace.hpp"
+#include "snapshotter/device_node.hpp"
 #include "snapshotter/open_beneath.hpp"
 #include "snapshotter/overlay_xattrs.hpp"
 
@@ -35,9 +37,7 @@ mode_t current_umask() {
 [[noreturn]] void fail(std::string_view doing, const std::string& path) {
   const int err = errno;
   Error error = Error::from_errno(err, fmt::format("could not {} {}", doing, quoted(path)));
-  if (err == EPERM && ::geteuid() != 0) {
-    error.set_hint("a layer's owners and devices need root or a user namespace");
-  }
+  error.set_hint(unmapped_owner_hint(err));
   throw error;
 }
 
@@ -118,7 +118,6 @@ void TreeWriter::make(Entry& entry) {
     if (::mknodat(at, leaf.c_str(), type | (entry.mode & 0777), device) != 0)
       fail("make", entry.path);
   };
-  const dev_t device = makedev(entry.dev_major, entry.dev_minor);
   switch (entry.type) {
     case EntryType::directory:
       if (::mkdirat(parent, name.c_str(), 0700) != 0) fail("make directory", entry.path);
@@ -131,10 +130,8 @@ void TreeWriter::make(Entry& entry) {
       }
       break;
     case EntryType::char_device:
-      node(S_IFCHR, device);
-      break;
     case EntryType::block_device:
-      node(S_IFBLK, device);
+      if (make_device(parent, name, entry, entry.mode) != 0) fail("make", entry.path);
       break;
     case EntryType::fifo:
       node(S_IFIFO, 0);

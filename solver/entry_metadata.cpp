@@ -9,13 +9,12 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/user_namespace.hpp"
 
 namespace lade {
 
 void set_metadata(int fd, const Entry& entry, const std::string& path) {
-  if (::fchown(fd, entry.uid, entry.gid) != 0) {
-    throw_errno("could not set the owner of " + quoted(path));
-  }
+  if (::fchown(fd, entry.uid, entry.gid) != 0) throw_owner_error(path);
   // After chown, which clears set-id bits.
   if (::fchmod(fd, entry.mode) != 0) throw_errno("could not set the mode of " + quoted(path));
   for (const auto& xattr : entry.xattrs) {

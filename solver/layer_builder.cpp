@@ -12,6 +12,8 @@
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "base/text.hpp"
+#include "base/user_namespace.hpp"
+#include "snapshotter/device_node.hpp"
 #include "solver/entry_metadata.hpp"
 
 namespace lade {
@@ -341,14 +343,15 @@ void LayerBuilder::put_other(const std::string& path, const Entry& meta) {
     if (::symlinkat(meta.link_target.c_str(), dir.get(), name.c_str()) != 0) {
       throw_errno("could not make the link " + quoted(path));
     }
-  } else {
-    const dev_t device = makedev(meta.dev_major, meta.dev_minor);
-    if (::mknodat(dir.get(), name.c_str(), type_bits(meta.type) | 0600, device) != 0) {
+  } else if (meta.type == EntryType::char_device || meta.type == EntryType::block_device) {
+    if (make_device(dir.get(), name, meta, 0600) != 0) {
       throw_errno("could not make the device " + quoted(path));
     }
+  } else if (::mknodat(dir.get(), name.c_str(), type_bits(meta.type) | 0600, 0) != 0) {
+    throw_errno("could not make " + quoted(path));
   }
   if (::fchownat(dir.get(), name.c_str(), meta.uid, meta.gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    throw_errno("could not set the owner of " + quoted(path));
+    throw_owner_error(path);
   }
   if (meta.type != EntryType::symlink && ::fchmodat(dir.get(), name.c_str(), meta.mode, 0) != 0) {
     throw_errno("could not set the mode of " + quoted(path));

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "base/user_namespace.hpp"
 
 namespace lade::sandbox {
 namespace {
@@ -110,8 +111,9 @@ StepCgroup StepCgroup::create(const std::string& parent, const std::string& name
     out.groups_.push_back({std::move(hierarchy), std::move(group)});
   }
   if (out.groups_.empty()) {
-    throw Error("no cgroup hierarchy is writable, so the step cannot run in cgroup " +
-                quoted(parent));
+    throw Error(fmt::format(
+        "no cgroup hierarchy is writable, so the step cannot run in cgroup {}{}", quoted(parent),
+        in_user_namespace() ? ": limits and --cgroup-parent need root" : ""));
   }
   out.limit(limits);
   return out;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "base/user_namespace.hpp"
 #include "solver/executor/mount_api.hpp"
 
 namespace lade::sandbox {
@@ -42,22 +44,54 @@ constexpr std::array<Link, 5> device_links{{{"ptmx", "pts/ptmx"},
                                             {"stdout", "/proc/self/fd/1"},
                                             {"stderr", "/proc/self/fd/2"}}};
 
-void make_node(int dev, const std::string& name, mode_t mode, dev_t device) {
-  if (::mknodat(dev, name.c_str(), mode, device) != 0) {
-    throw_errno(fmt::format("could not make the device {}", quoted("/dev/" + name)));
+/// Fills the directory that becomes /dev. In a user namespace nobody makes devices: the host's are
+/// bound over empty files then, once the directory is attached. Whoever is root there only can
+/// change neither their owner nor their mode.
+class DevFiller {
+ public:
+  explicit DevFiller(int dev) : dev_(dev) {}
+
+  void fill(SecurityMode security);
+  /// Of what fill() made files for.
+  void bind_nodes(int attached) const;
+
+ private:
+  void make_node(int dir, const std::string& path, mode_t mode, dev_t device);
+  void copy_devices(int from, int to, const std::string& prefix);
+
+  int dev_;
+  std::vector<std::string> bound_;  // paths below /dev
+};
+
+void DevFiller::make_node(int dir, const std::string& path, mode_t mode, dev_t device) {
+  const std::string name = base_name(path);
+  if (in_user_namespace()) {
+    sys::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    bound_.push_back(path);
+  } else if (::mknodat(dir, name.c_str(), mode, device) != 0) {
+    throw_errno(fmt::format("could not make the device {}", quoted("/dev/" + path)));
+  }
+}
+
+void DevFiller::bind_nodes(int attached) const {
+  for (const auto& path : bound_) {
+    const auto node = sys::try_openat(AT_FDCWD, "/dev/" + path, O_PATH | O_NOFOLLOW);
+    if (!node) throw_errno(fmt::format("could not find the machine's {}", quoted("/dev/" + path)));
+    attach(clone_tree(node->get()).get(), sys::openat(attached, path, O_PATH | O_NOFOLLOW).get());
   }
 }
 
 /// Copies the host's device nodes below `from` to `to`. What is no device (links, sockets, the
 /// mounts that a sandbox has its own of) stays behind.
-void copy_devices(int from, int to, const std::string& prefix) {
+void DevFiller::copy_devices(int from, int to, const std::string& prefix) {
   for (const auto& name : sys::list_dir(from)) {
     const auto info = sys::lstatat(from, name);
     if (!info) continue;
     const std::string path = prefix + name;
     if (S_ISCHR(info->st_mode) || S_ISBLK(info->st_mode)) {
       if (sys::lstatat(to, name)) continue;
-      make_node(to, name, info->st_mode, info->st_rdev);
+      make_node(to, path, info->st_mode, info->st_rdev);
+      if (in_user_namespace()) continue;
       if (::fchownat(to, name.c_str(), info->st_uid, info->st_gid, AT_SYMLINK_NOFOLLOW) != 0) {
         throw_errno("could not set the owner of " + quoted("/dev/" + path));
       }
@@ -70,24 +104,38 @@ void copy_devices(int from, int to, const std::string& prefix) {
   }
 }
 
-void fill_dev(int dev, SecurityMode security) {
+void DevFiller::fill(SecurityMode security) {
   for (const auto& node : minimal_devices) {
-    make_node(dev, node.name, S_IFCHR | 0666, makedev(node.major, node.minor));
+    make_node(dev_, node.name, S_IFCHR | 0666, makedev(node.major, node.minor));
   }
   for (const auto& link : device_links) {
-    if (::symlinkat(link.to, dev, link.name) != 0) {
+    if (::symlinkat(link.to, dev_, link.name) != 0) {
       throw_errno(fmt::format("could not make the link '/dev/{}'", link.name));
     }
   }
-  for (const char* dir : {"pts", "shm", "mqueue"}) sys::mkdirat(dev, dir, 0755);
+  for (const char* dir : {"pts", "shm", "mqueue"}) sys::mkdirat(dev_, dir, 0755);
   if (security == SecurityMode::insecure) {
     // "ptmx" is a device on the host and must stay the sandbox's link: lstatat sees it and skips.
     const UniqueFd host = sys::open("/dev", O_RDONLY | O_DIRECTORY);
-    copy_devices(host.get(), dev, "");
+    copy_devices(host.get(), dev_, "");
   }
 }
 
-/// A tmpfs on which devices work, as the caller's request for one at /dev sizes it.
+UniqueFd new_devpts() {
+  constexpr unsigned kAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+  const FsOption source{"source", "devpts"};
+  const FsOption mode{"mode", "0620"};
+  const FsOption ptmx{"ptmxmode", "0666"};
+  try {
+    // gid 5 is "tty" on every distribution; getpt(3) expects it.
+    return new_filesystem("devpts", {source, mode, ptmx, {"gid", "5"}}, kAttributes);
+  } catch (const Error& error) {
+    if (error.errno_code() != EINVAL || !in_user_namespace()) throw;
+    return new_filesystem("devpts", {source, mode, ptmx}, kAttributes);  // it has no such group
+  }
+}
+
+/// An empty tmpfs, as the caller's request for one at /dev sizes it.
 UniqueFd make_dev(const ExecSpec& spec) {
   const auto asked = std::ranges::find_if(spec.mounts, is_dev);
   FsContext context("tmpfs");
@@ -98,9 +146,7 @@ UniqueFd make_dev(const ExecSpec& spec) {
   } else if (asked->size_bytes > 0) {
     context.set("size", fmt::format("{}", asked->size_bytes));
   }
-  UniqueFd dev = context.mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME);
-  fill_dev(dev.get(), spec.security);
-  return dev;
+  return context.mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME);
 }
 
 /// Attaches /dev without devices and each node as a mount with, so that none works that is made
@@ -125,16 +171,17 @@ bool is_dev(const Mount& mount) {
 
 void mount_dev(int root, const ExecSpec& spec, Nodes nodes, Staging& staging) {
   const UniqueFd dev = make_dev(spec);
-  if (nodes == Nodes::in_dev) {
+  DevFiller filler(dev.get());
+  filler.fill(spec.security);
+  if (in_user_namespace()) {
+    attach_at(root, "/dev", dev.get());
+    filler.bind_nodes(dev.get());
+  } else if (nodes == Nodes::in_dev) {
     attach_single_nodes(root, dev.get(), staging);
   } else {
     attach_at(root, "/dev", dev.get());
   }
-  // gid 5 is "tty" on every distribution; getpt(3) expects it.
-  const UniqueFd pts = new_filesystem(
-      "devpts", {{"source", "devpts"}, {"mode", "0620"}, {"ptmxmode", "0666"}, {"gid", "5"}},
-      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-  attach_at(root, "/dev/pts", pts.get());
+  attach_at(root, "/dev/pts", new_devpts().get());
   const UniqueFd shm = new_filesystem(
       "tmpfs", {{"source", "shm"}, {"mode", "1777"}, {"size", fmt::format("{}", spec.shm_bytes)}},
       no_code);

@@ -237,19 +237,14 @@ void ZygoteExecutor::finish(StepId id, const ExecResult& result) {
 
 namespace {
 
-void check_options(const ExecutorOptions& options) {
-  if (options.rootless) throw Error("sandboxes without root are not supported yet");
-  if (::geteuid() != 0) {
-    Error error("sandboxes need root");
-    error.set_hint("run lade as root, e.g. with sudo");
-    throw error;
-  }
+void check_user() {
+  if (::geteuid() != 0) throw Error("sandboxes need root, be it of a user namespace");
 }
 
 }  // namespace
 
 std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
-  check_options(options);
+  check_user();
   auto pair = Channel::create_pair();
   // A signal of the terminal must not meet the zygote before it ignores those.
   sigset_t all;
@@ -267,7 +262,7 @@ std::unique_ptr<Executor> Executor::create(const ExecutorOptions& options) {
 }
 
 std::unique_ptr<Executor> Executor::create_late(const ExecutorOptions& options) {
-  check_options(options);
+  check_user();
   auto pair = Channel::create_pair();
   const pid_t pid = sandbox::execute_zygote(pair.zygote, options);
   return std::make_unique<ZygoteExecutor>(std::move(pair.lade), pid, options.network);

@@ -143,8 +143,6 @@ struct ExecResult {
 
 /// What of a host the sandbox needs to be told once.
 struct ExecutorOptions {
-  /// Reserved for the rootless form: creation fails with a clear Error today.
-  bool rootless = false;
   /// The first choice; what follows is taken where the machine lacks it.
   DeviceDefence devices = DeviceDefence::cgroup_v2;
   NetworkReach network = {};  ///< of steps with NetworkMode::sandbox

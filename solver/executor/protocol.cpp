@@ -171,7 +171,7 @@ StartRequest decode_start_request(std::string_view bytes) {
 
 std::string encode(const ExecutorOptions& options) {
   WireWriter out;
-  out.number(options.rootless).number(options.devices);
+  out.number(options.devices);
   const auto put = [](WireWriter& to, const AddressRange& range) {
     to.number(range.first).number(range.last);
   };
@@ -182,7 +182,6 @@ std::string encode(const ExecutorOptions& options) {
 ExecutorOptions decode_executor_options(std::string_view bytes) {
   WireReader in(bytes);
   ExecutorOptions options;
-  options.rootless = in.number<bool>();
   options.devices = in.number<DeviceDefence>();
   const auto range = [](WireReader& from) {
     const auto first = from.number<uint32_t>();

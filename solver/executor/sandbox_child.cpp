@@ -259,6 +259,17 @@ void set_limits(Child& child) {
   }
 }
 
+/// Where a namespace has one id alone (user_namespaces(7)), groups cannot be set; those that are
+/// there are the user's own.
+void set_groups(const std::vector<gid_t>& groups) {
+  if (::setgroups(groups.size(), groups.data()) == 0) return;
+  const int err = errno;
+  const auto setting = sys::read_file("/proc/self/setgroups");
+  const bool none = std::ranges::all_of(groups, [](gid_t gid) { return gid == 0; });
+  if (err == EPERM && none && setting && trim(*setting) == "deny") return;
+  throw Error::from_errno(err, "could not set groups");
+}
+
 /// The order matters: the filter needs CAP_SYS_ADMIN, which is still there; leaving uid 0 then
 /// clears permitted and effective as it does in Docker; PDEATHSIG is cleared by each change of
 /// credentials.
@@ -273,7 +284,7 @@ void drop_privileges(Child& child) {
     // fine.
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
   }
-  if (::setgroups(spec.groups.size(), spec.groups.data()) != 0) throw_errno("could not set groups");
+  set_groups(spec.groups);
   if (::setresgid(spec.gid, spec.gid, spec.gid) != 0) {
     throw_errno(fmt::format("could not become group {}", spec.gid));
   }

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
+#include "base/user_namespace.hpp"
 #include "solver/executor/mount_api.hpp"
 
 namespace lade::sandbox {
@@ -38,6 +39,13 @@ constexpr std::array read_only_paths = {
 void mount_sys(int root, const ExecSpec& spec) {
   const bool writable = spec.security == SecurityMode::insecure;
   const unsigned attributes = no_code | (writable ? 0u : unsigned{MOUNT_ATTR_RDONLY});
+  // It shows a network namespace's devices, whose owner only may mount it: root of a user namespace
+  // is not the host network's.
+  if (spec.network == NetworkMode::host && in_user_namespace()) {
+    const UniqueFd sys = clone_tree(sys::open("/sys", O_PATH | O_DIRECTORY).get());
+    add_attributes(sys.get(), no_code | unsigned{MOUNT_ATTR_RDONLY});
+    return attach_at(root, "/sys", sys.get());
+  }
   attach_at(root, "/sys", new_filesystem("sysfs", {{"source", "sysfs"}}, attributes).get());
 }
 

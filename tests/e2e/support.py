@@ -23,6 +23,7 @@ MIRROR = "http://deb.debian.org/debian"
 # Set once by configure(), before any test runs.
 LADE = ""
 ROOT = pathlib.Path()
+USER = None  # whose files the workspaces are, if not root's (ordinary_user.py)
 
 
 def configure(lade, root):
@@ -105,6 +106,9 @@ class Workspace:
         self.out = self.dir / "out"
         self.context.mkdir()
         self.out.mkdir()
+        if USER is not None:
+            for directory in (self.dir, self.context, self.out):
+                os.chown(directory, USER, USER)
         self.state = self.new_state(base)
         self.transcript = []
         self._closing = contextlib.ExitStack()
@@ -298,10 +302,13 @@ def locked(name):
 
 def template(name):
     """A state directory that holds one base image; made once, copied by tests."""
-    state = ROOT / f"template-{name}"
-    with locked(f"template-{name}"):
+    state = ROOT / (f"template-{name}" if USER is None else f"template-{name}-{USER}")
+    with locked(state.name):
         if not state.exists():
-            making = ROOT / f"template-{name}.making"
+            making = state.with_name(f"{state.name}.making")
+            if USER is not None:
+                making.mkdir()
+                os.chown(making, USER, USER)
             tar, reference = {"busybox": (busybox_tar, "busybox:latest"), "debian": (debian_tar, "debian:12")}[name]
             subprocess.run([LADE, "--root", making, "import", tar(), reference], check=True, env=environment(),
                            stdout=subprocess.DEVNULL)

@@ -298,10 +298,6 @@ TEST_F(ExecutorTest, StartNeedsAnEventLoop) {
   EXPECT_THROW(unattached->start(sh("true"), {}, {}), Error);
 }
 
-TEST_F(ExecutorTest, RootlessIsRefusedClearly) {
-  EXPECT_THROW(Executor::create({.rootless = true}), Error);
-}
-
 TEST_F(ExecutorTest, ACgroupOfItsOwnIsMadeAndRemoved) {
   const std::string parent = fmt::format("lade-test-{}", ::getpid());
   const auto groups = [&] {
