@@ -2,8 +2,12 @@
 
 import os
 import pathlib
+import signal
+import socket
+import stat
 import subprocess
 import tarfile
+import time
 
 import ordinary_user
 import support
@@ -221,6 +225,31 @@ class States(UserTest):
         self.assertTrue((home / ".local/share/lade/lade.db").exists())
         subprocess.run(lade, env=env | {"XDG_DATA_HOME": f"{home}/data"}, check=True, capture_output=True)
         self.assertTrue((home / "data/lade/lade.db").exists())
+
+
+class Daemon(UserTest):
+    def test_it_listens_where_the_user_may_and_ends(self):
+        runtime = self.ws.dir / "run"
+        runtime.mkdir()
+        os.chown(runtime, ordinary_user.ID, ordinary_user.ID)
+        daemon = self.ws.spawn("daemon", env={"XDG_RUNTIME_DIR": str(runtime)})
+        path = runtime / "lade/buildkitd.sock"
+        self.assertIn(f"listening at unix://{path}", daemon.stderr.readline().decode())
+        deadline = time.monotonic() + 10
+        while (found := os.stat(path)).st_mode & 0o777 != 0o660 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual((stat.S_ISSOCK(found.st_mode), found.st_mode & 0o777, found.st_uid), (True, 0o660, ordinary_user.ID))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+            self.assertEqual(client.recv(9)[3], 4, "its settings")
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ws.finish(daemon).code, 0)
+        self.assertFalse(path.exists())
+
+    def test_without_a_place_for_its_socket(self):
+        result = self.ws.lade("daemon", code=2)
+        self.assertIn("XDG_RUNTIME_DIR is not set", result.stderr)
 
 
 class SingleId(UserTest):
