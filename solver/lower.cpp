@@ -294,16 +294,34 @@ void resolve_reachable(LowerState& state, StageState& target) {
   }
 }
 
+/// The last one to need what grows with each instruction takes it, so that a chain of stages does
+/// not hold it once for each.
+template <class Value>
+Value taken_or_copied(Value& from, bool last) {
+  return last ? std::exchange(from, {}) : from;
+}
+
 void inherit(StageState& stage) {
   if (!stage.base) return;
-  stage.root = stage.base->root;
-  stage.platform = stage.base->platform;
-  stage.image = stage.base->image;
+  StageState& base = *stage.base;
+  const bool last = --base.heirs == 0;
+  stage.root = base.root;
+  stage.platform = base.platform;
+  auto history = taken_or_copied(base.image.history, last);
+  stage.image = base.image;
+  stage.image.history = std::move(history);
   stage.image.config.on_build.clear();
-  stage.env = stage.base->env;
-  stage.user = stage.base->user;
-  stage.build_args = stage.base->build_args;
-  stage.workdir_set = stage.base->workdir_set;
+  stage.env = taken_or_copied(base.env, last);
+  stage.user = base.user;
+  stage.build_args = base.build_args;
+  stage.workdir_set = base.workdir_set;
+}
+
+void count_heirs(LowerState& state, StageState& target) {
+  ++target.heirs;
+  for (const auto& stage : state.stages) {
+    if (stage->reachable && stage->base) ++stage->base->heirs;
+  }
 }
 
 void dispatch_stage(LowerState& state, StageState& stage) {
@@ -403,6 +421,7 @@ LoweredImage lower(const parser::Dockerfile& dockerfile, const LowerOptions& opt
   for (const auto& stage : state.stages) check_circular(stage.get(), stage->range, done, path);
   if (state.stages.size() == 1) state.stages[0]->label.clear();
   resolve_reachable(state, target);
+  count_heirs(state, target);
   for (size_t i = 0; i < dockerfile.stages.size(); ++i) {
     StageState& stage = *state.stages[i];
     if (stage.reachable && !stage.dispatched) dispatch_stage(state, stage);

@@ -12,7 +12,18 @@
 
 namespace lade::lowering {
 
+/// Drops what was set again, without which a chain of many stages would carry one more each.
+void EnvList::compact() {
+  std::erase_if(variables_, [](const Variable& variable) { return variable.name_length == 0; });
+  for (size_t i = 0; i < variables_.size(); ++i) {
+    positions_.find(std::string_view(variables_[i].text).substr(0, variables_[i].name_length))
+        ->second = i;
+  }
+}
+
 void EnvList::set(std::string_view name, std::string value) {
+  constexpr size_t kFew = 16;
+  if (variables_.size() > 2 * positions_.size() + kFew) compact();
   const auto [position, is_new] = positions_.try_emplace(std::string(name), variables_.size());
   if (!is_new) {
     variables_[position->second] = {};

@@ -35,6 +35,7 @@ class EnvList {
   parser::Environment environment() const;  ///< refers to this list
 
  private:
+  void compact();
   struct Variable {
     std::string text;  ///< "K=V"; empty: it was set again, further on
     size_t name_length = 0;
@@ -89,6 +90,7 @@ struct StageState {
   std::optional<Platform> platform;
   std::string name_prefix;     ///< of steps' names: "linux/amd64->arm64 " if platforms are named
   StageState* base = nullptr;  ///< the stage it is FROM
+  int heirs = 0;               ///< who still needs its history and variables: stages, the result
   std::vector<StageCommand> commands;
   std::vector<std::pair<StageState*, SourceRange>> deps;  ///< with the instruction that reads it
 

@@ -1,5 +1,6 @@
 // Stages: which are built, what they are FROM, variables across them, ONBUILD, platforms, named
 // contexts.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,6 +20,38 @@ using Words = std::vector<std::string>;
 
 std::string run_text(const LoweredImage& image) {
   return last_exec(image).args.back();
+}
+
+TEST(LowerStages, EachOfSeveralStagesHasAllOfTheStageThatItIsFrom) {
+  const std::string base = "FROM debian AS a\nARG X=1\nENV A=$X\nLABEL l=a\n";
+  const std::string text =
+      base +
+      "FROM a AS b\nENV B=$A\nRUN echo $X $A $B\nFROM a AS c\nENV C=$A\nRUN echo $X $A $C\n"
+      "FROM b AS d\nENV D=$A$B\nRUN echo $X $A $B $D\nFROM scratch\nCOPY --from=c / /c\n"
+      "COPY --from=d / /d\n";
+  for (const bool all : {false, true}) {
+    for (const auto& [target, history] : {std::pair("a", 3u), {"b", 5u}, {"c", 5u}, {"d", 7u}}) {
+      Lowering lowering(text);
+      lowering.options.target = target;
+      lowering.options.all_stages = all;
+      const auto image = lowering.run();
+      EXPECT_EQ(image.config.history.size(), history) << target;
+      EXPECT_THAT(image.config.config.env, Contains("A=1")) << target;
+      EXPECT_EQ(image.config.config.labels.at("l"), "a") << target;
+    }
+  }
+}
+
+TEST(LowerStages, AVariableThatIsSetOverAndOverKeepsItsLastValueAndItsPlace) {
+  std::string text = "FROM debian AS s0\nENV A=a B=b\n";
+  for (int i = 1; i < 200; ++i) {
+    text += fmt::format("FROM s{} AS s{}\nENV B={}\n", i - 1, i, i);
+    if (i % 50 == 0) text += fmt::format("ENV A={}\n", i);
+  }
+  const auto image = lowered(text + "RUN echo $A $B\n");
+  EXPECT_THAT(image.config.config.env, testing::IsSupersetOf({"A=150", "B=199"}));
+  EXPECT_EQ(run_text(image), "echo $A $B");
+  EXPECT_EQ(image.config.history.size(), 1u + 199u + 3u + 1u);
 }
 
 TEST(LowerStages, OnlyWhatTheTargetNeedsIsInTheGraphAndResolved) {
