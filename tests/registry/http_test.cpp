@@ -256,7 +256,10 @@ TEST_F(HttpTest, OfALargeBodyOnlyTheSpeedIsBounded) {
   options.document_timeout = 1ms;
   const auto http = HttpClient::create(options);
   const auto read = [&] {
-    const auto response = http->send({.url = server.url(), .large = true});
+    HttpRequest request;
+    request.url = server.url();
+    request.large = true;
+    const auto response = http->send(request);
     return read_all(*response, 1 << 20, "body");
   };
   EXPECT_THAT(failure<TransientError>(read).message(), HasSubstr("sent only"));
