@@ -53,9 +53,9 @@ class Registry:
 
 
 class LyingRegistry(LadeTest):
-    def serving(self, tar, blob, **claims):
+    def serving(self, tar, blob, config=None, **claims):
         """An image of one layer, of which the manifest claims this."""
-        config = json.dumps({"os": "linux", "architecture": "amd64", "config": {},
+        config = json.dumps({"os": "linux", "architecture": "amd64", "config": config or {},
                              "rootfs": {"type": "layers", "diff_ids": [digest_of(tar)]}}).encode()
         layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest_of(blob), "size": len(blob), **claims}
         manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [layer], "config": {
@@ -76,6 +76,12 @@ class LyingRegistry(LadeTest):
                 self.assertEqual(image.tree()["truth"].text, "the truth\n")
                 self.assertEqual((image.layers[0]["size"], image.layers[0]["mediaType"]),
                                  (len(tar), "application/vnd.oci.image.layer.v1.tar"))
+
+    def test_a_base_with_very_many_triggers_is_refused(self):
+        self.write({"f": "f"})
+        tar = make_tar([("a", b"a")])
+        self.assert_fails(self.serving(tar, tar, {"OnBuild": ["LABEL a=b"] * 1001}), "Dockerfile:1", "1001 ONBUILD")
+        self.build(self.serving(tar, tar, {"OnBuild": ["LABEL a=b"] * 1000}))
 
     def test_a_blob_that_is_not_the_layer_is_not_kept_for_it(self):
         tar = make_tar([("truth", b"the truth\n")])
