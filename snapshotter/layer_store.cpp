@@ -344,9 +344,43 @@ LayerStack LayerStore::add_image(const std::string& image, const std::vector<Dif
   return layers;
 }
 
+namespace {
+
+constexpr std::string_view kAsPulled = "as-pulled";
+
+/// A manifest may name the right blob with a false size or type. What the first one said must not
+/// hold for all others that name the blob: the latest is taken, unless the blob is here and says
+/// otherwise.
+void correct_descriptor(Database& database, const ContentStore& content, LayerId layer,
+                        const Descriptor& blob) {
+  const std::string text = descriptor_text(blob);
+  {
+    auto row = database.prepare(
+        "SELECT 1 FROM layer_blobs WHERE layer = ? AND encoding = ? AND digest = ? AND descriptor "
+        "<> ?");
+    if (!row.bind(layer).bind(kAsPulled).bind(blob.digest).bind(std::string_view(text)).step())
+      return;
+  }
+  const auto size = content.size(blob.digest);
+  if (size && *size != blob.size) return;
+  database
+      .prepare(
+          "UPDATE layer_blobs SET descriptor = ? WHERE layer = ? AND encoding = ? AND digest = ?")
+      .bind(std::string_view(text))
+      .bind(layer)
+      .bind(kAsPulled)
+      .bind(blob.digest)
+      .run();
+}
+
+}  // namespace
+
 LayerId LayerStore::add_or_find(const DiffId& diff_id, const Descriptor& blob) {
   // The usual case of a cached build writes nothing.
-  if (const auto known = find(diff_id, blob.digest)) return *known;
+  if (const auto known = find(diff_id, blob.digest)) {
+    correct_descriptor(state_->database, state_->content, *known, blob);
+    return *known;
+  }
   LayerId id = 0;
   state_->database.transaction([&] {
     if (const auto known = find(diff_id, blob.digest)) {
@@ -354,7 +388,7 @@ LayerId LayerStore::add_or_find(const DiffId& diff_id, const Descriptor& blob) {
       return;
     }
     id = insert_known(diff_id, image_layer_content(diff_id));
-    record_blob(id, {"as-pulled", blob});
+    record_blob(id, {std::string(kAsPulled), blob});
   });
   return id;
 }

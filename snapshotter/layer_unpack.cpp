@@ -182,7 +182,7 @@ class LayerStore::Unpacking {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt) throw;
       if (store_.state_->content.remove_if_damaged(blob.digest)) return false;
-      if (layer_.claim) store_.record_claim(layer_.id, false);
+      disbelieve(blob);
       if (!layer_.claim || dynamic_cast<const FalseClaim*>(&error) != nullptr) throw;
       throw FalseClaim(error.message());
     }
@@ -194,9 +194,22 @@ class LayerStore::Unpacking {
     try {
       unpack(blob, *bytes, ingest.get());
     } catch (const FalseClaim&) {
-      if (layer_.claim) store_.record_claim(layer_.id, false);
+      disbelieve(blob);
       throw;
     }
+  }
+
+  /// The blob is not this layer: of a cache's word that is remembered, of an image's the two are
+  /// not known for each other any more.
+  void disbelieve(const Descriptor& blob) {
+    if (layer_.claim) {
+      store_.record_claim(layer_.id, false);
+      return;
+    }
+    store_.state_->database.prepare("DELETE FROM layer_blobs WHERE layer = ? AND digest = ?")
+        .bind(layer_.id)
+        .bind(blob.digest)
+        .run();
   }
 
   /// The bytes are kept by `ingest` unless that is null.

@@ -243,6 +243,9 @@ void mark_reachable(StageState& stage) {
   }
 }
 
+/// A base image's config is a stranger's: each trigger is a step, and costs its memory.
+constexpr size_t kMaxTriggers = 1000;
+
 /// ONBUILD triggers of the base image or stage become the stage's first commands. True if they read
 /// from stages or images, which may have to be reached and resolved, too.
 bool add_triggers(LowerState& state, StageState& stage) {
@@ -257,6 +260,11 @@ bool add_triggers(LowerState& state, StageState& stage) {
     }
   } else {
     triggers = std::exchange(stage.image.config.on_build, {});
+    if (triggers.size() > kMaxTriggers) {
+      throw error_at(stage.range,
+                     fmt::format("the base image has {} ONBUILD instructions, more than {}",
+                                 triggers.size(), kMaxTriggers));
+    }
   }
   stage.triggers_done = true;
   bool new_deps = false;
