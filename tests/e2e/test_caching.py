@@ -107,7 +107,7 @@ class Caching(LadeTest):
     def test_without_cache_cache_mounts_begin_empty(self):
         def seen(name, *args):
             dockerfile = (f"FROM busybox\nRUN --mount=type=cache,target=/c touch /c/{name} && ls /c > /seen\n"
-                          f"RUN --mount=type=cache,target=/c touch /c/{name}2 && ls /c > /seen2\n")
+                          f"RUN --mount=type=cache,target=/c,sharing=locked touch /c/{name}2 && ls /c > /seen2\n")
             tree = self.image(dockerfile, *args, name=f"{name}.tar").tree()
             return [tree[path].text.split() for path in ("seen", "seen2")]
 

@@ -30,11 +30,12 @@ true
 """
 APPLETS = ("sh ls cat stat find sort xargs awk md5sum readlink mkdir rm cp mv ln chmod chown echo printf touch mkfifo "
            "test [ true false id env seq wc head tail tr grep sed du tar dd sleep date").split()
-# What bases differ in, after the first.
+# What is done to the files of each base, after those of the one before, and what its config says.
 BASES = (
-    "true",
-    "chmod 700 data; printf 'DATA\\n' > data/a; chown 12:34 data/s",
-    "cp -p data/h1 data/n; mv data/n data/h2; sed -i s/1000/1001/ etc/passwd; rm -rf data/s/b; ln -s a data/s/b",
+    ("true", ()),
+    ("chmod 700 data; printf 'DATA\\n' > data/a; chown 12:34 data/s", ()),
+    ("cp -p data/h1 data/n; mv data/n data/h2; sed -i s/1000/1001/ etc/passwd; rm -rf data/s/b; ln -s a data/s/b", ()),
+    ("ln -f data/h1 data/s/h3", ("ENV A=base", "WORKDIR /data", "ONBUILD RUN look /data > /of-base 2>&1")),
 )
 # Where a context may lie; those that this kernel cannot mount go (find_places()).
 PLACES = ["here", "moved", "ext4", "vfat", "squashfs"]
@@ -84,14 +85,15 @@ def make_templates(root):
     (tree / "data/s/b").write_text("b\n")
     (tree / "data/h1").write_text("hard\n")
     os.link(tree / "data/h1", tree / "data/h2")
-    for number, change in enumerate(BASES):
+    for number, (change, config) in enumerate(BASES):
         subprocess.run(["sh", "-c", change], cwd=tree, check=True)
         tar = root / f"base-{number}.tar"
         subprocess.run(["tar", "-C", tree, "--sort=name", "--numeric-owner", f"--mtime=@{EPOCH}", "-cf", tar, "."],
                        check=True)
         # An archive says when the image was made, so that it is the same image wherever it is loaded.
         archive, state = root / f"base-{number}.oci", root / f"template-{number}"
-        for root_, *command in ((root / f"made-{number}", "import", tar, "base:latest"),
+        for root_, *command in ((root / f"made-{number}", "import", *(f"--change={line}" for line in config), tar,
+                                 "base:latest"),
                                 (root / f"made-{number}", "save", "--format", "oci-archive", "-o", archive, "base:latest"),
                                 (state, "load", "-q", "-i", archive)):
             subprocess.run([support.LADE, "--root", root_, *command], check=True, env=support.environment(),
@@ -108,6 +110,10 @@ class Workspace:
         self.site.start()
         (self.dir / "commit").write_text(COMMIT)
         (self.dir / "commit").chmod(0o755)
+        # What a command line names has to be there.
+        (self.dir / "secret").write_text("secret\n")
+        for name in ("context", "other", "www", "repo"):
+            (self.dir / name).mkdir()
         self.place, self.edited, self.built = "here", self.dir / "context", self.dir / "context"
         for name in ("state", "state2"):
             self.copy_template(name)
@@ -129,7 +135,7 @@ class Workspace:
         # Some wait for ever where a file has become a fifo.
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(["/bin/sh", "-c", "umask 022\n" + text], cwd=self.dir, env=env, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10, check=False)
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False)
 
     def write_dockerfile(self, text):
         (self.dir / "Dockerfile").write_text(text.replace("@URL@", self.site.url))
@@ -211,7 +217,7 @@ class Workspace:
         """Of lade build, for a step of the case; without `output` nothing is written."""
         arguments = ["build", "-f", self.dir / "Dockerfile", "--build-context", f"other={self.dir}/other", "--secret",
                      f"id=s,src={self.dir}/secret"]
-        arguments += [option.replace("@W@", str(self.dir)) for option in build.options]
+        arguments += [option.replace("@W@", str(self.dir)) for option in (*build.options, *build.arguments)]
         form = f"type=oci,dest={output},compression=uncompressed" if output else "type=cacheonly"
         if build.epoch:
             arguments += ["--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"]

@@ -67,7 +67,8 @@ class Disturb:
 class Build:
     """Builds in the shared state, and in a new one, and compares."""
 
-    options: tuple = ()  # of lade build
+    options: tuple = ()  # of lade build, which change nothing of what is built
+    arguments: tuple = ()  # others
     epoch: bool = False
     clock: int = 0  # seconds that the builder's clock is wrong by
     machine: int = 1  # whose state directory: 1 or 2

@@ -18,6 +18,13 @@ def prune(workspace, number):
     workspace.lade("prune", *how)
 
 
+def prune_meanwhile(workspace, number):
+    process = workspace.spawn(*workspace.build_arguments(Build(), None))
+    time.sleep(0.3 * number)
+    workspace.lade("prune", "-f", "--all")
+    workspace.finish(process)
+
+
 def share(workspace, number):
     """Another machine gets what is cached here, or the other way about, as far as this project goes."""
     from_, to = ("state", "state2") if number < 0.5 else ("state2", "state")
@@ -33,4 +40,4 @@ def other_clock(workspace, number):
     workspace.lade(*arguments, clock=int((number - 0.5) * 4 * 86400))
 
 
-KINDS = {function.__name__: function for function in (kill, prune, share, other_clock)}
+KINDS = {function.__name__: function for function in (kill, prune, prune_meanwhile, share, other_clock)}

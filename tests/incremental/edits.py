@@ -21,6 +21,7 @@ def paths(context):
 class Edits:
     def __init__(self, rng, writer):
         self.rng, self.writer = rng, writer
+        self.dockerfiles = []
 
     # ------------------------------------------------------------------------------------ files
 
@@ -83,6 +84,19 @@ class Edits:
         name = self.rng.choice(list(ENCODINGS))
         return f"rm -f $C/{name}; tar -C $C --sort=name --mtime=@1700000000 -{ENCODINGS[name]}f $C/{name} d a"
 
+    def back(self, path):
+        """Keeps the files as they are, or takes the kept ones again."""
+        return self.rng.choice(("rm -rf kept; cp -a $C kept", "test -d kept && find $C -mindepth 1 -delete && cp -a kept/. $C",
+                                "test -d kept && find $C -mindepth 1 -delete && cp -r kept/. $C"))
+
+    def odd(self, path):
+        at = f"$C/{quoted(path)}"
+        return self.rng.choice((
+            f"chmod {self.rng.choice(DIRECTORY_MODES)} $C", f"chown {self.rng.choice(OWNERS)} $C", f"rm -rf {at}; mknod {at} c 1 3",
+            f"setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 {at}", "setfattr -n user.root -v 1 $C",
+            f"test -f {at} && ln {at} $C/ignored/outside", "ln -f $C/ignored/f $C/b", f"truncate -s 100000 {at}",
+            "mv $C/d $C/.x; mv $C/e $C/d; mv $C/.x $C/e", "rm -rf $C/d.new; cp -a $C/d $C/d.new; rm -rf $C/d; mv $C/d.new $C/d"))
+
     def elsewhere(self, path):
         return self.rng.choice((
             "echo $$ | wc -c >> www/f", "echo else > www/f", "printf 'web\\n' > www/f; touch -d @1650000000 www/f",
@@ -95,7 +109,7 @@ class Edits:
         kinds = (self.content, self.content, self.content, self.same_size_and_time, self.same_size_and_time,
                  self.other_type, self.mode, self.mode, self.owner, self.xattr, self.link, self.link, self.symlink,
                  self.swap, self.rename, self.remove, self.many, self.ignore, self.archive, self.elsewhere,
-                 self.elsewhere)
+                 self.elsewhere, self.back, self.odd, self.odd)
         return Shell(self.rng.choice(kinds)(self.rng.choice(paths(context) or ["a"])))
 
     def neutral(self, context):
@@ -131,8 +145,13 @@ class Edits:
             lambda: re.sub(r"source=/\w*", "source=" + self.rng.choice(("/o", "/data", "/made")), text, count=1),
         ))()
 
+    def earlier(self, dockerfile):
+        """What was built before, and then changed."""
+        return self.rng.choice([dockerfile, *self.dockerfiles])
+
     def dockerfile_edit(self, dockerfile):
         rng = self.rng
+        self.dockerfiles.append(dockerfile)
         lines = list(dockerfile.lines)
         stages, positions = [], []
         for position, (_, text) in enumerate(lines):

@@ -49,11 +49,11 @@ class Player:
         running = [workspace.spawn(*workspace.build_arguments(step, output), state=state, clock=step.clock)
                    for output in outputs]
         results = [workspace.finish(process) for process in running]
-        neutral = self.was_neutral and self.last == (step.machine, step.epoch, step.options)
+        neutral = self.was_neutral and self.last == (step.machine, step.epoch, step.options, step.arguments)
         self.was_neutral = True
         line = re.search(r"Dockerfile:(\d+)", results[0].stderr) if results[0].code else None
         self.failed_line = int(line[1]) if line else None
-        self.last = (step.machine, step.epoch, step.options) if results[0].code == 0 else None
+        self.last = (step.machine, step.epoch, step.options, step.arguments) if results[0].code == 0 else None
         if not compare:
             return
         for result in results:
@@ -74,7 +74,7 @@ class Player:
     def compare_with_clean(self, step, outputs, results):
         workspace = self.workspace
         clean_output = workspace.dir / "clean.tar"
-        clean_step = cases.Build(epoch=step.epoch)
+        clean_step = cases.Build(epoch=step.epoch, arguments=step.arguments)
         with workspace.clean_state() as state:
             clean = workspace.lade(*workspace.build_arguments(clean_step, clean_output), state=state)
         self.check_end(clean)

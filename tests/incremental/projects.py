@@ -36,8 +36,7 @@ def write(path, text):
 
 def files(rng):
     """Shell that makes a context."""
-    lines = ["mkdir -p $C other www repo"]
-    lines += [f"mkdir -p $C/{path}" for path in DIRECTORIES]
+    lines = [f"mkdir -p $C/{path}" for path in DIRECTORIES]
     for path in FILES:
         if rng.random() < 0.8:
             lines.append(write(path, rng.choice(TEXTS)))
@@ -62,7 +61,6 @@ def files(rng):
     lines.append("mkdir -p other/sub; echo o > other/o; echo p > other/sub/p; ln other/o other/o2")
     lines.append("echo web > www/f; tar -C other --mtime=@1700000000 --sort=name -cf www/f.tar .; chmod 600 www/f")
     lines.append("git init -q -b main repo; echo g > repo/g; echo x > repo/x; chmod +x repo/x; $COMMIT")
-    lines.append("echo secret > secret")
     return Shell("\n".join(lines))
 
 
@@ -174,6 +172,7 @@ class Writer:
             return f"from=other{self.maybe(0.5, ',source=sub')},target=/m", self.look("/m")
         if kind == "cache":
             options = self.maybe(0.4, ",mode=" + rng.choice(("700", "1777"))) + self.maybe(0.3, ",uid=1000,gid=50")
+            options += self.maybe(0.3, f",sharing={rng.choice(('locked', 'private'))}") + self.maybe(0.1, ",ro")
             return f"type=cache,id=plain,target=/c{options}", self.look("/c")
         if kind == "cache-from":
             source = rng.choice(("/data", "/etc", "/o", "/made"))

@@ -73,6 +73,7 @@ umask 022; export C=$W/context COMMIT=$W/commit LC_ALL=C; D=$C PORT=$((20000 + R
 "$TOOLS/run" "$LADE" --prepare "$W/bases" && cp "$W/bases/commit" "$W/commit" || exit 1
 python3 "$TOOLS/site_server.py" "$W" $PORT & SITE=$!; trap 'kill $SITE; umount "$W/mounted" 2>/dev/null' EXIT
 for state in state state2; do cp -a bases/template-0 $state; done; BASE=0
+mkdir context other www repo; echo secret > secret
 build() {{ # STATE EPOCH OUTPUT [OPTION]...
   state=$1 epoch=$2 output=$3; shift 3
   set -- build -f Dockerfile --build-context other=other --secret id=s,src=secret "$@"
@@ -110,13 +111,14 @@ def script_of(step, epoch):
         return {
             "kill": f"build state 0 type=oci,dest=killed.tar & sleep {0.5 * step.number ** 2:.3f}; kill -9 $!; wait $!",
             "prune": f"\"$LADE\" --root state prune {('-f', '-f --all', '-f --keep-storage 1mb')[int(step.number * 3)]}",
+            "prune_meanwhile": "build state 0 type=cacheonly & \"$LADE\" --root state prune -f --all; wait $!",
             "share": "build {} 0 type=cacheonly --cache-to type=local,dest=cache,mode=max\n"
                      "build {} 0 type=cacheonly --cache-from type=local,src=cache".format(
                          *(("state", "state2") if step.number < 0.5 else ("state2", "state"))),
             "other_clock": f"LD_PRELOAD=$W/bases/clock.so INCREMENTAL_CLOCK={int((step.number - 0.5) * 4 * 86400)} "
                            "build state 0 type=cacheonly",
         }[step.name]
-    state, options = ("state", "state2")[step.machine - 1], " ".join(step.options).replace("@W@", "$W")
+    state, options = ("state", "state2")[step.machine - 1], " ".join(step.options + step.arguments).replace("@W@", "$W")
     preload = f"LD_PRELOAD=$W/bases/clock.so INCREMENTAL_CLOCK={step.clock} " if step.clock else ""
     twice = f"build {state} {int(step.epoch)} type=oci,dest=other.tar {options} & " if step.twice else ""
     return f"{twice}{preload}build {state} {int(step.epoch)} type=oci,dest=warm.tar {options}" + (" ; wait $!" if twice else "")
@@ -129,8 +131,9 @@ def script(case, what, epoch):
     last = [step for step in case.steps if isinstance(step, cases.Build)]
     state = ("state", "state2")[last[-1].machine - 1] if last else "state"
     flag = int(last[-1].epoch) if last else 0
-    lines.append(f"echo '== again: all should be CACHED'; build {state} {flag} type=cacheonly")
-    lines.append(f"echo '== clean'; cp -a bases/template-$BASE clean; build clean {flag} type=oci,dest=clean.tar")
+    arguments = " ".join(last[-1].arguments) if last else ""
+    lines.append(f"echo '== again: all should be CACHED'; build {state} {flag} type=cacheonly {arguments}")
+    lines.append(f"echo '== clean'; cp -a bases/template-$BASE clean; build clean {flag} type=oci,dest=clean.tar {arguments}")
     lines.append("python3 - \"$TOOLS\" {} <<'END'\nimport sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/../e2e']\n"
                  "import comparison\ncomparison.compare_images('warm.tar', 'clean.tar', {})\nprint('no difference')\nEND"
                  .format(flag, bool(flag)))
