@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -21,6 +22,25 @@
 
 namespace lade {
 namespace {
+
+/// From where on, and how often, it is told how far the reading has come.
+constexpr uint64_t kLongReading = 100'000'000;
+
+/// Counts what is read.
+class CountedSource : public ByteSource {
+ public:
+  CountedSource(ByteSource& from, const std::function<void(size_t)>& count)
+      : from_(from), count_(count) {}
+  size_t read(char* buffer, size_t size) override {
+    const size_t got = from_.read(buffer, size);
+    count_(got);
+    return got;
+  }
+
+ private:
+  ByteSource& from_;
+  const std::function<void(size_t)>& count_;
+};
 
 UniqueFd empty_file() {
   UniqueFd fd(::memfd_create("empty", MFD_CLOEXEC));
@@ -92,7 +112,9 @@ class LocalTree : public Tree {
     if (!is_as_scanned()) return freeze(file).digest();
     FdSource source(is_socket ? empty_file() : UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)));
     HashSink sink;
-    copy_stream(source, sink);
+    const std::function<void(size_t)> count = [this](size_t bytes) { count_read(bytes); };
+    CountedSource counted(source, count);
+    copy_stream(counted, sink);
     if (sink.size() != file.entry->size || !is_as_scanned()) return freeze(file).digest();
     const std::lock_guard lock(mutex_);
     learnt_ = true;
@@ -131,6 +153,17 @@ class LocalTree : public Tree {
     learnt_ = true;
   }
 
+  void watch_reading(std::function<void(const TreeReading&)> told) const override {
+    const std::lock_guard lock(mutex_);
+    told_ = std::move(told);
+    if (std::exchange(is_watched_, true)) return;
+    for (const auto& one : found_) {
+      if (!S_ISREG(one.mode) || !one.file.content.empty()) continue;
+      reading_.total += static_cast<uint64_t>(one.file.stamp.size);
+      ++reading_.files;
+    }
+  }
+
   std::string what() const override { return options_.name; }
 
   std::string missing_hint(const std::string& path) const override {
@@ -149,6 +182,13 @@ class LocalTree : public Tree {
   }
 
  private:
+  void count_read(size_t bytes) const {
+    const std::lock_guard lock(mutex_);
+    const uint64_t before = reading_.done;
+    reading_.done += bytes;
+    if (told_ && before / kLongReading != reading_.done / kLongReading) told_(reading_);
+  }
+
   /// By what decides what is scanned.
   static std::string cache_name(const LocalSourceOptions& options) {
     WireWriter writer;
@@ -283,6 +323,9 @@ class LocalTree : public Tree {
   mutable std::vector<Scanned> found_;
   mutable Selections selections_;
   mutable bool learnt_ = false;
+  mutable TreeReading reading_;
+  mutable bool is_watched_ = false;
+  mutable std::function<void(const TreeReading&)> told_;
   mutable std::map<size_t, FrozenFile> frozen_;  // by position in found_; none goes
   mutable std::mutex freezing_;
 };
