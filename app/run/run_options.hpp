@@ -35,6 +35,7 @@ struct RunFlags {
   std::string pull = "missing";
   std::string shm_size;
   bool remove = false;
+  std::string detach_keys = "ctrl-p,ctrl-q";
   bool interactive = false;
   bool terminal = false;
   bool detach = false;
@@ -70,7 +71,8 @@ struct RunRequest {
   std::string hostname;
   std::optional<Platform> platform;
   PullPolicy pull = PullPolicy::missing;
-  uint64_t shm_bytes = 0;  ///< 0: the default
+  uint64_t shm_bytes = 0;   ///< 0: the default
+  std::string detach_keys;  ///< the bytes that are typed
   bool interactive = false;
   bool terminal = false;
   bool read_only = false;
