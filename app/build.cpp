@@ -10,6 +10,7 @@
 #include "app/build_export.hpp"
 #include "app/build_input.hpp"
 #include "app/build_options.hpp"
+#include "app/build_storage.hpp"
 #include "app/call_run.hpp"
 #include "app/commands.hpp"
 #include "app/interrupts.hpp"
@@ -110,7 +111,7 @@ class Build {
     open_caches();
     for (bool done = false; !done;) done = solve_and_export(graph, roots, images, input);
     state_->layers().write_use();
-    if (request_.max_storage) keep_within(*request_.max_storage);
+    make_room();
     state_->database().checkpoint_if_large();
     return 0;
   }
@@ -213,14 +214,14 @@ class Build {
   }
 
   /// Cache that others made goes, never what this build has used.
-  void keep_within(uint64_t bytes) {
-    if (is_known_within(*state_, bytes)) return;
-    state_->layers().release_unused();
-    CollectedRecords records(state_->database());
-    PruneOptions options;
-    options.max_storage = bytes;
-    options.unnamed_to_keep = unnamed_;
-    prune(*state_, records, options);
+  void make_room() {
+    StorageLimits limits{request_.max_storage, {}, unnamed_};
+    if (request_.keep_storage) {
+      limits.cache = SpaceLimit{.max_used = request_.keep_storage};
+    } else if (request_.limits_cache && !request_.max_storage) {
+      limits.cache = SpaceLimit::by_default(disk_space(state_->root()));
+    }
+    keep_within(*state_, limits, *progress_);
   }
 
   /// --call: looks at the Dockerfile only, and at configs of base images where they matter.

@@ -69,6 +69,10 @@ void add_run_flags(CommandLine& command, BuildFlags& flags) {
   command.add_option("--max-storage", flags.max_storage,
                      "What the state directory may take: build cache goes afterwards, least "
                      "recently used first (default: $LADE_MAX_STORAGE, else no limit)");
+  command.add_option("--keep-storage", flags.keep_storage,
+                     "What build cache may take, SIZE, N% of the disk, or off: it goes afterwards, "
+                     "least recently used first (default: $LADE_KEEP_STORAGE; else 80% of the "
+                     "disk, at most 100GB, while a fifth of the disk is free)");
 }
 
 /// Caches, and statements that go with the image.
@@ -158,7 +162,8 @@ void add_build_flags(CommandLine& command, BuildFlags& flags) {
       "--call),\n"
       "--rm, --force-rm, --disable-content-trust, which are always so; and, with a warning, as "
       "they do\n"
-      "nothing: --builder, --compress, --isolation, --security-opt, --squash.");
+      "nothing: --builder, --compress, --isolation, --security-opt, --squash. --policy is "
+      "refused.");
 }
 
 }  // namespace lade

@@ -415,6 +415,15 @@ void set_storage_cap(const BuildFlags& flags, BuildRequest& request) {
   }
 }
 
+void set_cache_limit(const BuildFlags& flags, BuildRequest& request) {
+  const bool given = !flags.keep_storage.empty();
+  const std::string limit = given ? flags.keep_storage : sys::getenv("LADE_KEEP_STORAGE");
+  request.limits_cache = limit != "off";
+  if (limit.empty() || !request.limits_cache) return;
+  request.keep_storage = of_option(given ? "--keep-storage" : "LADE_KEEP_STORAGE",
+                                   [&] { return parse_disk_share(limit); });
+}
+
 }  // namespace
 
 BuildRequest check_build_flags(const BuildFlags& flags) {
@@ -458,6 +467,7 @@ BuildRequest check_build_flags(const BuildFlags& flags) {
   if (flags.max_parallelism < 0) throw_usage("--max-parallelism cannot be negative");
   request.max_parallelism = flags.max_parallelism;
   set_storage_cap(flags, request);
+  set_cache_limit(flags, request);
   set_progress(flags, request);
   request.debug = flags.debug;
   request.call =

@@ -15,6 +15,7 @@
 #include "recipe/cache_options.hpp"
 #include "recipe/output.hpp"
 #include "recipe/provenance.hpp"
+#include "snapshotter/space_limit.hpp"
 #include "solver/executor/network_reach.hpp"
 #include "solver/lower.hpp"
 #include "solver/source/image.hpp"
@@ -64,6 +65,7 @@ struct BuildFlags {
   std::string network = "default";
   std::string shm_size;
   std::string max_storage;
+  std::string keep_storage;
   std::string progress = "auto";
   std::string pull = "missing";
   int max_parallelism = 0;
@@ -100,8 +102,10 @@ struct BuildRequest {
   bool offline = false;  ///< nothing is asked of any registry or server
   int max_parallelism = 0;
   NetworkReach network_reach;
-  std::optional<uint64_t> max_storage;  ///< bytes of the state directory, kept after the build
-  bool cache_only = false;              ///< that no output is asked for is meant
+  std::optional<uint64_t> max_storage;    ///< bytes of the state directory, kept after the build
+  std::optional<DiskShare> keep_storage;  ///< what build cache may take then
+  bool limits_cache = true;  ///< without either of them build cache keeps to a share of the disk
+  bool cache_only = false;   ///< that no output is asked for is meant
   ProgressMode progress = ProgressMode::plain;
   std::vector<std::string> warnings;  ///< about the options
   bool debug = false;                 ///< warnings are shown in full

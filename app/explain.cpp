@@ -1,6 +1,8 @@
 // `lade explain`: why the steps of the last build hit the cache or missed it.
 #include "solver/explain.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -32,23 +34,27 @@ const char* outcome_word(StepOutcome outcome) {
       return "RAN";
     case StepOutcome::failed:
       return "FAILED";
+    case StepOutcome::unreached:
+      return "NOT REACHED";
   }
   return "";
 }
 
-/// STEP is a line of the Dockerfile, or part of the step's name.
+/// STEP is a line of the Dockerfile, any of the step's, or part of its name.
 bool is_asked_for(const StepLog& step, const std::string& asked) {
   if (asked.empty()) return true;
   if (asked.find_first_not_of("0123456789") == std::string::npos) {
-    return std::to_string(step.line) == asked;
+    int line = 0;
+    std::from_chars(asked.data(), asked.data() + asked.size(), line);
+    return line > 0 && line >= step.line && line <= std::max(step.line, step.last_line);
   }
   return to_lower(step.name).find(to_lower(asked)) != std::string::npos;
 }
 
 void print_text(const std::vector<StepExplanation>& steps) {
   for (const auto& [step, reasons] : steps) {
-    fmt::print("{:<10} {}\n", outcome_word(step->outcome), step->name);
-    for (const auto& reason : reasons) fmt::print("           {}\n", reason);
+    fmt::print("{:<11} {}\n", outcome_word(step->outcome), step_title(*step));
+    for (const auto& reason : reasons) fmt::print("            {}\n", reason);
   }
 }
 
@@ -59,6 +65,7 @@ void print_json(const BuildLog& log, const std::vector<StepExplanation>& steps) 
   for (const auto& [step, reasons] : steps) {
     out["steps"].push_back({{"name", step->name},
                             {"line", step->line},
+                            {"lastLine", step->last_line},
                             {"outcome", to_lower(outcome_word(step->outcome))},
                             {"reasons", reasons}});
   }

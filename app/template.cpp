@@ -62,12 +62,18 @@ size_t number_of(const Json& value, const char* function) {
 Json index(const std::vector<Json>& args) {
   Json value = args.at(0);
   for (size_t i = 1; i < args.size(); ++i) {
+    // A map that is not there is one of nothing, as Go's nil maps are.
+    if (value.is_null() && args[i].is_string()) {
+      value = Json("");
+      continue;
+    }
     if (value.is_object() && args[i].is_string()) {
       const auto found = value.find(args[i].get_ref<const std::string&>());
       value = found == value.end() ? Json("") : Json(*found);
       continue;
     }
-    if (!value.is_array()) fail("index wants a list or a map, not " + shown(value));
+    if (!value.is_array() && !value.is_null())
+      fail("index wants a list or a map, not " + shown(value));
     const size_t position = number_of(args[i], "index");
     if (position >= value.size()) {
       fail(fmt::format("index {} is out of range: there are {}", position, value.size()));

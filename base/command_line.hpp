@@ -71,6 +71,10 @@ class CommandLine {
   /// Stands below them.
   void set_footer(std::string text) { footer_ = std::move(text); }
   std::string help() const;
+  /// All that it takes, hidden or not: "--tag", "-t".
+  std::vector<std::string> option_names() const;
+  /// Its commands.
+  std::vector<const CommandLine*> subcommands() const;
 
   /// Ends at the first word that is no option: that and what follows are `remaining`.
   void stop_at_first_word() { stops_ = true; }

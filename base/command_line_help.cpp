@@ -67,4 +67,18 @@ std::string CommandLine::help() const {
   return out;
 }
 
+std::vector<std::string> CommandLine::option_names() const {
+  std::vector<std::string> out;
+  for (const auto& option : options_) {
+    out.insert(out.end(), option->names.begin(), option->names.end());
+  }
+  return out;
+}
+
+std::vector<const CommandLine*> CommandLine::subcommands() const {
+  std::vector<const CommandLine*> out;
+  for (const auto& command : subcommands_) out.push_back(command.get());
+  return out;
+}
+
 }  // namespace lade

@@ -23,9 +23,9 @@ uint64_t checked_offset(off_t offset) {
   return static_cast<uint64_t>(offset);
 }
 
-/// `take` gets what lies between holes, and its offset.
-template <class Take>
-CopiedFile read_all_of(int from, Take take) {
+/// `take` gets what lies between holes, and its offset; `count` the size of that and of holes.
+template <class Take, class Count>
+CopiedFile read_all_of(int from, Take take, Count count) {
   Holes holes(from);
   Hasher hasher;
   CopiedFile out;
@@ -34,13 +34,15 @@ CopiedFile read_all_of(int from, Take take) {
     if (const uint64_t hole = holes.skip(out.size); hole > 0) {
       hash_hole(hasher, hole);
       out.size += hole;
+      count(hole);
       continue;
     }
-    const size_t count = sys::read_some(from, buffer.data(), holes.limit(out.size, buffer.size()));
-    if (count == 0) break;
-    hasher.update(buffer.data(), count);
-    take({buffer.data(), count}, out.size);
-    out.size += count;
+    const size_t got = sys::read_some(from, buffer.data(), holes.limit(out.size, buffer.size()));
+    if (got == 0) break;
+    hasher.update(buffer.data(), got);
+    take({buffer.data(), got}, out.size);
+    out.size += got;
+    count(uint64_t{got});
   }
   out.content = hasher.finish();
   return out;
@@ -88,17 +90,21 @@ void hash_hole(Hasher& hasher, uint64_t size) {
   }
 }
 
-CopiedFile hash_with_holes(int from) {
-  return read_all_of(from, [](std::string_view, uint64_t) {});
+CopiedFile hash_with_holes(int from, const std::function<void(uint64_t)>& count) {
+  const auto nothing = [](std::string_view, uint64_t) {};
+  return read_all_of(from, nothing, [&](uint64_t bytes) {
+    if (count) count(bytes);
+  });
 }
 
 CopiedFile copy_with_holes(int from, int to) {
   uint64_t written = 0;
-  CopiedFile out = read_all_of(from, [&](std::string_view bytes, uint64_t offset) {
+  const auto write = [&](std::string_view bytes, uint64_t offset) {
     if (offset != written) checked_offset(::lseek(to, static_cast<off_t>(offset), SEEK_SET));
     sys::write_all(to, bytes);
     written = offset + bytes.size();
-  });
+  };
+  const CopiedFile out = read_all_of(from, write, [](uint64_t) {});
   if (written < out.size && ::ftruncate(to, static_cast<off_t>(out.size)) != 0) {
     throw_errno("could not set a file's size");
   }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "base/digest.hpp"
 
@@ -36,8 +37,9 @@ struct CopiedFile {
   Digest content;
 };
 
-/// Hashes what is left of `from`, which stands at its start. Throws Error.
-CopiedFile hash_with_holes(int from);
+/// Hashes what is left of `from`, which stands at its start. `count`, if given, is told of how many
+/// bytes more each time, holes included. Throws Error.
+CopiedFile hash_with_holes(int from, const std::function<void(uint64_t)>& count = {});
 
 /// Copies `from`, which stands at its start, to the empty file `to`: where one has a hole, the
 /// other has it, too. Throws Error.

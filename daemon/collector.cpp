@@ -35,7 +35,9 @@ std::set<UsageType> types_of(const std::set<std::string>& names) {
 
 Collector::Collector(std::string root, const DaemonOptions& options)
     : root_(std::move(root)),
-      policies_(options.gc ? options.gc_policies : std::vector<GcPolicy>()) {
+      policies_(options.gc ? options.gc_policies : std::vector<GcPolicy>()),
+      is_default_(options.gc && policies_.empty()) {
+  if (is_default_) policies_.push_back({.all = true});
   if (!policies_.empty()) thread_ = std::thread([this] { run(); });
 }
 
@@ -68,16 +70,25 @@ void Collector::collect() {
     CollectedRecords records(state->database());
     PruneOptions options;
     options.types = types_of(policy.types);
-    if (options.types.empty()) {
-      options.types = {UsageType::layer,  UsageType::blob,       UsageType::cache_mount,
-                       UsageType::git,    UsageType::stat_cache, UsageType::temporary,
-                       UsageType::context};
+    if (options.types.empty()) options.types = cache_types();
+    options.keep_storage = policy.space;
+    if (is_default_) {
+      options.keep_storage = SpaceLimit::by_default(disk_space(root_));
+      options.lazy_images = true;
+      if (is_known_within(*state, *options.keep_storage)) continue;
     }
-    options.keep_storage = policy.keep_bytes;
     if (policy.keep_seconds) options.unused_since = now_seconds() - *policy.keep_seconds;
     if (!options.keep_storage && !options.unused_since) continue;
-    for (const auto& failure : prune(*state, records, options).failures) {
+    const PruneResult result = prune(*state, records, options);
+    for (const auto& failure : result.failures) {
       fmt::print(stderr, "lade daemon: garbage collection: {}\n", failure);
+    }
+    if (result.cache > result.kept && result.bytes() > 0) {
+      fmt::print(
+          stderr,
+          "lade daemon: garbage collection: build cache took {} bytes of at most {}: {} that "
+          "were not used for longest are removed\n",
+          result.cache, result.kept, result.bytes());
     }
   }
 }

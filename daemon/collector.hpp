@@ -12,7 +12,8 @@ namespace lade {
 
 class Collector {
  public:
-  /// Starts a thread, if there is a policy.
+  /// Starts a thread: for the policies, or, where there are none, to keep build cache within
+  /// SpaceLimit::by_default(). Without collection there is no thread.
   Collector(std::string root, const DaemonOptions& options);
   ~Collector();
   Collector(const Collector&) = delete;
@@ -24,6 +25,7 @@ class Collector {
 
   std::string root_;
   std::vector<GcPolicy> policies_;
+  bool is_default_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stop_ = false;

@@ -224,8 +224,8 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
     const bool plain = flags.keep_storage.find_first_not_of("0123456789") == std::string::npos;
     GcPolicy policy;
     policy.all = true;
-    policy.keep_bytes = of_option("--oci-worker-gc-keepstorage", [&] {
-      return parse_bytes(flags.keep_storage + (plain ? "m" : ""));
+    policy.space = of_option("--oci-worker-gc-keepstorage", [&] {
+      return SpaceLimit{.reserved = parse_disk_share(flags.keep_storage + (plain ? "m" : ""))};
     });
     out.gc_policies.push_back(policy);
   }

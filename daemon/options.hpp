@@ -19,7 +19,7 @@ struct GcPolicy {
   bool all = false;
   std::set<std::string> types;  ///< BuildKit's names; empty: all
   std::optional<int64_t> keep_seconds;
-  std::optional<uint64_t> keep_bytes;
+  std::optional<SpaceLimit> space;
 };
 
 struct TlsFiles {

@@ -114,18 +114,28 @@ class Table {
   std::set<std::string> asked_;
 };
 
-/// A number of bytes, or text with a unit.
-std::optional<uint64_t> bytes(Table& table, const std::string& key) {
+/// A number of megabytes, or text: bytes with a unit, or a share of the disk.
+std::optional<DiskShare> space(Table& table, const std::string& key) {
   const auto* node = table.take(key);
   if (!node) return std::nullopt;
   if (const auto number = node->value_exact<int64_t>()) {
     // As BuildKit has it where there is no unit.
-    return static_cast<uint64_t>(*number * kMegabyte);
+    return DiskShare{.bytes = static_cast<uint64_t>(*number * kMegabyte)};
   }
   const auto text = node->value_exact<std::string>();
   if (!text) table.fail(key, "is no size");
-  if (text->ends_with('%')) table.fail(key, "in percent is not supported");
-  return with_context(key, [&] { return parse_bytes(*text); });
+  return with_context(key, [&] { return parse_disk_share(*text); });
+}
+
+/// BuildKit's three numbers, and what `reserved` was called before.
+std::optional<SpaceLimit> space_limit(Table& table, const char* old_name) {
+  SpaceLimit out;
+  out.reserved = space(table, old_name);
+  if (auto reserved = space(table, "reservedSpace")) out.reserved = reserved;
+  out.max_used = space(table, "maxUsedSpace");
+  out.min_free = space(table, "minFreeSpace");
+  if (!out.reserved && !out.max_used && !out.min_free) return std::nullopt;
+  return out;
 }
 
 /// Seconds, or text as "48h".
@@ -150,9 +160,7 @@ GcPolicy read_policy(Table& table) {
     }
   }
   out.keep_seconds = duration(table, "keepDuration");
-  for (const char* key : {"keepBytes", "reservedSpace", "maxUsedSpace"}) {
-    if (const auto size = bytes(table, key)) out.keep_bytes = size;
-  }
+  out.space = space_limit(table, "keepBytes");
   return out;
 }
 
@@ -190,12 +198,10 @@ void read_worker(Table& table, DaemonOptions& options) {
   }
   options.gc = options.gc && table.flag("gc").value_or(true);
   GcPolicy simple;
-  for (const char* key : {"gckeepstorage", "reservedSpace", "maxUsedSpace"}) {
-    if (const auto size = bytes(table, key)) simple.keep_bytes = size;
-  }
+  simple.space = space_limit(table, "gckeepstorage");
   table.tables("gcpolicy",
                [&](Table& policy) { options.gc_policies.push_back(read_policy(policy)); });
-  if (simple.keep_bytes) {
+  if (simple.space) {
     simple.all = true;
     options.gc_policies.push_back(simple);
   }

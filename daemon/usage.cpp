@@ -175,14 +175,11 @@ void disk_usage(const std::string& root, const api::DiskUsageRequest& request,
 void prune_usage(const std::string& root, const api::PruneRequest& request,
                  const std::function<void(const api::UsageRecord&)>& send) {
   const Filters filters(request.filter());
-  if (request.minfreespace() > 0) throw Error("pruning by free space is not supported");
   const auto state = StateDir::open(root);
   CollectedRecords records(state->database());
   PruneOptions options;
   // Whatever builds could make again; images that have names are no cache.
-  options.types = {UsageType::layer,  UsageType::blob,       UsageType::cache_mount,
-                   UsageType::git,    UsageType::stat_cache, UsageType::temporary,
-                   UsageType::context};
+  options.types = cache_types();
   if (!filters.empty()) {
     if (!filters.only_of_type()) throw Error("what is pruned can only be filtered by type");
     std::set<UsageType> chosen;
@@ -197,11 +194,14 @@ void prune_usage(const std::string& root, const api::PruneRequest& request,
   if (request.keepduration() > 0) {
     options.unused_since = now_seconds() - request.keepduration() / kSecond;
   }
-  if (request.maxusedspace() > 0) {
-    options.keep_storage = static_cast<uint64_t>(request.maxusedspace());
-  } else if (request.reservedspace() > 0) {
-    options.keep_storage = static_cast<uint64_t>(request.reservedspace());
-  }
+  const auto bytes = [](int64_t number) {
+    return number > 0 ? std::optional(DiskShare{.bytes = static_cast<uint64_t>(number)})
+                      : std::nullopt;
+  };
+  const SpaceLimit space{.max_used = bytes(request.maxusedspace()),
+                         .reserved = bytes(request.reservedspace()),
+                         .min_free = bytes(request.minfreespace())};
+  if (space.max_used || space.reserved || space.min_free) options.keep_storage = space;
   options.all = !options.unused_since && !options.keep_storage;
   const PruneResult result = prune(*state, records, options);
   for (const auto& gone : result.evicted) {

@@ -44,6 +44,19 @@ std::optional<SharedRecord> shareable(const SharedRecord& record,
   return out;
 }
 
+LeftOut left_out(const std::vector<SharedRecord>& records, bool all_steps,
+                 const std::function<bool(const std::string&)>& goes_back) {
+  LeftOut out;
+  for (const auto& record : records) {
+    if ((!all_steps && !record.of_result) || shareable(record, goes_back)) continue;
+    ++out.steps;
+    for (const auto& origin : record.origins) {
+      if (!goes_back(origin)) out.origins.insert(origin);
+    }
+  }
+  return out;
+}
+
 CacheExport::CacheExport(StateDir& state, CacheExportOptions options,
                          std::shared_ptr<CacheStorage> storage, LayerProvider provider,
                          std::function<bool(LayerId)> is_base)
@@ -135,9 +148,7 @@ Descriptor CacheExport::send(LayerId layer) {
 
 std::optional<SharedRecord> CacheExport::wanted(const SharedRecord& record) const {
   if (!options_.all_steps && !record.of_result) return std::nullopt;
-  return shareable(record, [&](const std::string& origin) {
-    return options_.reexport || origin == options_.name;
-  });
+  return shareable(record, [&](const std::string& origin) { return goes_back(origin); });
 }
 
 /// Makes and sends the blobs that it names unless that was done.

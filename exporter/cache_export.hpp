@@ -46,6 +46,14 @@ struct CacheExportOptions {
 std::optional<SharedRecord> shareable(const SharedRecord& record,
                                       const std::function<bool(const std::string&)>& goes_back);
 
+/// Of `records` those that a cache leaves out because they are the words of others.
+struct LeftOut {
+  size_t steps = 0;
+  std::set<std::string> origins;
+};
+LeftOut left_out(const std::vector<SharedRecord>& records, bool all_steps,
+                 const std::function<bool(const std::string&)>& goes_back);
+
 /// One export. Layers are sent by threads of its own.
 class CacheExport {
  public:
@@ -58,6 +66,10 @@ class CacheExport {
   CacheExport& operator=(const CacheExport&) = delete;
 
   const CacheExportOptions& options() const { return options_; }
+  /// Whether words of that origin may go to this cache.
+  bool goes_back(const std::string& origin) const {
+    return options_.reexport || origin == options_.name;
+  }
 
   /// A step has made this layer: its blob is made and sent in the background. A failure shows in
   /// finish(). Thread-safe.

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
+#include "base/text.hpp"
 #include "exporter/cache_directory.hpp"
 
 namespace lade {
@@ -97,9 +99,32 @@ void BuildCache::layer_made(LayerId layer, bool of_result) {
   }
 }
 
+/// A cache that is nearly empty must not come as a surprise to those who read it.
+void BuildCache::warn_of_left_out(const std::vector<SharedRecord>& records,
+                                  ProgressSink& progress) const {
+  const auto warn = [&](const CacheTarget& target,
+                        const std::function<bool(const std::string&)>& goes_back) {
+    const LeftOut out = left_out(records, target.all_steps, goes_back);
+    if (out.steps == 0) return;
+    progress.warning(fmt::format(
+        "{} of this build came from {} and {} not in the cache {}: write it with reexport=true to "
+        "have {} there",
+        counted(out.steps, "step"), join({out.origins.begin(), out.origins.end()}, " and "),
+        out.steps == 1 ? "is" : "are", target.place.name(), out.steps == 1 ? "it" : "them"));
+  };
+  for (const auto& one : exports_) {
+    warn(one.target, [&](const std::string& origin) { return one.run->goes_back(origin); });
+  }
+  if (inline_) {
+    warn(*inline_,
+         [&](const std::string& origin) { return inline_->reexport || goes_back(origin); });
+  }
+}
+
 VertexNumber BuildCache::export_all(const std::vector<SharedRecord>& records,
                                     const std::vector<SharedMount>& mounts, ProgressSink& progress,
                                     VertexNumber first) {
+  warn_of_left_out(records, progress);
   for (auto& one : exports_) {
     const VertexNumber at = first++;
     progress.declared(at, "exporting cache to " + one.target.place.name());

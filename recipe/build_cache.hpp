@@ -51,6 +51,7 @@ class BuildCache {
 
  private:
   bool goes_back(const std::string& origin) const;
+  void warn_of_left_out(const std::vector<SharedRecord>& records, ProgressSink& progress) const;
 
   struct Export {
     CacheTarget target;

@@ -71,6 +71,15 @@ uint64_t parse_bytes(const std::string& text) {
   return static_cast<uint64_t>(*bytes);
 }
 
+DiskShare parse_disk_share(const std::string& text) {
+  if (!text.ends_with('%')) return {.bytes = parse_bytes(text)};
+  const auto percent = whole_number<unsigned>(text.substr(0, text.size() - 1));
+  if (!percent || *percent < 1 || *percent > 100) {
+    throw Error(lade::quoted(text) + " is not a share of the disk between 1% and 100%");
+  }
+  return {.percent = *percent};
+}
+
 Ulimit parse_ulimit(const std::string& text) {
   const auto equals = text.find('=');
   Ulimit limit;

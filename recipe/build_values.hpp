@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address_range.hpp"
+#include "snapshotter/space_limit.hpp"
 #include "solver/definition.hpp"
 #include "solver/source/image.hpp"
 
@@ -15,6 +16,9 @@ namespace lade {
 
 /// "64m", "1g", "512k", "1.5GiB", "1048576": bytes; units are powers of 1024. Throws Error.
 uint64_t parse_bytes(const std::string& text);
+
+/// A size as above, or a share of the disk: "40%". Throws Error.
+DiskShare parse_disk_share(const std::string& text);
 
 /// "nofile=1024:4096", "core=0", "nproc=-1" (no limit). Throws Error.
 Ulimit parse_ulimit(const std::string& text);

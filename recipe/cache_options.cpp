@@ -28,7 +28,12 @@ CacheAttributes read_attributes(const std::string& text) {
   for (const auto& field : fields) {
     const auto equals = field.find('=');
     if (equals == std::string::npos) {
-      throw_usage(fmt::format("{} is not of the form key=value", lade::quoted(field)));
+      const bool is_first = &field == fields.data();
+      throw_usage(fmt::format("{} is not of the form key=value", lade::quoted(field)),
+                  is_first ? fmt::format("a bare NAME stands alone; with options it is "
+                                         "type=registry,ref={},...",
+                                         field)
+                           : "");
     }
     out[to_lower(trim(field.substr(0, equals)))] = field.substr(equals + 1);
   }

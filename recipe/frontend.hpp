@@ -13,7 +13,7 @@ namespace lade {
 
 /// The name by which clients ask for it, and the version of it that lade is like.
 inline constexpr std::string_view kDockerfileFrontend = "dockerfile.v0";
-inline constexpr const char* kDockerfileVersion = "1.25.0";
+inline constexpr const char* kDockerfileVersion = "1.26.0";
 
 /// Any version of the official frontend, stable or labs, however it is spelled and pinned, also by
 /// a mirror's name, which is told by the path (registry.example/hub/docker/dockerfile:1); or

@@ -15,6 +15,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/file_age.hpp"
+#include "snapshotter/gc_forecast.hpp"
 #include "snapshotter/gc_inventory.hpp"
 #include "snapshotter/gc_plan.hpp"
 #include "snapshotter/pins.hpp"
@@ -30,7 +31,17 @@ CREATE TABLE IF NOT EXISTS evictions(
   last_used INTEGER NOT NULL, reason TEXT NOT NULL, description TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS measured(
   one INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS measured_cache(
+  one INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes INTEGER NOT NULL, disk_used INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS former_layers(diff_id BLOB PRIMARY KEY, bytes INTEGER NOT NULL);
 )";
+
+/// Others may have freed as many bytes as the cache has grown by: after so long it is measured.
+constexpr int64_t kMeasuredForSeconds = 24 * 60 * 60;
+
+bool has_table(Database& database, std::string_view name) {
+  return database.prepare("SELECT 1 FROM sqlite_schema WHERE name = ?").bind(name).step();
+}
 
 class Prune {
  public:
@@ -38,12 +49,13 @@ class Prune {
       : state_(state), records_(records), options_(options), pins_(state.root()) {}
 
   PruneResult run() {
+    if (options_.lazy_images && is_within()) return result();
     const int64_t started = now_ms();
     // The database cannot commit what goes without room for its journal.
     spend_reserve(state_.root());
     remove_unnamed_images();
     sweep();
-    inventory_ = take_inventory(state_, records_, true);
+    inventory_ = take_inventory(state_, records_, {.measure = true});
     plan_ = plan_prune(state_.root(), inventory_, pins_, options_);
     // What has no rows first: on a full disk it makes room for the database's journal.
     remove_paths();
@@ -51,53 +63,63 @@ class Prune {
     remove_blobs();
     remember();
     if (options_.max_storage) remember_total(started);
+    if (options_.keep_storage) remember_cache();
     keep_reserve(state_.root());
-    return {std::move(evicted_), std::move(failures_)};
+    return result();
   }
 
  private:
   bool wanted(UsageType type) const { return is_wanted(options_, type); }
 
-  /// Whether no cached layer or blob stays, however young or small.
-  bool takes_all_content() const {
-    const bool limited = options_.unused_since || options_.keep_storage || options_.max_storage;
-    const bool narrowed =
-        !options_.ids.empty() || !options_.descriptions.empty() || !options_.labels.empty();
-    return options_.all && !limited && !narrowed && wanted(UsageType::layer) &&
-           wanted(UsageType::blob);
+  PruneResult result() {
+    PruneResult out;
+    out.evicted = std::move(evicted_);
+    out.failures = std::move(failures_);
+    out.cache = plan_.cache_before;
+    out.kept = plan_.kept;
+    if (!options_.max_storage) return out;
+    // What was not planned, as blobs that nothing needed, is not counted off.
+    out.left = plan_.total > *options_.max_storage ? path_bytes(state_.root()) : plan_.total;
+    for (const auto& digest : inventory_.image_blobs) {
+      const auto blob = inventory_.blobs.find(digest);
+      if (blob != inventory_.blobs.end()) out.of_images += blob->second.bytes;
+    }
+    for (const auto& [id, layer] : inventory_.layers) {
+      if (layer.sole_form) out.of_images += layer.bytes;
+    }
+    return out;
+  }
+
+  /// Whether the cache, lazy images and all, takes no more than it may.
+  bool is_within() {
+    std::set<std::string> lazy;
+    for (const auto& name : unnamed_to_go(state_, options_)) lazy.insert(name.name);
+    inventory_ = take_inventory(state_, records_, {.measure = true, .without = std::move(lazy)});
+    plan_ = plan_prune(state_.root(), inventory_, pins_, options_);
+    uint64_t unneeded = 0;
+    for (const auto& [id, why] : plan_.layers) {
+      if (why == kUnneeded) unneeded += inventory_.layers.at(id).bytes;
+    }
+    plan_.cache_before += unneeded;
+    if (plan_.cache_before > plan_.kept) return false;
+    plan_.cache = plan_.cache_before;
+    remember_cache();
+    return true;
   }
 
   // -- what nothing refers to
 
   void remove_unnamed_images() {
-    if (!wanted(UsageType::image)) return;
-    for (const auto& name : state_.images().list()) {
-      if (!is_unnamed(name.name) || !has_labels(name.target)) continue;
-      if (name.name == options_.unnamed_to_keep) continue;
+    for (const auto& name : unnamed_to_go(state_, options_)) {
+      const std::string id = read_stored_image(state_.content(), name.target).id().str();
       state_.images().remove(name.name);
-      evicted_.push_back(
-          {UsageType::image, name.target.digest.str(), 0, name.created_at, "it had no name", {}});
+      evicted_.push_back({UsageType::image, id, 0, name.created_at, "it had no name", {}});
     }
-  }
-
-  bool has_labels(const Descriptor& target) const {
-    if (options_.labels.empty()) return true;
-    const StoredImage image = read_stored_image(state_.content(), target);
-    const StoredManifest* shown = image.for_platform(Platform::host());
-    const std::map<std::string, std::string> none;
-    const auto& labels = shown ? shown->config.config.labels : none;
-    return std::all_of(
-        options_.labels.begin(), options_.labels.end(), [&](const LabelFilter& filter) {
-          const auto found = labels.find(filter.key);
-          const bool has =
-              found != labels.end() && (!filter.value || *filter.value == found->second);
-          return has != filter.absent;
-        });
   }
 
   /// Files without rows, which a kill has left.
   void sweep() {
-    const std::map<std::string, uint64_t> left = abandoned();
+    const std::map<std::string, uint64_t> left = abandoned_files(state_);
     state_.layers().prepare();  // sweeps tmp/, and goes at once
     for (const auto& [name, bytes] : left) {
       if (sys::lstatat(AT_FDCWD, state_.tmp() + "/" + name)) continue;
@@ -111,16 +133,6 @@ class Prune {
       attempt([&] { remove_orphan(state_.root() + "/" + name); });
     }
     sweep_step_locks();
-  }
-
-  /// What is in tmp/ of processes that are gone, with its size.
-  std::map<std::string, uint64_t> abandoned() {
-    std::map<std::string, uint64_t> out;
-    const UniqueFd dir = sys::open(state_.tmp(), O_RDONLY | O_DIRECTORY);
-    for (const auto& name : sys::list_dir(dir.get())) {
-      if (is_abandoned(dir.get(), name)) out[name] = tree_bytes(dir.get(), name);
-    }
-    return out;
   }
 
   void remove_orphan(const std::string& path) {
@@ -179,6 +191,7 @@ class Prune {
     for (const auto& [id, why] : plan_.layers) {
       if (pins_.try_claim(id)) claimed.insert(id);
     }
+    const std::map<Digest, uint64_t> sizes = shown_sizes(claimed);
     std::vector<LayerId> gone;
     state_.database().transaction([&] {
       std::vector<Digest> keys;
@@ -200,13 +213,51 @@ class Prune {
         gone.push_back(id);
       }
       describe(gone);
-      if (takes_all_content()) state_.images().forget_resolutions();
+      remember_sizes(sizes);
+      if (takes_all_content(options_)) state_.images().forget_resolutions();
     });
     pins_.release();
     for (const LayerId id : gone) {
       // Without a row what is left is an orphan, which the next collection tries again.
       attempt([&] { discard_directory(state_, state_.root() + "/layers/" + layer_name(id)); });
       ::unlink((state_.root() + "/index/" + layer_name(id)).c_str());
+    }
+  }
+
+  /// What `lade images` says of images' layers whose indexes may go now.
+  std::map<Digest, uint64_t> shown_sizes(const std::set<LayerId>& layers) {
+    std::map<Digest, uint64_t> out;
+    for (const LayerId id : layers) {
+      const KnownLayer& layer = inventory_.layers.at(id);
+      if (!layer.of_base || !layer.has_directory) continue;
+      try {
+        out[*layer.diff_id] = state_.layers().index(id)->total_size();
+      } catch (const Error&) {
+        // Its directory is lost, and its size with it.
+      }
+    }
+    return out;
+  }
+
+  void remember_sizes(const std::map<Digest, uint64_t>& sizes) {
+    Database& database = state_.database();
+    if (sizes.empty() && !has_table(database, "former_layers")) return;
+    database.execute(std::string(kSchema));
+    for (const auto& [diff_id, bytes] : sizes) {
+      database.prepare("INSERT OR REPLACE INTO former_layers VALUES(?, ?)")
+          .bind(diff_id)
+          .bind(static_cast<int64_t>(bytes))
+          .run();
+    }
+    std::vector<Digest> unused;
+    {
+      auto row = database.prepare("SELECT diff_id FROM former_layers");
+      while (row.step()) {
+        if (!inventory_.diff_ids.contains(row.digest(0))) unused.push_back(row.digest(0));
+      }
+    }
+    for (const Digest& diff_id : unused) {
+      database.prepare("DELETE FROM former_layers WHERE diff_id = ?").bind(diff_id).run();
     }
   }
 
@@ -238,7 +289,7 @@ class Prune {
   void remove_blobs() {
     if (!wanted(UsageType::blob) && !wanted(UsageType::layer)) return;
     state_.database().transaction([&] {
-      const Inventory now = take_inventory(state_, records_, false);
+      const Inventory now = take_inventory(state_, records_, {});
       // Asked after the blobs were listed: who comes now has made none of them.
       const auto others = state_.layers().oldest_other_start();
       for (const auto& [digest, blob] : now.blobs) {
@@ -264,6 +315,19 @@ class Prune {
           .prepare("INSERT OR REPLACE INTO measured VALUES(1, ?, ?)")
           .bind(started)
           .bind(static_cast<int64_t>(plan_.total))
+          .run();
+    });
+  }
+
+  void remember_cache() {
+    const DiskSpace disk = disk_space(state_.root());
+    state_.database().transaction([&] {
+      state_.database().execute(std::string(kSchema));
+      state_.database()
+          .prepare("INSERT OR REPLACE INTO measured_cache VALUES(1, ?, ?, ?)")
+          .bind(now_seconds())
+          .bind(static_cast<int64_t>(plan_.cache))
+          .bind(static_cast<int64_t>(disk.total - disk.free))
           .run();
     });
   }
@@ -332,13 +396,51 @@ std::optional<UsageType> usage_type(std::string_view name) {
 }
 
 PruneResult prune(StateDir& state, GcRecords& records, const PruneOptions& options) {
+  if (options.dry_run) return forecast_prune(state, records, options);
   return Prune(state, records, options).run();
+}
+
+uint64_t PruneResult::bytes() const {
+  uint64_t sum = 0;
+  for (const auto& one : evicted) sum += one.bytes;
+  return sum;
+}
+
+std::set<UsageType> cache_types() {
+  return {UsageType::layer,      UsageType::blob,      UsageType::cache_mount, UsageType::git,
+          UsageType::stat_cache, UsageType::temporary, UsageType::context};
+}
+
+bool is_known_within(StateDir& state, const SpaceLimit& limit) {
+  const DiskSpace disk = disk_space(state.root());
+  const uint64_t used = disk.total - disk.free;
+  if (used <= limit.kept_bytes(used, disk)) return true;
+  Database& database = state.database();
+  const auto lock = database.lock();
+  if (!has_table(database, "measured_cache")) return false;
+  auto row = database.prepare("SELECT at, bytes, disk_used FROM measured_cache");
+  if (!row.step() || now_seconds() - row.integer(0) > kMeasuredForSeconds) return false;
+  const auto cache = static_cast<uint64_t>(row.integer(1));
+  const auto then = static_cast<uint64_t>(row.integer(2));
+  const uint64_t kept = limit.kept_bytes(cache, disk);
+  const uint64_t slack = kept / 32 * limit.slack;
+  return cache <= kept + slack &&
+         (used > then ? used - then : 0) <= kept - std::min(kept, cache) + slack;
+}
+
+std::optional<uint64_t> former_layer_size(StateDir& state, const DiffId& diff_id) {
+  Database& database = state.database();
+  const auto lock = database.lock();
+  if (!has_table(database, "former_layers")) return std::nullopt;
+  auto row = database.prepare("SELECT bytes FROM former_layers WHERE diff_id = ?");
+  if (!row.bind(diff_id.digest).step()) return std::nullopt;
+  return static_cast<uint64_t>(row.integer(0));
 }
 
 bool is_known_within(StateDir& state, uint64_t bytes) {
   Database& database = state.database();
   const auto lock = database.lock();
-  if (!database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'measured'").step()) return false;
+  if (!has_table(database, "measured")) return false;
   auto row = database.prepare("SELECT at, bytes FROM measured");
   if (!row.step() || static_cast<uint64_t>(row.integer(1)) > bytes) return false;
   // A new layer or blob is a new name in one of these; what a step writes into a cache mount comes

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "snapshotter/space_limit.hpp"
 #include "snapshotter/state.hpp"
 
 namespace lade {
@@ -59,15 +60,19 @@ std::optional<UsageType> usage_type(std::string_view name);
 /// Something that takes room.
 struct UsageItem {
   UsageType type = UsageType::layer;
-  std::string id;            ///< name of a directory, digest or image
-  uint64_t bytes = 0;        ///< on the disk; files with several links count once in all
-  int64_t last_used = 0;     ///< seconds since 1970, within the hour
-  bool in_use = false;       ///< a running process holds it
-  bool reclaimable = false;  ///< `lade prune -a` takes it
-  size_t users = 0;          ///< records and images that need it
+  std::string id;                  ///< name of a directory, digest or image
+  uint64_t bytes = 0;              ///< on the disk; files with several links count once in all
+  int64_t last_used = 0;           ///< seconds since 1970, within the hour
+  bool in_use = false;             ///< a running process holds it
+  bool reclaimable = false;        ///< `lade prune -a` takes of it
+  uint64_t reclaimable_bytes = 0;  ///< ...so much
+  uint64_t unneeded_bytes = 0;     ///< `lade prune` takes so much
+  size_t users = 0;                ///< records and images that need it
   std::string description;
 };
 
+/// One item for each image, layer and so on. What a collection would take is planned as prune()
+/// plans it. Blobs that several images have count for the first of them.
 std::vector<UsageItem> measure_usage(StateDir& state, GcRecords& records);
 
 /// An image's label that must be there, or (`absent`) must not.
@@ -80,9 +85,9 @@ struct LabelFilter {
 struct PruneOptions {
   bool all = false;  ///< the whole cache; otherwise what nothing refers to
   // Each also lets cache go, least recently used first:
-  std::optional<int64_t> unused_since;   ///< what was last used before this time
-  std::optional<uint64_t> keep_storage;  ///< until the cache takes no more bytes than this
-  std::optional<uint64_t> max_storage;   ///< until the whole state directory does
+  std::optional<int64_t> unused_since;     ///< what was last used before this time
+  std::optional<SpaceLimit> keep_storage;  ///< until the cache takes no more than this
+  std::optional<uint64_t> max_storage;     ///< until the whole state directory takes no more
   // What narrows that; what nothing refers to goes anyway, but for other types:
   std::set<UsageType> types;              ///< only these; empty: all
   std::vector<std::string> ids;           ///< cache whose ID begins with one of these
@@ -91,7 +96,17 @@ struct PruneOptions {
   std::vector<LabelFilter> labels;
   /// What an image without a name that is to stay is kept by (unnamed_image()).
   std::string unnamed_to_keep;
+  /// With a keep_storage: images without a name that are made of the cache's own layers are part of
+  /// it, and nothing at all goes as long as all that takes no more than it may.
+  bool lazy_images = false;
+  bool dry_run = false;  ///< only say what would go
+
+  /// Whether cache goes until something is reached, rather than all of it or none.
+  bool is_limited() const { return unused_since || keep_storage || max_storage; }
 };
+
+/// What builds could make again, for `types`; images are no cache.
+std::set<UsageType> cache_types();
 
 /// Something that was removed, and why.
 struct Eviction {
@@ -106,14 +121,31 @@ struct Eviction {
 struct PruneResult {
   std::vector<Eviction> evicted;      ///< which last_evictions() then remembers
   std::vector<std::string> failures;  ///< what could not be removed and why; the rest was
+  // With a max_storage:
+  uint64_t left = 0;       ///< bytes that the state directory takes still
+  uint64_t of_images = 0;  ///< of these, what images need
+  // With a keep_storage:
+  uint64_t cache = 0;  ///< bytes that the cache took
+  uint64_t kept = 0;   ///< what it was to shrink to
+
+  uint64_t bytes() const;  ///< that were freed
 };
 
-/// Throws Error. Also works on a disk that is full (see keep_reserve()).
+/// Throws Error. Also works on a disk that is full (see keep_reserve()). With `dry_run`, what would
+/// go if nobody else were at work.
 PruneResult prune(StateDir& state, GcRecords& records, const PruneOptions& options);
 
 /// Whether nothing has come since the last prune() with a max_storage found the state directory to
 /// take no more than `bytes`. Costs next to nothing: asked at the end of cached builds.
 bool is_known_within(StateDir& state, uint64_t bytes);
+
+/// The same of a prune() with a keep_storage and the build cache: whether it cannot have come to
+/// exceed `limit`. Asks the filesystem what it holds, which no cache on it can exceed.
+bool is_known_within(StateDir& state, const SpaceLimit& limit);
+
+/// What `lade images` shows of a layer whose index is gone: the size of its files, kept when a
+/// collection took it. nullopt if that was not so.
+std::optional<uint64_t> former_layer_size(StateDir& state, const DiffId& diff_id);
 
 /// Of the last prune() that removed something; `at`: when that was.
 std::vector<Eviction> last_evictions(StateDir& state, int64_t& at);

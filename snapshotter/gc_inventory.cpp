@@ -62,19 +62,18 @@ void read_blobs(StateDir& state, Inventory& out) {
 }
 
 /// Digests of layers that images have, and of their blobs.
-void read_images(StateDir& state, Inventory& out) {
+void read_images(StateDir& state, const InventoryOptions& options, Inventory& out) {
   out.images = state.images().list();
-  out.resolutions = state.images().list_resolutions();
-  std::set<Digest> diff_ids;
-  std::set<Digest> of_names;
+  std::erase_if(out.images,
+                [&](const ImageName& name) { return options.without.contains(name.name); });
+  if (!options.without_resolutions) out.resolutions = state.images().list_resolutions();
   const auto note = [&](const std::vector<ImageName>& names, bool named) {
     for (const auto& name : names) {
       for (const auto& one : read_stored_image(state.content(), name.target).manifests) {
-        for (const auto& diff_id : one.config.diff_ids) diff_ids.insert(diff_id.digest);
+        for (const auto& diff_id : one.config.diff_ids) out.diff_ids.insert(diff_id.digest);
       }
       visit_image_blobs(state.content(), name.target, [&](const Descriptor& blob) {
         if (named) out.image_blobs.insert(blob.digest);
-        if (named && !is_unnamed(name.name)) of_names.insert(blob.digest);
         if (named || !media_type::is_layer(blob.media_type)) out.needed_blobs.insert(blob.digest);
       });
     }
@@ -82,7 +81,7 @@ void read_images(StateDir& state, Inventory& out) {
   note(out.images, true);
   note(out.resolutions, false);
   for (auto& [id, layer] : out.layers) {
-    layer.of_base = layer.diff_id && diff_ids.contains(*layer.diff_id);
+    layer.of_base = layer.diff_id && out.diff_ids.contains(*layer.diff_id);
   }
   // Without a blob an image is made of the layers themselves.
   auto row = state.database().prepare("SELECT layer, digest FROM layer_blobs");
@@ -91,7 +90,6 @@ void read_images(StateDir& state, Inventory& out) {
     const auto layer = out.layers.find(row.integer(0));
     if (layer == out.layers.end() || out.blobs.contains(digest)) continue;
     layer->second.sole_form = layer->second.sole_form || out.image_blobs.contains(digest);
-    layer->second.sole_of_name = layer->second.sole_of_name || of_names.contains(digest);
   }
 }
 
@@ -156,13 +154,13 @@ uint64_t path_bytes(const std::string& path) {
   return tree_bytes(AT_FDCWD, path);
 }
 
-Inventory take_inventory(StateDir& state, GcRecords& records, bool measure) {
+Inventory take_inventory(StateDir& state, GcRecords& records, const InventoryOptions& options) {
   Inventory out;
   read_blobs(state, out);
   // One state of the database, whatever others do meanwhile.
   state.database().transaction([&] {
     read_layers(state, out);
-    read_images(state, out);
+    read_images(state, options, out);
     out.records = records.list();
   });
   for (const auto& record : out.records) {
@@ -177,12 +175,21 @@ Inventory take_inventory(StateDir& state, GcRecords& records, bool measure) {
       layer->second.last_used = std::max(layer->second.last_used, top->second.last_used);
     }
   }
-  if (!measure) return out;
+  if (!options.measure) return out;
   const UniqueFd layers = sys::open(state.root() + "/layers", O_RDONLY | O_DIRECTORY);
   const UniqueFd indexes = sys::open(state.root() + "/index", O_RDONLY | O_DIRECTORY);
   for (auto& [id, layer] : out.layers) {
     const std::string name = layer_name(id);
     layer.bytes = tree_bytes(layers.get(), name) + tree_bytes(indexes.get(), name);
+  }
+  return out;
+}
+
+std::map<std::string, uint64_t> abandoned_files(StateDir& state) {
+  std::map<std::string, uint64_t> out;
+  const UniqueFd dir = sys::open(state.tmp(), O_RDONLY | O_DIRECTORY);
+  for (const auto& name : sys::list_dir(dir.get())) {
+    if (is_abandoned(dir.get(), name)) out[name] = tree_bytes(dir.get(), name);
   }
   return out;
 }

@@ -19,7 +19,6 @@ struct KnownLayer {
   uint64_t bytes = 0;         ///< of directory and index
   bool of_base = false;       ///< of an image that a name or a registry's answer leads to
   bool sole_form = false;     ///< of an image that has no blob of it here
-  bool sole_of_name = false;  ///< ...and that has a name
   size_t records = 0;         ///< that give it
 };
 
@@ -36,9 +35,19 @@ struct Inventory {
   std::map<Digest, StoredBlob> blobs;
   std::set<Digest> image_blobs;   ///< that names need
   std::set<Digest> needed_blobs;  ///< the same, and manifests and configs of resolutions
+  std::set<Digest> diff_ids;      ///< of images' layers
 };
 
-Inventory take_inventory(StateDir& state, GcRecords& records, bool measure);
+struct InventoryOptions {
+  bool measure = false;              ///< how much layers take
+  std::set<std::string> without{};   ///< names of images that are passed over
+  bool without_resolutions = false;  ///< and what registries said of names
+};
+
+Inventory take_inventory(StateDir& state, GcRecords& records, const InventoryOptions& options);
+
+/// What nothing refers to and has no rows: what prune() sweeps, with its size.
+std::map<std::string, uint64_t> abandoned_files(StateDir& state);
 
 /// What is below a directory of the state directory and has a lock file beside it ("NAME.lock").
 struct LockedDirectory {

@@ -44,15 +44,13 @@ class Planner {
     if (!is_wanted(options_, UsageType::layer)) return;
     for (const auto& [id, layer] : inventory_.layers) {
       if (layer.records == 0 && !layer.of_base && !layer.flattened && !layer.sole_form) {
-        take_layer(id, "no record or image needs it");
+        take_layer(id, kUnneeded);
       }
     }
   }
 
   void choose_by_policy() {
-    const bool any =
-        options_.all || options_.unused_since || options_.keep_storage || options_.max_storage;
-    if (!any) return;
+    if (!options_.all && !options_.is_limited()) return;
     for (const auto& [id, layer] : inventory_.layers) {
       if (plan_.layers.contains(id) || layer.sole_form) continue;
       for (const auto& blob : layer.blobs) ++blob_users_[blob];
@@ -64,6 +62,10 @@ class Planner {
     std::vector<Unit> units = cache_units();
     for (const auto& unit : units) cache_ += unit.bytes;
     plan_.total = options_.max_storage ? path_bytes(root_) : 0;
+    plan_.cache_before = cache_;
+    if (options_.keep_storage) {
+      plan_.kept = options_.keep_storage->kept_bytes(cache_, disk_space(root_));
+    }
     for (const auto& [id, why] : plan_.layers) {
       plan_.total -= std::min(plan_.total, inventory_.layers.at(id).bytes);
     }
@@ -74,6 +76,7 @@ class Planner {
       const std::string why = is_selected(unit) ? reason(unit) : "";
       if (!why.empty()) take(unit, why);
     }
+    plan_.cache = cache_;
   }
 
   /// Whether the filters leave it.
@@ -101,9 +104,9 @@ class Planner {
     if (options_.unused_since && unit.last_used < *options_.unused_since) {
       return "it was not used for long enough";
     }
-    if (options_.keep_storage && cache_ > *options_.keep_storage) {
+    if (options_.keep_storage && cache_ > plan_.kept) {
       return fmt::format("the cache took {} bytes, {} are kept; it was used least recently", cache_,
-                         *options_.keep_storage);
+                         plan_.kept);
     }
     if (options_.max_storage && plan_.total > *options_.max_storage) {
       return fmt::format(
@@ -111,8 +114,7 @@ class Planner {
           "recently",
           plan_.total, *options_.max_storage);
     }
-    const bool limited = options_.unused_since || options_.keep_storage || options_.max_storage;
-    return options_.all && !limited ? "the whole cache was to go" : "";
+    return options_.all && !options_.is_limited() ? "the whole cache was to go" : "";
   }
 
   std::vector<Unit> cache_units() const {

@@ -21,11 +21,18 @@ struct PlannedPath {
   std::string why;
 };
 
+/// Why a layer goes that nothing refers to.
+inline constexpr const char* kUnneeded = "no record or image needs it";
+
 struct PrunePlan {
   std::set<Digest> records;
   std::map<LayerId, std::string> layers;  ///< why
   std::vector<PlannedPath> paths;
   uint64_t total = 0;  ///< bytes that the state directory will take; for max_storage only
+  // For keep_storage only:
+  uint64_t cache_before = 0;  ///< bytes that the cache took
+  uint64_t cache = 0;         ///< that it will take
+  uint64_t kept = 0;          ///< that it was to shrink to
 };
 
 /// Whether things of this type may be removed at all.

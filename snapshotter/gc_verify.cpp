@@ -24,7 +24,7 @@ class Verify {
   Verify(StateDir& state, GcRecords& records) : state_(state), records_(records) {}
 
   Verification run() {
-    inventory_ = take_inventory(state_, records_, false);
+    inventory_ = take_inventory(state_, records_, {});
     check_database();
     check_blobs();
     check_diff_ids();
@@ -204,7 +204,7 @@ class Verify {
   }
 
   void find_orphans() {
-    const Inventory now = take_inventory(state_, records_, false);
+    const Inventory now = take_inventory(state_, records_, {});
     for (const auto& record : now.records) {
       for (const LayerId layer : record.layers) {
         if (!now.layers.contains(layer)) {
@@ -215,7 +215,7 @@ class Verify {
     }
     for (const auto& [digest, blob] : now.blobs) {
       if (!now.needed_blobs.contains(digest) && !state_.layers().knows_blob(digest)) {
-        out_.orphans.push_back("blob " + digest.str() + ": no image or layer needs it");
+        out_.unneeded.push_back("blob " + digest.str() + ": no image or layer needs it");
       }
     }
     state_.database().transaction([&] {

@@ -11,7 +11,9 @@ namespace lade {
 struct Verification {
   std::vector<std::string> damage;   ///< a line for each thing that is not as it should be
   std::vector<std::string> orphans;  ///< what a killed process left; the next prune takes it
-  size_t blobs = 0;                  ///< that were checked
+  /// What was of use once, as the blobs of an image whose name went to another one; likewise.
+  std::vector<std::string> unneeded;
+  size_t blobs = 0;  ///< that were checked
   size_t layers = 0;
   size_t images = 0;
 };

@@ -112,6 +112,12 @@ std::vector<ImageName> ImageStore::list_resolutions() const {
   return out;
 }
 
+bool ImageStore::forget_resolution(const std::string& reference) {
+  const auto lock = database_.lock();
+  database_.prepare("DELETE FROM resolutions WHERE reference = ?").bind(reference).run();
+  return database_.changes() > 0;
+}
+
 void ImageStore::forget_resolutions() {
   database_.execute("DELETE FROM resolutions");
 }

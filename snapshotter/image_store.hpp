@@ -47,6 +47,7 @@ class ImageStore {
   std::optional<Descriptor> resolution(const std::string& reference) const;
   /// All of them, with the time of asking as created_at.
   std::vector<ImageName> list_resolutions() const;
+  bool forget_resolution(const std::string& reference);
   /// All of them: registries are asked again, and nothing keeps the manifests that they named.
   void forget_resolutions();
 

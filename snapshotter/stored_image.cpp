@@ -141,6 +141,31 @@ std::optional<Descriptor> find_by_name(StateDir& state, const std::string& text)
   return std::nullopt;
 }
 
+/// One that only builds know, by what a registry said of the name.
+std::optional<StoredImage> find_resolved(StateDir& state, const std::string& text) {
+  const auto reference = as_reference(text);
+  if (!reference) return std::nullopt;
+  for (const auto& resolved : state.images().list_resolutions()) {
+    const bool is_it = resolved.name == reference->str() ||
+                       (reference->digest == resolved.target.digest &&
+                        Reference::parse(resolved.name).name() == reference->name());
+    if (!is_it || !state.content().has(resolved.target.digest)) continue;
+    StoredImage image = read_stored_image(state.content(), resolved.target);
+    image.names.push_back(resolved);
+    return image;
+  }
+  return std::nullopt;
+}
+
+std::vector<StoredImage> find_by_id(std::vector<StoredImage> images, std::string_view prefix) {
+  const bool may_be_id = !prefix.empty() && prefix.size() <= 64 && all_hex(prefix);
+  std::erase_if(images, [&](const StoredImage& image) {
+    return !may_be_id ||
+           !(image.id().hex().starts_with(prefix) || image.target.digest.hex().starts_with(prefix));
+  });
+  return images;
+}
+
 }  // namespace
 
 Digest StoredImage::id() const {
@@ -223,16 +248,11 @@ StoredImage find_stored_image(StateDir& state, const std::string& text) {
     }
     return image;
   }
+  if (auto resolved = find_resolved(state, text)) return std::move(*resolved);
   const std::string_view prefix =
       text.starts_with(kDigestPrefix) ? std::string_view(text).substr(kDigestPrefix.size()) : text;
-  const bool may_be_id = !prefix.empty() && prefix.size() <= 64 && all_hex(prefix);
-  std::vector<StoredImage> found;
-  for (auto& image : list_stored_images(state)) {
-    if (may_be_id &&
-        (image.id().hex().starts_with(prefix) || image.target.digest.hex().starts_with(prefix))) {
-      found.push_back(std::move(image));
-    }
-  }
+  std::vector<StoredImage> found = find_by_id(list_stored_images(state), prefix);
+  if (found.empty()) found = find_by_id(list_stored_images(state, true), prefix);
   if (found.empty()) throw_no_image(state, text);
   // One config may have several manifests; they are the same image.
   for (const auto& image : found) {
@@ -262,7 +282,9 @@ bool remove_image_names(StateDir& state, const StoredImage& image,
   bool gone = true;
   // What is still needed is found and the rest removed while nobody can name anything.
   state.database().transaction([&] {
-    for (const auto& name : names) state.images().remove(name);
+    for (const auto& name : names) {
+      if (!state.images().remove(name)) state.images().forget_resolution(name);
+    }
     std::set<Digest> needed;
     const auto keep = [&](const Descriptor& blob) { needed.insert(blob.digest); };
     for (const auto& other : state.images().list()) {

@@ -46,14 +46,16 @@ StoredImage read_stored_image(ContentStore& content, const Descriptor& target);
 std::vector<StoredImage> list_stored_images(StateDir& state, bool with_resolved = false);
 
 /// The image that somebody calls NAME[:TAG], NAME@DIGEST, an ID or the unique start of one
-/// ("sha256:" may stand before it). Error(not_found) if there is none or several.
+/// ("sha256:" may stand before it). Images that have no name here, but that a registry gave to a
+/// build, are found after all others, by the name that they were asked for. Error(not_found) if
+/// there is none or several.
 StoredImage find_stored_image(StateDir& state, const std::string& text);
 
 /// The name among `image.names` that `text` is, if it was called by name and not by ID or digest.
 std::optional<std::string> name_called(const StoredImage& image, const std::string& text);
 
-/// Forgets the names. What of the image no other name needs, and no cached layer, is removed from
-/// the content store. True if the image is gone.
+/// Forgets the names, also what a registry said that they are. What of the image no other name
+/// needs, and no cached layer, is removed from the content store. True if the image is gone.
 bool remove_image_names(StateDir& state, const StoredImage& image,
                         const std::vector<std::string>& names);
 

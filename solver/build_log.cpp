@@ -14,7 +14,9 @@
 namespace lade {
 namespace {
 
-constexpr std::string_view kFormat = "lade build log 1";
+constexpr std::string_view kFormat = "lade build log 2";
+/// Without last lines.
+constexpr std::string_view kOldFormat = "lade build log 1";
 constexpr uint64_t kMaxLog = 64u << 20;
 constexpr std::string_view kLast = ".last";
 
@@ -34,7 +36,8 @@ std::string BuildLog::serialize() const {
   WireWriter writer;
   writer.text(kFormat).text(dockerfile);
   writer.list(steps, [](WireWriter& out, const StepLog& step) {
-    out.text(step.name).number(step.line).number(static_cast<uint8_t>(step.outcome));
+    out.text(step.name).number(step.line).number(step.last_line);
+    out.number(static_cast<uint8_t>(step.outcome));
     out.number(static_cast<uint8_t>(step.forced)).digest(step.op).digest(step.record);
     out.text(step.source);
     out.list(step.inputs, [](WireWriter& each, uint32_t input) { each.number(input); });
@@ -44,13 +47,17 @@ std::string BuildLog::serialize() const {
 
 BuildLog BuildLog::parse(std::string_view bytes) {
   WireReader reader(bytes);
-  if (reader.text() != kFormat) throw Error("not a build log", ErrorKind::corrupt);
+  const std::string_view format = reader.text();
+  if (format != kFormat && format != kOldFormat) {
+    throw Error("not a build log", ErrorKind::corrupt);
+  }
   BuildLog log;
   log.dockerfile = reader.text();
   for (size_t left = reader.count(); left > 0; --left) {
     StepLog step;
     step.name = reader.text();
     step.line = reader.number<int>();
+    step.last_line = format == kOldFormat ? step.line : reader.number<int>();
     step.outcome = static_cast<StepOutcome>(reader.number<uint8_t>());
     step.forced = reader.number<uint8_t>() != 0;
     step.op = reader.digest();

@@ -20,11 +20,13 @@ enum class StepOutcome : uint8_t {
   same_content,  ///< a record of the same op on inputs of the same content
   ran,
   failed,
+  unreached,  ///< the build ended before it was done
 };
 
 struct StepLog {
   std::string name;  ///< as progress shows it; empty for what people do not see
-  int line = 0;      ///< in the Dockerfile; 0: none
+  int line = 0;      ///< in the Dockerfile, where it begins; 0: none
+  int last_line = 0;
   StepOutcome outcome = StepOutcome::unneeded;
   bool forced = false;  ///< was to run whatever is cached
   Digest op;            ///< empty() for sources

@@ -1,6 +1,7 @@
 #include "solver/explain.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include <fmt/format.h>
@@ -16,26 +17,88 @@ namespace {
 constexpr int kComparedRecords = 20;
 constexpr size_t kShownFiles = 20;
 constexpr size_t kShownValue = 200;
+constexpr size_t kShownName = 90;
+constexpr size_t kShownBeside = 30;  // of what two long values have in common, before and after
 
 std::string shown(const std::string& value) {
   if (value.size() <= kShownValue) return lade::quoted(value);
   return lade::quoted(value.substr(0, kShownValue)) + "...";
 }
 
+/// The word of a number that a component has.
+std::string option_word(const std::string& number, const std::vector<std::string_view>& words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (number == std::to_string(i)) return std::string(words[i]);
+  }
+  return number;
+}
+
 /// A component for people; what is packed (a mount, a copy) is only known to differ.
 std::string readable(const std::string& name, const std::vector<std::string>& values) {
-  if (name != "command") return shown(join(values, " "));
+  if (name == "network") return option_word(join(values, " "), {"default", "none", "host"});
+  if (name == "security") return option_word(join(values, " "), {"sandbox", "insecure"});
+  if (name != "command") return join(values, " ");
   std::vector<std::string> words;
   for (const auto& value : values) {
     WireReader reader(value);
     for (size_t left = reader.count(); left > 0; --left) words.emplace_back(reader.text());
   }
-  return shown(join(words, " "));
+  return join(words, " ");
+}
+
+/// "'a' -> 'b'"; of long values only where they differ.
+std::string change(const std::string& before, const std::string& after) {
+  if (std::max(before.size(), after.size()) <= kShownName) {
+    return shown(before) + " -> " + shown(after);
+  }
+  const size_t most = std::min(before.size(), after.size());
+  size_t head = 0;
+  while (head < most && before[head] == after[head]) ++head;
+  size_t tail = 0;
+  while (tail < most - head && before[before.size() - 1 - tail] == after[after.size() - 1 - tail]) {
+    ++tail;
+  }
+  const auto part = [&](const std::string& text) {
+    size_t begin = head > kShownBeside ? head - kShownBeside : 0;
+    size_t end = text.size() - (tail > kShownBeside ? tail - kShownBeside : 0);
+    const auto is_within_character = [&](size_t at) {
+      return at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80;
+    };
+    while (is_within_character(begin)) --begin;
+    while (is_within_character(end)) ++end;
+    return (begin > 0 ? "..." : "") + shown(text.substr(begin, end - begin)) +
+           (end < text.size() ? "..." : "");
+  };
+  return part(before) + " -> " + part(after);
 }
 
 bool is_packed(const std::string& name) {
-  return name.starts_with("mount ") || name.starts_with("copy ") || name.starts_with("file ") ||
-         name.starts_with("directory ");
+  constexpr std::string_view kPacked[] = {"mount ",   "copy ",   "file ",      "directory ",
+                                          "symlink ", "remove ", "exit codes", "script "};
+  return std::any_of(std::begin(kPacked), std::end(kPacked),
+                     [&](std::string_view start) { return name.starts_with(start); });
+}
+
+/// What the step's copies bring to `path` ("/dst/b"), as far as its names tell; empty if nothing
+/// does. Of two that may both have brought it the later one counts, as it does on disk.
+std::string copied_from(const CacheRecord& record, const std::string& path) {
+  std::string out;
+  for (const auto& [name, value] : record.components) {
+    if (!name.starts_with("copy ")) continue;
+    WireReader reader(value);
+    reader.number();
+    const std::string source(reader.text());
+    std::string to(reader.text());
+    if (path == to) out = source;
+    if (!to.ends_with('/')) to += '/';
+    if (!path.starts_with(to)) continue;
+    const std::string rest = path.substr(to.size());
+    const bool is_file =
+        rest == base_name(source) ||
+        (source.find_first_of("*?[") != std::string::npos && rest.find('/') == std::string::npos);
+    out = join_path(is_file ? dir_name(source) : source, rest);
+  }
+  return out;
 }
 
 /// In what two entries of one path differ for the cache; times do not count.
@@ -57,9 +120,10 @@ std::string difference(const Entry& before, const Entry& after) {
 
 /// What differs between what two layers bring, a line per path: "changed: /a (content)", "added:
 /// /b", "removed: /c"; at most `limit` lines, then how many more there are. Layers that are gone
-/// give nothing.
-std::vector<std::string> layer_differences(LayerStore& layers, LayerId before, LayerId after,
-                                           size_t limit) {
+/// give nothing. `title` is what a path is called.
+std::vector<std::string> layer_differences(
+    LayerStore& layers, LayerId before, LayerId after, size_t limit,
+    const std::function<std::string(const std::string& path)>& title) {
   std::shared_ptr<const LayerIndex> old_index;
   std::shared_ptr<const LayerIndex> new_index;
   try {
@@ -76,12 +140,14 @@ std::vector<std::string> layer_differences(LayerStore& layers, LayerId before, L
                        : j == b.size() ? std::strong_ordering::less
                                        : compare_paths(a[i].path, b[j].path);
     if (order < 0) {
-      out.push_back("removed: /" + a[i++].path);
+      out.push_back("removed: " + title("/" + a[i++].path));
     } else if (order > 0) {
-      out.push_back("added: /" + b[j++].path);
+      out.push_back("added: " + title("/" + b[j++].path));
     } else {
       const std::string what = difference(a[i], b[j]);
-      if (!what.empty()) out.push_back(fmt::format("changed: /{} ({})", a[i].path, what));
+      if (!what.empty()) {
+        out.push_back(fmt::format("changed: {} ({})", title("/" + a[i].path), what));
+      }
       ++i;
       ++j;
     }
@@ -118,6 +184,8 @@ class Explainer {
     switch (step.outcome) {
       case StepOutcome::unneeded:
         return {"nothing needed it: what is built on it was cached"};
+      case StepOutcome::unreached:
+        return {"the build ended before it was done"};
       case StepOutcome::source:
       case StepOutcome::cached:
         return {};
@@ -144,21 +212,45 @@ class Explainer {
     }
     if (auto changed = changed_inputs(step); !changed.empty()) return changed;
     if (const StepLog* before = same_op_before(step)) {
-      return {fmt::format("its earlier result is gone (pruned, or lost): {}", before->name)};
+      return {fmt::format("its earlier result is gone (pruned, or lost): {}", step_title(*before))};
     }
     if (const StepLog* before = counterpart(step)) return changed_op(step, *before);
     return {"no step like it has run before"};
   }
 
-  /// The latest other record of the same op; its inputs are what changed.
+  /// The same op in the build before, or else the latest other record of it; its inputs are what
+  /// changed.
   std::vector<std::string> changed_inputs(const StepLog& step) {
     const auto mine = cache_.find(step.record);
-    for (const auto& record : cache_.with_op(step.op, kComparedRecords)) {
-      if (record.key == step.record) continue;
-      if (mine && record.created_at > mine->created_at) continue;
+    const auto explained = [&](const CacheRecord& record) {
       return mine ? compare(step, record, *mine) : compare_failed(step);
+    };
+    if (const auto before = result_before(step)) return explained(*before);
+    std::vector<CacheRecord> records = cache_.with_op(step.op, kComparedRecords);
+    // Times have seconds; layers are numbered as they are made.
+    const auto age = [](const CacheRecord& record) {
+      return std::pair(record.created_at, record.layers.empty() ? 0 : record.layers.back());
+    };
+    std::erase_if(records, [&](const CacheRecord& record) {
+      return record.key == step.record || (mine && age(record) > age(*mine));
+    });
+    const auto latest = std::max_element(
+        records.begin(), records.end(),
+        [&](const CacheRecord& a, const CacheRecord& b) { return age(a) < age(b); });
+    return latest == records.end() ? std::vector<std::string>() : explained(*latest);
+  }
+
+  /// Of the same op in the build before, if it had other inputs there; rather that of the same
+  /// name.
+  std::optional<CacheRecord> result_before(const StepLog& step) {
+    if (!logs_.before) return std::nullopt;
+    std::optional<CacheRecord> out;
+    for (const StepLog& other : logs_.before->steps) {
+      if (other.op != step.op || other.record.empty() || other.record == step.record) continue;
+      if (out && other.name != step.name) continue;
+      if (auto record = cache_.find(other.record)) out = std::move(record);
     }
-    return {};
+    return out;
   }
 
   /// Of a step that has no result there are no inputs to look at; its log still says what ran.
@@ -173,7 +265,7 @@ class Explainer {
   }
 
   static std::string made_anew(const StepLog& input) {
-    return fmt::format("what it is built on came out differently: {}", input.name);
+    return fmt::format("what it is built on came out differently: {}", step_title(input));
   }
 
   std::vector<std::string> compare(const StepLog& step, const CacheRecord& before,
@@ -190,7 +282,7 @@ class Explainer {
       if (same) continue;
       if (i == 0) {
         out.push_back(input.outcome == StepOutcome::source
-                          ? fmt::format("its base image changed: {}", input.name)
+                          ? fmt::format("its base image changed: {}", step_title(input))
                           : made_anew(input));
       } else {
         selection_changed = true;
@@ -198,8 +290,12 @@ class Explainer {
       }
     }
     if (selection_changed && !before.layers.empty() && !after.layers.empty()) {
+      const auto title = [&](const std::string& path) {
+        const std::string source = copied_from(after, path);
+        return source.empty() || source == path ? path : source + ", copied to " + path;
+      };
       for (auto& line : layer_differences(state_.layers(), before.layers.back(),
-                                          after.layers.back(), kShownFiles)) {
+                                          after.layers.back(), kShownFiles, title)) {
         out.push_back("  " + line);
       }
     }
@@ -212,7 +308,7 @@ class Explainer {
     if (input.source.starts_with("local://")) {
       return "the context " + lade::quoted(input.source.substr(8));
     }
-    return input.name.empty() ? "another stage" : input.name;
+    return input.name.empty() ? "another stage" : step_title(input);
   }
 
   bool same_content(const LayerStack& a, const LayerStack& b) {
@@ -263,7 +359,7 @@ class Explainer {
     const auto old_record = cache_.find(before.record);
     const auto new_record = cache_.find(step.record);
     if (!old_record || !new_record) {
-      return {fmt::format("the instruction changed; it was: {}", before.name)};
+      return {fmt::format("the instruction changed; it was: {}", step_title(before))};
     }
     // Several components of one name (the arguments) stand together.
     const auto by_name = [](const CacheRecord& record) {
@@ -277,20 +373,21 @@ class Explainer {
     for (const auto& [name, values] : old_parts) {
       const auto now = new_parts.find(name);
       if (now == new_parts.end()) {
-        out.push_back(is_packed(name)
-                          ? name + " is gone"
-                          : fmt::format("{} is gone: it was {}", name, readable(name, values)));
+        out.push_back(is_packed(name) ? name + " is gone"
+                                      : fmt::format("{} is gone: it was {}", name,
+                                                    shown(readable(name, values))));
       } else if (now->second != values) {
-        out.push_back(is_packed(name)
-                          ? name + " has other options"
-                          : fmt::format("{} changed: {} -> {}", name, readable(name, values),
-                                        readable(name, now->second)));
+        out.push_back(is_packed(name) ? name + " has other options"
+                                      : fmt::format("{} changed: {}", name,
+                                                    change(readable(name, values),
+                                                           readable(name, now->second))));
       }
     }
     for (const auto& [name, values] : new_parts) {
       if (!old_parts.contains(name)) {
-        out.push_back(is_packed(name) ? name + " is new"
-                                      : fmt::format("{} is new: {}", name, readable(name, values)));
+        out.push_back(is_packed(name)
+                          ? name + " is new"
+                          : fmt::format("{} is new: {}", name, shown(readable(name, values))));
       }
     }
     // The same in every part, under another key.
@@ -306,6 +403,18 @@ class Explainer {
 };
 
 }  // namespace
+
+std::string step_title(const StepLog& step) {
+  std::string name = step.name;
+  if (name.size() > kShownName) {
+    size_t end = kShownName - 3;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;
+    name = name.substr(0, end) + "...";
+  }
+  if (step.line == 0) return name;
+  if (step.last_line <= step.line) return fmt::format("{} (line {})", name, step.line);
+  return fmt::format("{} (lines {}-{})", name, step.line, step.last_line);
+}
 
 std::vector<StepExplanation> explain(StateDir& state, const KeptLogs& logs) {
   Explainer explainer(state, logs);

@@ -166,7 +166,7 @@ Task<Ref> Solver::Run::source_result(uint32_t vertex) {
     if (op.identifier.starts_with(kLocalScheme)) {
       announce_started(vertex);
       auto tree = co_await local_tree(op.identifier.substr(kLocalScheme.size()));
-      progress_.completed(number(vertex));
+      tell_read(vertex);
       co_return Ref{{}, std::move(tree)};
     }
     Ref ref{images_.resolved(op.identifier).layers, nullptr};
@@ -479,6 +479,31 @@ void Solver::cancel() {
   run_->cancel();
 }
 
+namespace {
+
+bool has_result(const StepLog& step) {
+  return step.outcome != StepOutcome::unneeded && step.outcome != StepOutcome::unreached &&
+         step.outcome != StepOutcome::failed;
+}
+
+/// Of a build that ended early: what would have been needed still. Users come after what they use.
+void mark_unreached(std::vector<StepLog>& steps) {
+  std::vector<bool> is_used(steps.size());
+  std::vector<bool> is_needed(steps.size());
+  for (size_t i = steps.size(); i-- > 0;) {
+    const bool needed = is_needed[i] || !is_used[i];
+    if (needed && steps[i].outcome == StepOutcome::unneeded) {
+      steps[i].outcome = StepOutcome::unreached;
+    }
+    for (const uint32_t input : steps[i].inputs) {
+      is_used[input] = true;
+      is_needed[input] = is_needed[input] || (needed && !has_result(steps[i]));
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<StepLog> Solver::Run::steps() const {
   std::vector<StepLog> out;
   for (uint32_t i = 0; i < states_.size(); ++i) {
@@ -486,6 +511,7 @@ std::vector<StepLog> Solver::Run::steps() const {
     StepLog step;
     step.name = v.name;
     step.line = v.range.first_line;
+    step.last_line = v.range.last_line;
     step.outcome = states_[i].outcome;
     step.record = states_[i].record;
     const auto* source = std::get_if<SourceOp>(&v.op);
@@ -502,6 +528,7 @@ std::vector<StepLog> Solver::Run::steps() const {
     }
     out.push_back(std::move(step));
   }
+  if (first_error_) mark_unreached(out);
   return out;
 }
 

@@ -2,7 +2,10 @@
 #include <algorithm>
 #include <chrono>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
+#include "base/shown_text.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
 #include "solver/solve_run.hpp"
@@ -11,6 +14,8 @@ namespace lade {
 namespace {
 
 constexpr std::string_view kResultScheme = "result://";
+/// From here on a hint is due.
+constexpr uint64_t kLargeContext = 1'000'000'000;
 
 /// What a vertex is called by what it does and by what it is made from. Of local inputs `inputs`
 /// has empty()s; `selection` is what is read of them, empty() if there are none.
@@ -63,6 +68,30 @@ Task<std::shared_ptr<const Tree>> Solver::Run::scan_local_tree(std::string name)
   const LocalSourceOptions& local = options->second;
   auto work = [&local] { return scan_local(local); };
   co_return co_await on_cpu(loop_, work);
+}
+
+/// Long reading is told, with what makes it shorter.
+void Solver::Run::watch_reading(uint32_t vertex, const Tree& tree) {
+  // What is posted runs before the end of the selection does, so before this run may end.
+  tree.watch_reading([this, vertex](const TreeReading& reading) {
+    loop_.post([this, vertex, reading] {
+      announce_started(vertex);
+      if (reading.total >= kLargeContext) {
+        progress_.status(
+            number(vertex),
+            fmt::format("{:.1f}GB in {} are to be read: a .dockerignore leaves out "
+                        "what no COPY needs",
+                        static_cast<double>(reading.total) / 1e9, counted(reading.files, "file")),
+            0, 0);
+      }
+      progress_.status(number(vertex), "reading files", reading.done, reading.total);
+    });
+  });
+}
+
+/// A directory has been read as far as it had to be. Told once, as it may be needed again.
+void Solver::Run::tell_read(uint32_t vertex) {
+  if (!std::exchange(states_[vertex].is_read, true)) progress_.completed(number(vertex));
 }
 
 VertexKey Solver::Run::image_key(const SourceOp& op) {
@@ -201,6 +230,7 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
       own_failure = i > 0 && source && source->identifier.starts_with(kLocalScheme);
       if (own_failure) {
         trees[i - 1] = co_await local_tree(source->identifier.substr(kLocalScheme.size()));
+        watch_reading(v.inputs[i].vertex, *trees[i - 1]);
       } else {
         VertexKey input = co_await this->key(v.inputs[i].vertex);
         key.forced = key.forced || input.forced;
@@ -212,6 +242,9 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
     }
     own_failure = true;
     key.selection = co_await select_locals(v, key.op, trees);
+    for (size_t i = 0; i < trees.size(); ++i) {
+      if (trees[i] && states_[v.inputs[i + 1].vertex].announced) tell_read(v.inputs[i + 1].vertex);
+    }
     for (size_t i = 0; i < trees.size() && !key.selection.empty(); ++i) {
       if (trees[i]) key.inputs[i + 1].selection = key.selection;
     }

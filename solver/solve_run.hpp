@@ -78,6 +78,7 @@ class Solver::Run {
     Task<VertexKey> key;
     Task<Ref> result;
     bool announced = false;                // progress was told cached/started
+    bool is_read = false;                  // a directory's end of reading was told
     bool waited = false;                   // ...started, though it is another build that ran it
     Digest op;                             // once its key was asked for
     Digest record;                         // the key of the record that holds the result
@@ -91,6 +92,8 @@ class Solver::Run {
   Task<VertexKey> compute_key(uint32_t vertex);
   Task<std::shared_ptr<const Tree>> local_tree(std::string name);
   Task<std::shared_ptr<const Tree>> scan_local_tree(std::string name);
+  void watch_reading(uint32_t vertex, const Tree& tree);
+  void tell_read(uint32_t vertex);
   Task<Digest> select_locals(const Vertex& vertex, Digest op, const InputTrees& trees);
   VertexKey image_key(const SourceOp& op);
   Task<VertexKey> remote_key(uint32_t vertex);

@@ -2,6 +2,7 @@
 // read from, behind one interface.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,13 @@ class ChangedContext : public Error {
   std::string path_;
 };
 
+/// What has to be read of a tree before it is known.
+struct TreeReading {
+  uint64_t done = 0;   ///< bytes that were read so far
+  uint64_t total = 0;  ///< of all files whose contents are not known from before
+  size_t files = 0;    ///< how many these are
+};
+
 /// Thread-safe. `index()` answers all questions but the bytes.
 class Tree {
  public:
@@ -52,6 +60,9 @@ class Tree {
   /// nothing in the tree has changed since.
   virtual std::optional<Digest> known_selection(const Digest& /*question*/) const { return {}; }
   virtual void remember_selection(const Digest& /*question*/, const Digest& /*selection*/) const {}
+  /// Has `told`, and nothing that was given before, called now and then, by whatever thread reads,
+  /// where contents take long to read.
+  virtual void watch_reading(std::function<void(const TreeReading&)> /*told*/) const {}
   /// For messages: "the build context", "stage build".
   virtual std::string what() const = 0;
   /// Why `path` may be missing, as a hint; empty if unknown.

@@ -43,6 +43,7 @@ void print_summary(const std::vector<UsageItem>& items, const std::string& forma
     size_t count = 0;
     uint64_t bytes = 0;
     uint64_t reclaimable = 0;
+    uint64_t unneeded = 0;
   };
   std::map<UsageType, Sum> sums;
   Sum all;
@@ -50,18 +51,20 @@ void print_summary(const std::vector<UsageItem>& items, const std::string& forma
     for (Sum* sum : {&sums[item.type], &all}) {
       ++sum->count;
       sum->bytes += item.bytes;
-      if (item.reclaimable) sum->reclaimable += item.bytes;
+      sum->reclaimable += item.reclaimable_bytes;
+      sum->unneeded += item.unneeded_bytes;
     }
   }
   std::vector<nlohmann::json> rows;
   const auto add = [&](std::string_view name, const Sum& sum) {
     const auto percent = sum.bytes == 0 ? 0 : sum.reclaimable * 100 / sum.bytes;
-    rows.push_back(
-        {{"Type", name},
-         {"TotalCount", std::to_string(sum.count)},
-         {"Size", human_size(sum.bytes)},
-         {"Bytes", std::to_string(sum.bytes)},
-         {"Reclaimable", fmt::format("{} ({}%)", human_size(sum.reclaimable), percent)}});
+    rows.push_back({{"Type", name},
+                    {"TotalCount", std::to_string(sum.count)},
+                    {"Size", human_size(sum.bytes)},
+                    {"Bytes", std::to_string(sum.bytes)},
+                    {"Reclaimable", fmt::format("{} ({}%)", human_size(sum.reclaimable), percent)},
+                    {"ReclaimableBytes", std::to_string(sum.reclaimable)},
+                    {"UnneededBytes", std::to_string(sum.unneeded)}});
   };
   for (const auto& [type, sum] : sums) add(usage_name(type), sum);
   add("total", all);
@@ -71,8 +74,13 @@ void print_summary(const std::vector<UsageItem>& items, const std::string& forma
                   {"TotalCount", "TOTAL"},
                   {"Size", "SIZE"},
                   {"Bytes", "BYTES"},
-                  {"Reclaimable", "RECLAIMABLE"}};
+                  {"Reclaimable", "RECLAIMABLE"},
+                  {"ReclaimableBytes", "RECLAIMABLE BYTES"},
+                  {"UnneededBytes", "UNNEEDED BYTES"}};
   print(listing(kind, format, rows));
+  if (!format.empty()) return;
+  print(fmt::format("lade prune frees {}, lade prune -a {}\n", human_size(all.unneeded),
+                    human_size(all.reclaimable)));
 }
 
 void print_items(std::vector<UsageItem> items, const std::string& format) {
@@ -140,18 +148,18 @@ void print_evictions(StateDir& state, const std::string& format) {
 int verify(StateDir& state, GcRecords& records, const std::string& format) {
   const Verification found = verify_state(state, records);
   if (format == "json") {
-    const nlohmann::json out = {{"Damage", found.damage},
-                                {"Orphans", found.orphans},
-                                {"Blobs", found.blobs},
-                                {"Layers", found.layers},
-                                {"Images", found.images}};
+    const nlohmann::json out = {{"Damage", found.damage},     {"Orphans", found.orphans},
+                                {"Unneeded", found.unneeded}, {"Blobs", found.blobs},
+                                {"Layers", found.layers},     {"Images", found.images}};
     print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   } else {
     for (const auto& line : found.damage) print("DAMAGED " + line + "\n");
     for (const auto& line : found.orphans) print("orphan " + line + "\n");
-    print(fmt::format("{}, {}, {} checked: {} damaged, {}\n", counted(found.blobs, "blob"),
-                      counted(found.layers, "layer"), counted(found.images, "image"),
-                      found.damage.size(), counted(found.orphans.size(), "orphan")));
+    for (const auto& line : found.unneeded) print("unneeded " + line + "\n");
+    print(fmt::format("{}, {}, {} checked: {} damaged, {}, {} unneeded\n",
+                      counted(found.blobs, "blob"), counted(found.layers, "layer"),
+                      counted(found.images, "image"), found.damage.size(),
+                      counted(found.orphans.size(), "orphan"), found.unneeded.size()));
   }
   return found.damage.empty() ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 #include "app/listing.hpp"
 #include "base/error.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "snapshotter/gc.hpp"
 
 namespace lade {
 
@@ -25,13 +26,14 @@ std::string time_ago(const std::optional<Timestamp>& time) {
 }
 
 uint64_t layer_size(StateDir& state, const DiffId& diff_id, const Descriptor& blob) {
-  const auto layer = state.layers().find(diff_id);
-  if (!layer) return blob.size;
-  try {
-    return state.layers().index(*layer)->total_size();
-  } catch (const Error&) {
-    return blob.size;  // not unpacked yet
+  if (const auto layer = state.layers().find(diff_id)) {
+    try {
+      return state.layers().index(*layer)->total_size();
+    } catch (const Error&) {
+      // Not unpacked, or not any more.
+    }
   }
+  return former_layer_size(state, diff_id).value_or(blob.size);
 }
 
 uint64_t image_size(StateDir& state, const StoredManifest& manifest) {

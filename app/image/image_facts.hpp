@@ -12,7 +12,7 @@ std::string docker_time(const Timestamp& time);
 /// "2 weeks ago"; "N/A" without a time.
 std::string time_ago(const std::optional<Timestamp>& time);
 
-/// Bytes of one layer's files, uncompressed; of its blob where its files are not known here.
+/// Bytes of one layer's files, uncompressed; of its blob where its files were never known here.
 uint64_t layer_size(StateDir& state, const DiffId& diff_id, const Descriptor& blob);
 /// Of all layers.
 uint64_t image_size(StateDir& state, const StoredManifest& manifest);

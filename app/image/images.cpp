@@ -108,8 +108,9 @@ int run_images(const Globals& globals, const ImagesFlags& flags) {
 void add_images_command(CommandLine& command, const Globals& globals, CommandAction& action) {
   auto flags = std::make_shared<ImagesFlags>();
   command.add_option("REPOSITORY", flags->reference, "Only images of this REPOSITORY[:TAG]");
-  command.add_flag("-a,--all", flags->all,
-                   "Show base images of builds, too, which have no name here");
+  command.add_flag(
+      "-a,--all", flags->all,
+      "Show base images that builds found in registries, too, by the names they had there");
   command.add_flag("--digests", flags->digests, "Show digests");
   command.add_list("-f,--filter", flags->filters,
                    "Only images for which holds: reference=PATTERN, dangling=BOOL, label=K[=V], "

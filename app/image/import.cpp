@@ -1,4 +1,5 @@
 // `lade import`: a root filesystem tar becomes a base image.
+#include <charconv>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -69,8 +70,22 @@ std::unique_ptr<ByteSource> open_input(const std::string& file) {
   return std::make_unique<FdSource>(sys::open(file, O_RDONLY));
 }
 
+/// $SOURCE_DATE_EPOCH, as builds have it: with it the same tar gives the same image. Otherwise it
+/// is now.
+std::optional<Timestamp> creation_time() {
+  const std::string text = sys::getenv("SOURCE_DATE_EPOCH");
+  if (text.empty()) return std::nullopt;
+  int64_t seconds = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size() || seconds < 0) {
+    throw_usage("SOURCE_DATE_EPOCH: " + lade::quoted(text) + " is not a number of seconds");
+  }
+  return Timestamp{seconds, 0};
+}
+
 int run_import(const Globals& globals, const ImportFlags& flags) {
   const Reference name = parse_new_name(flags.name);
+  const std::optional<Timestamp> created = creation_time();
   ContainerConfig config;
   if (!flags.changes.empty()) config = changed_config(flags.changes).config;
   const auto state = StateDir::open(StateDir::default_root(globals.root));
@@ -92,6 +107,7 @@ int run_import(const Globals& globals, const ImportFlags& flags) {
       flags.platform.empty() ? Platform::host() : Platform::parse(flags.platform);
   HistoryEntry history;
   history.comment = flags.message;
+  history.created = source.config.created = created;
   source.config.config = std::move(config);
   source.config.history.push_back(std::move(history));
   const WrittenImage image = write_image(*state, source, {});

@@ -63,6 +63,22 @@ void amend(StateDir& state, const Reference& name, std::vector<WrittenImage>& im
   images = std::move(all);
 }
 
+/// Whoever pulls an index gets one image for a platform: the other would be there for nobody.
+void check_platforms(const std::vector<WrittenImage>& images) {
+  for (auto image = images.begin(); image != images.end(); ++image) {
+    const Platform platform = image->parsed_config.platform.normalized();
+    const auto other = std::find_if(images.begin(), image, [&](const WrittenImage& before) {
+      return before.parsed_config.platform.normalized() == platform;
+    });
+    if (other == image) continue;
+    Error error(fmt::format("the images {} and {} are both for {}",
+                            other->config.digest.hex().substr(0, 12),
+                            image->config.digest.hex().substr(0, 12), platform.str()));
+    error.set_hint("an index has one image per platform");
+    throw error;
+  }
+}
+
 int create(const Globals& globals, const ManifestFlags& flags) {
   const Reference name = parse_new_name(flags.name, "an index cannot be named by a digest");
   const auto annotations = read_annotations(flags.annotations);
@@ -72,6 +88,7 @@ int create(const Globals& globals, const ManifestFlags& flags) {
   state->database().transaction([&] {
     std::vector<WrittenImage> images;
     for (const auto& text : flags.images) add_images(images, find_stored_image(*state, text));
+    check_platforms(images);
     if (flags.amend) amend(*state, name, images);
     if (images.empty()) throw Error("there is nothing to put into the index");
     const WrittenSet set = write_index(*state, std::move(images), !flags.docker_types, annotations);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/build_storage.hpp"
 #include "app/commands.hpp"
 #include "app/flags.hpp"
 #include "app/listing.hpp"
@@ -24,6 +25,7 @@ struct PruneFlags {
   bool all = false;
   bool force = false;
   bool verbose = false;
+  bool dry_run = false;
 };
 
 LabelFilter read_label(const std::string& text, bool absent) {
@@ -65,9 +67,12 @@ void read_filter(const std::string& text, PruneOptions& options) {
 PruneOptions check(const PruneFlags& flags) {
   PruneOptions options;
   options.all = flags.all;
+  options.dry_run = flags.dry_run;
   try {
     for (const auto& filter : flags.filters) read_filter(filter, options);
-    if (!flags.keep_storage.empty()) options.keep_storage = parse_bytes(flags.keep_storage);
+    if (!flags.keep_storage.empty()) {
+      options.keep_storage = SpaceLimit{.max_used = parse_disk_share(flags.keep_storage)};
+    }
     if (!flags.max_storage.empty()) options.max_storage = parse_bytes(flags.max_storage);
   } catch (Error& error) {
     error.set_kind(ErrorKind::usage);
@@ -77,13 +82,12 @@ PruneOptions check(const PruneFlags& flags) {
 }
 
 bool confirmed(const PruneOptions& options) {
-  const bool limited = options.unused_since || options.keep_storage || options.max_storage;
   fmt::print(
       "WARNING! This will remove:\n  - images without a name\n"
       "  - what no record of the build cache and no image needs\n");
-  if (options.all && !limited) {
+  if (options.all && !options.is_limited()) {
     fmt::print("  - all of the build cache\n");
-  } else if (limited) {
+  } else if (options.is_limited()) {
     fmt::print("  - build cache, least recently used first\n");
   }
   fmt::print("\nAre you sure you want to continue? [y/N] ");
@@ -95,23 +99,29 @@ bool confirmed(const PruneOptions& options) {
 
 int run_prune(const Globals& globals, const PruneFlags& flags) {
   const PruneOptions options = check(flags);
-  if (!flags.force && !confirmed(options)) return 0;
+  if (!flags.force && !flags.dry_run && !confirmed(options)) return 0;
   const auto state = StateDir::open(StateDir::default_root(globals.root));
   CollectedRecords records(state->database());
-  const auto [removed, failures] = prune(*state, records, options);
-  uint64_t bytes = 0;
-  for (const auto& one : removed) {
-    bytes += one.bytes;
+  const PruneResult result = prune(*state, records, options);
+  for (const auto& one : result.evicted) {
     if (!flags.verbose) {
       fmt::print("{} {}\n", usage_name(one.type), one.id);
       continue;
     }
     fmt::print("{} {} ({}): {}\n", usage_name(one.type), one.id, human_size(one.bytes), one.reason);
   }
-  fmt::print("Total reclaimed space: {}\n", human_size(bytes));
+  if (flags.dry_run) {
+    fmt::print("Would reclaim: {}\n", human_size(result.bytes()));
+    return 0;
+  }
+  fmt::print("Total reclaimed space: {}\n", human_size(result.bytes()));
   state->database().checkpoint_if_large();
-  for (const auto& failure : failures) fmt::print(stderr, "ERROR: {}\n", failure);
-  return failures.empty() ? 0 : 1;
+  if (const auto text =
+          options.max_storage ? over_limit(result, *options.max_storage) : std::nullopt) {
+    fmt::print(stderr, "WARNING: {}\n", *text);
+  }
+  for (const auto& failure : result.failures) fmt::print(stderr, "ERROR: {}\n", failure);
+  return result.failures.empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -125,8 +135,10 @@ void add_prune_command(CommandLine& command, const Globals& globals, CommandActi
       "until=DURATION|TIME (cache that was not used for so long, or since), type=TYPE, id=ID, "
       "description=TEXT (of cache), label=K[=V], label!=K[=V] (of images without a name)");
   command.add_flag("-f,--force", flags->force, "Do not ask");
+  command.add_flag("--dry-run", flags->dry_run, "Only say what would be removed");
   command.add_option("--keep-storage", flags->keep_storage,
-                     "Remove cache, least recently used first, until it takes no more than this");
+                     "Remove cache, least recently used first, until it takes no more than this: "
+                     "SIZE, or N% of the disk");
   command.add_option("--max-storage", flags->max_storage,
                      "The same, until the whole state directory takes no more than this");
   command.add_flag("-v,--verbose", flags->verbose, "Say of each thing why it is removed");

@@ -96,6 +96,12 @@ class Pull {
 
   void add(const Platform& platform, std::vector<Wanted>& wanted) {
     const BaseImage base = images_.resolve(std::string(kScheme) + name_.str(), platform);
+    const Platform has = base.config.platform.normalized();
+    if (!flags_.platform.empty() && !platform.accepts(has)) {
+      throw Error(fmt::format("{} has no image for {}; it has {}", name_.familiar(), platform.str(),
+                              has.str()),
+                  ErrorKind::not_found);
+    }
     const ResolvedImage image = images_.resolved(base.identifier);
     const auto digest = Reference::parse(base.identifier.substr(kScheme.size())).digest;
     const Manifest manifest =

@@ -12,6 +12,7 @@
 
 #include "app/run/input_pump.hpp"
 #include "app/run/terminal.hpp"
+#include "app/run/terminal_keys.hpp"
 #include "base/error.hpp"
 #include "base/event_loop.hpp"
 #include "base/sys.hpp"
@@ -25,7 +26,10 @@ constexpr int kBrokenPipe = 128 + SIGPIPE;
 class Foreground {
  public:
   Foreground(std::unique_ptr<Executor> executor, const RunRequest& request, SignalRelay& signals)
-      : request_(request), signals_(signals), executor_(std::move(executor)) {
+      : request_(request),
+        signals_(signals),
+        executor_(std::move(executor)),
+        keys_(request.detach_keys) {
     executor_->attach(loop_);
   }
 
@@ -63,6 +67,11 @@ class Foreground {
     pump_.reset();
     raw_.reset();
     if (broken_pipe_) return kBrokenPipe;
+    if (keys_.ending() == TerminalKeys::Ending::detached) {
+      fmt::print(stderr,
+                 "lade: the container has ended: without a daemon nothing keeps it when nobody is "
+                 "attached\n");
+    }
     if (!result_->setup_error.empty()) {
       fmt::print(stderr, "lade: {}\n", result_->setup_error);
     } else if (result_->exit_code != 0 && result_->pids_limit_met != 0) {
@@ -112,14 +121,28 @@ class Foreground {
     loop_.watch(terminal_.get(), EPOLLIN, [this](uint32_t) { read_terminal(); });
     if (!request_.interactive) return;
     raw_.emplace(STDIN_FILENO);
-    pump_.emplace(STDIN_FILENO, UniqueFd(::fcntl(terminal_.get(), F_DUPFD_CLOEXEC, 3)));
+    pump_.emplace(STDIN_FILENO, UniqueFd(::fcntl(terminal_.get(), F_DUPFD_CLOEXEC, 3)),
+                  [this](std::string_view typed) { return typed_keys(typed); });
+  }
+
+  /// By the pump's thread, which ends before the loop does.
+  std::string typed_keys(std::string_view typed) {
+    std::string out = keys_.take(typed);
+    if (keys_.ending() != TerminalKeys::Ending::none) {
+      loop_.post([this] { executor_->kill(step_); });
+    }
+    return out;
   }
 
   /// Until the last process that had it open is gone (EIO) and all it wrote is read.
   void read_terminal() {
     const ssize_t size = ::read(terminal_.get(), buffer_.data(), buffer_.size());
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    if (size > 0) return write_out(LogStream::out, {buffer_.data(), static_cast<size_t>(size)});
+    if (size > 0) {
+      const std::string_view output(buffer_.data(), static_cast<size_t>(size));
+      keys_.answered(output);
+      return write_out(LogStream::out, output);
+    }
     loop_.unwatch(terminal_.get());
     pump_.reset();
     terminal_.reset();
@@ -131,6 +154,7 @@ class Foreground {
   std::unique_ptr<Executor> executor_;  // ends before the loop that it reports to
   Executor::StepId step_ = 0;
   std::optional<ExecResult> result_;
+  TerminalKeys keys_;
   sandbox::Channel terminal_channel_;
   UniqueFd terminal_;  // the side that we have
   std::optional<RawTerminal> raw_;

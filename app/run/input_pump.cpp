@@ -12,8 +12,11 @@
 
 namespace lade {
 
-InputPump::InputPump(int from, UniqueFd to)
-    : from_(from), to_(std::move(to)), stop_(::eventfd(0, EFD_CLOEXEC)) {
+InputPump::InputPump(int from, UniqueFd to, Filter filter)
+    : from_(from),
+      to_(std::move(to)),
+      filter_(std::move(filter)),
+      stop_(::eventfd(0, EFD_CLOEXEC)) {
   if (!stop_) throw_errno("could not pass standard input on");
   ::fcntl(to_.get(), F_SETFL, ::fcntl(to_.get(), F_GETFL) | O_NONBLOCK);
   thread_ = std::thread([this] { run(); });
@@ -36,19 +39,25 @@ bool InputPump::wait(int fd, short events) const {
   }
 }
 
+/// False if there is nobody to pass it on to any more, or it is time to stop.
+bool InputPump::pass_on(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (!wait(to_.get(), POLLOUT)) return false;
+    const ssize_t count = ::write(to_.get(), bytes.data(), bytes.size());
+    if (count < 0 && errno != EINTR && errno != EAGAIN) return false;
+    if (count > 0) bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return true;
+}
+
 void InputPump::run() {
   std::array<char, 64 << 10> buffer;
   while (wait(from_, POLLIN)) {
     const ssize_t size = ::read(from_, buffer.data(), buffer.size());
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size <= 0) break;
-    for (ssize_t done = 0; done < size;) {
-      if (!wait(to_.get(), POLLOUT)) return;
-      const ssize_t count =
-          ::write(to_.get(), buffer.data() + done, static_cast<size_t>(size - done));
-      if (count < 0 && errno != EINTR && errno != EAGAIN) return to_.reset();
-      if (count > 0) done += count;
-    }
+    const std::string_view bytes(buffer.data(), static_cast<size_t>(size));
+    if (!pass_on(filter_ ? filter_(bytes) : std::string(bytes))) break;
   }
   to_.reset();
 }

@@ -31,6 +31,9 @@ std::optional<FoundImage> find_here(StateDir& state, ImageSources& images,
     if (error.kind() != ErrorKind::not_found) throw;
     return std::nullopt;
   }
+  // What builds alone know of becomes an image of this machine when it is run, as if pulled.
+  const auto called = name_called(*image, request.image);
+  if (called && !state.images().find(*called)) return std::nullopt;
   const Platform platform = request.platform.value_or(Platform::host());
   const auto* manifest = image->for_platform(platform);
   if (!manifest) return std::nullopt;
@@ -49,7 +52,7 @@ std::optional<FoundImage> find_here(StateDir& state, ImageSources& images,
   return FoundImage{manifest->config, std::move(layers), std::move(blobs)};
 }
 
-FoundImage find_elsewhere(ImageSources& images, const RunRequest& request) {
+FoundImage find_elsewhere(StateDir& state, ImageSources& images, const RunRequest& request) {
   const Reference reference = Reference::parse(request.image);
   if (request.pull != PullPolicy::never) {
     fmt::print(stderr, "Unable to find image '{}' locally\n", reference.familiar());
@@ -57,6 +60,10 @@ FoundImage find_elsewhere(ImageSources& images, const RunRequest& request) {
   const BaseImage base = images.resolve("docker-image://" + reference.str(),
                                         request.platform.value_or(Platform::host()));
   const ResolvedImage resolved = images.resolved(base.identifier);
+  // What was pulled is an image of this machine, as with docker.
+  if (const auto target = state.images().resolution(reference.str()); target && !reference.digest) {
+    state.images().put(reference.str(), *target);
+  }
   return {base.config, resolved.layers, resolved.provider};
 }
 
@@ -81,7 +88,7 @@ RunImage find_run_image(StateDir& state, const RunRequest& request) {
   std::optional<FoundImage> found;
   const bool asks = request.pull == PullPolicy::always || request.pull == PullPolicy::newer;
   if (!asks) found = find_here(state, images, request);
-  if (!found) found = find_elsewhere(images, request);
+  if (!found) found = find_elsewhere(state, images, request);
   const Platform platform = found->config.platform.normalized();
   if (!request.platform && !Platform::host().accepts(platform)) {
     fmt::print(stderr,

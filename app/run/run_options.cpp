@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "app/flags.hpp"
+#include "app/run/terminal_keys.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -235,6 +236,8 @@ void add_run_flags(CommandLine& command, RunFlags& flags) {
   command.add_list("--add-host", flags.add_hosts,
                    "Line of /etc/hosts, NAME:ADDRESS; NAME:host-gateway for this machine");
   command.add_flag("-d,--detach", flags.detach, "Not possible: there is no daemon");
+  command.add_option("--detach-keys", flags.detach_keys,
+                     "Keys that end a container with -it (default: ctrl-p,ctrl-q)");
   command.add_option("--entrypoint", flags.entrypoint, "Program to run instead of the image's");
   command.add_list("-e,--env", flags.env,
                    "Environment variable, K=V; K takes it from lade's environment");
@@ -311,6 +314,7 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   if (const auto& limit = flags.pids_limit; !limit.empty() && limit != "-1" && limit != "0") {
     request.pids_limit = of_option("--pids-limit", [&] { return parse_pids("pids", limit); });
   }
+  request.detach_keys = parse_detach_keys(flags.detach_keys);
   request.interactive = flags.interactive;
   request.terminal = flags.terminal;
   request.read_only = flags.read_only;

@@ -36,6 +36,7 @@ struct RunFlags {
   std::string shm_size;
   std::string pids_limit;
   bool remove = false;
+  std::string detach_keys = "ctrl-p,ctrl-q";
   bool interactive = false;
   bool terminal = false;
   bool detach = false;
@@ -73,6 +74,8 @@ struct RunRequest {
   PullPolicy pull = PullPolicy::missing;
   uint64_t shm_bytes = 0;  ///< 0: the default
   int64_t pids_limit = 0;  ///< 0: none
+  uint64_t shm_bytes = 0;   ///< 0: the default
+  std::string detach_keys;  ///< the bytes that are typed
   bool interactive = false;
   bool terminal = false;
   bool read_only = false;

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,6 +23,9 @@
 
 namespace lade {
 namespace {
+
+/// From where on, and how often, it is told how far the reading has come.
+constexpr uint64_t kLongReading = 100'000'000;
 
 UniqueFd empty_file() {
   UniqueFd fd(::memfd_create("empty", MFD_CLOEXEC));
@@ -91,7 +95,8 @@ class LocalTree : public Tree {
       return FileStamp::of(sys::fstat(fd.get())) == one.file.stamp;
     };
     if (!is_as_scanned()) return freeze(file).digest();
-    const CopiedFile hashed = hash_with_holes(is_socket ? empty_file().get() : fd.get());
+    const CopiedFile hashed = hash_with_holes(is_socket ? empty_file().get() : fd.get(),
+                                              [this](uint64_t bytes) { count_read(bytes); });
     if (hashed.size != file.entry->size || !is_as_scanned()) return freeze(file).digest();
     const std::lock_guard lock(mutex_);
     learnt_ = true;
@@ -130,6 +135,17 @@ class LocalTree : public Tree {
     learnt_ = true;
   }
 
+  void watch_reading(std::function<void(const TreeReading&)> told) const override {
+    const std::lock_guard lock(mutex_);
+    told_ = std::move(told);
+    if (std::exchange(is_watched_, true)) return;
+    for (const auto& one : found_) {
+      if (!S_ISREG(one.mode) || !one.file.content.empty()) continue;
+      reading_.total += static_cast<uint64_t>(one.file.stamp.size);
+      ++reading_.files;
+    }
+  }
+
   std::string what() const override { return options_.name; }
 
   std::string missing_hint(const std::string& path) const override {
@@ -148,6 +164,13 @@ class LocalTree : public Tree {
   }
 
  private:
+  void count_read(uint64_t bytes) const {
+    const std::lock_guard lock(mutex_);
+    const uint64_t before = reading_.done;
+    reading_.done += bytes;
+    if (told_ && before / kLongReading != reading_.done / kLongReading) told_(reading_);
+  }
+
   /// By what decides what is scanned.
   static std::string cache_name(const LocalSourceOptions& options) {
     WireWriter writer;
@@ -282,6 +305,9 @@ class LocalTree : public Tree {
   mutable std::vector<Scanned> found_;
   mutable Selections selections_;
   mutable bool learnt_ = false;
+  mutable TreeReading reading_;
+  mutable bool is_watched_ = false;
+  mutable std::function<void(const TreeReading&)> told_;
   mutable std::map<size_t, FrozenFile> frozen_;  // by position in found_; none goes
   mutable std::mutex freezing_;
 };

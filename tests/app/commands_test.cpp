@@ -1,5 +1,6 @@
 #include "app/commands.hpp"
 
+#include <cctype>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -43,6 +44,39 @@ TEST(Commands, HelpGroupsThemAsDockerDoes) {
   EXPECT_LT(common, help.find("  build "));
   EXPECT_LT(help.find("  build "), others);
   EXPECT_LT(others, help.find("  import "));
+}
+
+/// Whether the text has `name` as a word: "--rm" is not in "--rm-all".
+bool has_word(const std::string& text, const std::string& name) {
+  const auto belongs = [](char c) {
+    return c == '-' || std::isalnum(static_cast<unsigned char>(c));
+  };
+  for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
+    const size_t end = at + name.size();
+    if ((at == 0 || !belongs(text[at - 1])) && (end == text.size() || !belongs(text[end]))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void expect_all_in_help(const CommandLine& command, const std::string& name) {
+  const std::string help = command.help();
+  for (const auto& option : command.option_names()) {
+    EXPECT_TRUE(has_word(help, option)) << name << " takes " << option << ", which --help hides";
+  }
+  for (const auto* sub : command.subcommands()) expect_all_in_help(*sub, name);
+}
+
+TEST(Commands, HelpHasEachOptionThatIsTaken) {
+  for (const auto& command : all_commands()) {
+    CommandLine app("", "lade");
+    Globals globals;
+    CommandAction action;
+    CommandLine& line = app.add_subcommand(command.name, command.summary);
+    command.add(line, globals, action);
+    expect_all_in_help(line, command.name);
+  }
 }
 
 TEST(Commands, AnUnknownOneSuggestsTheNearest) {

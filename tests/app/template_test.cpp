@@ -37,6 +37,8 @@ TEST(Template, RendersAsGoDoes) {
       {"{{.Tags | json}}", R"(["a:1","b:2"])"},
       {"{{index .Tags 1}} {{index .Config.Labels \"x.y\"}}", "b:2 dotted"},
       {"{{json (index .Tags 0)}}", R"("a:1")"},
+      {"<{{index .Config.Labels \"none\"}}> <{{index .Empty \"k\"}}>", "<> <>"},
+      {"<{{if index .Empty \"k\"}}set{{else}}not{{end}}>", "<not>"},
       {"{{len .Tags}} {{join .Tags \", \"}} {{upper .ID}}", "2 a:1, b:2 ABCDEF"},
       {"{{truncate .ID 3}} {{index (split \"a/b\" \"/\") 1}}", "abc b"},
       {"{{range .Tags}}<{{.}}>{{else}}none{{end}}", "<a:1><b:2>"},

@@ -89,6 +89,26 @@ TEST(DaemonConfig, HasLadesOwnKeys) {
             std::string::npos);
 }
 
+TEST(DaemonConfig, ReadsRoomInBytesAndInSharesOfTheDisk) {
+  const auto options = config(R"(
+[worker.oci]
+  reservedSpace = "10%"
+  maxUsedSpace = "2GB"
+  minFreeSpace = "20%"
+  [[worker.oci.gcpolicy]]
+    keepBytes = 512
+)");
+  ASSERT_EQ(options.gc_policies.size(), 2u);
+  const auto& one = options.gc_policies[0].space;
+  ASSERT_TRUE(one && one->reserved);
+  EXPECT_EQ(one->reserved->bytes, 512'000'000u);
+  const auto& all = options.gc_policies[1].space;
+  ASSERT_TRUE(all && all->reserved && all->max_used && all->min_free);
+  EXPECT_EQ(all->reserved->percent, 10u);
+  EXPECT_EQ(all->max_used->bytes, uint64_t{2} << 30);
+  EXPECT_EQ(all->min_free->percent, 20u);
+}
+
 TEST(DaemonConfig, NamesWhatIsNotSupported) {
   const auto error = [](const std::string& text) { return error_of([&] { config(text); }); };
   EXPECT_NE(error("[worker.oci]\nrootless = true\n").find("worker.oci.rootless"),

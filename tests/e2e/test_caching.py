@@ -232,6 +232,26 @@ RUN cat /out
         self.assertEqual(self.build().ran, [])
 
 
+class LargeContext(LadeTest):
+    def test_its_size_and_how_to_make_it_smaller_are_told_while_it_is_read(self):
+        self.write({"Dockerfile": "FROM scratch\nCOPY . /\n"})
+        for number in range(3):
+            with open(self.ws.context / f"big{number}", "wb") as file:
+                file.truncate(400_000_000)  # holes read as any file does
+        result = self.build()
+        self.assertRegex(result.stderr, r"#\d+ \[internal\] load build context\n"
+                                        r"#\d+ 1.2GB in 4 files are to be read: a .dockerignore leaves out what no COPY needs\n"
+                                        r"#\d+ reading files \d+.\d+MB / 1.20GB\n")
+        self.assertNotIn("reading files", self.build().stderr)
+        self.write({".dockerignore": "big*\n"})
+        self.assertNotIn(".dockerignore leaves out", self.build().stderr)
+
+    def test_of_a_context_of_the_usual_size_nothing_is_said(self):
+        result = self.build("FROM scratch\nCOPY . /\n", files={"a": "a"})
+        self.assertNotIn("to be read", result.stderr)
+        self.assertNotIn("reading files", result.stderr)
+
+
 class Explain(LadeTest):
     """`lade explain`: what is said of the last build."""
 
@@ -240,15 +260,15 @@ class Explain(LadeTest):
 
     def test_each_step_says_why_it_ran(self):
         self.build(STEPS, files=FILES)
-        self.assertIn("RAN        [2/5] RUN echo one > /one\n           no step like it has run before\n", self.explain())
+        self.assertIn("RAN         [2/5] RUN echo one > /one (line 2)\n            no step like it has run before\n", self.explain())
         self.build(None)
         self.assertNotIn("RAN", self.explain())
         self.write({"b.txt": "B\n"})
         self.build(None)
         said = self.explain()
-        self.assertIn("CACHED     [4/5] RUN cat /dst/a.txt > /two\n", said)
-        self.assertIn("RAN        [5/5] COPY b.txt /dst/\n           what it reads of the build context changed\n"
-                      "             changed: /dst/b.txt (content)\n", said)
+        self.assertIn("CACHED      [4/5] RUN cat /dst/a.txt > /two (line 4)\n", said)
+        self.assertIn("RAN         [5/5] COPY b.txt /dst/ (line 5)\n            what it reads of the build context changed\n"
+                      "              changed: /b.txt, copied to /dst/b.txt (content)\n", said)
         self.build(STEPS.replace("echo one", "echo uno"))
         said = self.explain("3")
         self.assertIn("command changed: '/bin/sh -c echo one > /one' -> '/bin/sh -c echo uno > /one'", self.explain("2"))
@@ -260,6 +280,50 @@ class Explain(LadeTest):
         self.build(dockerfile)
         self.build(None, "--build-arg=A=2")
         self.assertIn("env A changed: 'A=1' -> 'A=2'", self.explain("run true"))
+
+    def test_a_step_of_several_lines_is_found_by_each(self):
+        self.build("FROM busybox\nRUN true && \\\n  echo two \\\n  three\nRUN <<END\necho four\nEND\nRUN echo last\n")
+        for line, name in ((2, "[2/4] RUN true && echo two three (lines 2-4)"), (3, "lines 2-4"), (4, "lines 2-4"),
+                           (5, "lines 5-7"), (6, "lines 5-7"), (7, "lines 5-7"), (8, "(line 8)")):
+            said = self.explain(str(line))
+            self.assertIn(name, " ".join(said.split()), line)
+            self.assertEqual(said.count("RAN "), 1, said)
+        self.assertIn("has no step '9'", self.ws.lade("explain", "9", code=1).stderr)
+        self.assertIn("has no step '0'", self.ws.lade("explain", "0", code=1).stderr)
+
+    def test_what_a_failure_kept_from_running_was_not_reached(self):
+        self.build("FROM busybox\nRUN true\nRUN false\nRUN echo later\n", code=1)
+        said = self.explain()
+        self.assertIn("FAILED      [3/4] RUN false (line 3)\n", said)
+        self.assertIn("NOT REACHED [4/4] RUN echo later (line 4)\n            the build ended before it was done\n", said)
+        self.assertNotIn("NOT NEEDED", said)
+
+    def test_builds_of_one_second_are_compared_with_the_one_before(self):
+        for number in range(4):
+            self.build("FROM busybox\nCOPY dir /dir\n", files={f"dir/{number}": "x"})
+            said = self.explain("2")
+            if number > 0:
+                self.assertEqual(said.count("added: "), 1, said)
+                self.assertIn(f"added: /dir/{number}\n", said)
+
+    def test_copied_files_are_named_by_their_sources(self):
+        dockerfile = "FROM busybox\nCOPY a.txt /renamed\nCOPY dir /else\nCOPY *.md /docs/\nCOPY b.txt /b.txt\n"
+        files = {"a.txt": "1", "dir/x/y": "1", "dir/z": "1", "r.md": "1", "b.txt": "1"}
+        self.build(dockerfile, files=files)
+        self.build(None, files={name: "2" for name in files})
+        said = self.explain()
+        for line in ("/a.txt, copied to /renamed", "/dir/x/y, copied to /else/x/y", "/dir/z, copied to /else/z",
+                     "/r.md, copied to /docs/r.md", "/b.txt"):
+            self.assertIn(f"changed: {line} (content)\n", said)
+
+    def test_options_have_words_and_long_texts_are_cut(self):
+        long = " && ".join(f"echo {number}" for number in range(60))
+        self.build(f"FROM busybox\nRUN {long} && echo old && {long}\nRUN --network=default true\n")
+        self.build(f"FROM busybox\nRUN {long} && echo new && {long}\nRUN --network=none true\n")
+        said = self.explain()
+        self.assertIn("network changed: 'default' -> 'none'\n", said)
+        self.assertRegex(said, r"command changed: \.\.\.'[^']*echo old[^']*'\.\.\. -> \.\.\.'[^']*echo new[^']*'\.\.\.\n")
+        self.assertLess(max(map(len, said.splitlines())), 260, said)
 
     def test_it_is_json_for_scripts(self):
         self.build(STEPS, files=FILES)

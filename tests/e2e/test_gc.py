@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -37,7 +38,7 @@ class Collection(LadeTest):
         return self.ws.lade("prune", "-f", *args)
 
     def verify(self):
-        self.assertIn(" 0 damaged, 0 orphans", self.ws.lade("du", "--verify").stdout)
+        self.assertIn(" 0 damaged, 0 orphans, 0 unneeded", self.ws.lade("du", "--verify").stdout)
 
     def real_bytes(self):
         return int(self.ws.run("du", "-s", "--block-size=1", self.ws.state).split()[0])
@@ -58,6 +59,136 @@ class Collection(LadeTest):
         rows = self.du("-v")
         self.assertTrue(any("head -c 2000000" in row["Description"] for row in rows))
         self.assertIn("RECLAIMABLE", self.ws.lade("du").stdout)
+
+    def promised(self):
+        """What `lade prune` frees, and what `lade prune -a`: in bytes, and as the summary's last line has it."""
+        total = next(row for row in self.du() if row["Type"] == "total")
+        line = re.fullmatch(r"lade prune frees (\S+), lade prune -a (\S+)", self.ws.lade("du").stdout.splitlines()[-1])
+        return int(total["UnneededBytes"]), int(total["ReclaimableBytes"]), *line.groups()
+
+    def make_everything(self):
+        """Named, untagged and re-tagged images, unneeded layers, cache mounts, what killed processes left."""
+        self.build_number(1, "-t", "app")
+        self.build_number(1, "--no-cache", "-t", "app")
+        self.build_number(2, "-t", "old")
+        self.load_unnamed("unnamed")
+        self.build_number(3)  # an untagged image, made of the cache's layers
+        self.ws.lade("rmi", "old")
+        (self.ws.state / "layers/zzzz").mkdir()
+        (self.ws.state / "layers/zzzz/file").write_text("x" * 10_000)
+
+    def test_du_promises_what_prune_takes(self):
+        self.make_everything()
+        unneeded, _, shown, _ = self.promised()
+        self.assertGreater(unneeded, 2_000_000)
+        self.assertEqual(self.ws.lade("prune", "--dry-run").stdout.splitlines()[-1], f"Would reclaim: {shown}")
+        before = self.real_bytes()
+        self.assertEqual(self.prune().stdout.splitlines()[-1], f"Total reclaimed space: {shown}")
+        self.assertAlmostEqual(before - self.real_bytes(), unneeded, delta=100_000)
+        unneeded, reclaimable, _, shown = self.promised()
+        self.assertEqual(unneeded, 0)
+        self.assertGreater(reclaimable, 4_000_000)
+        before = self.real_bytes()
+        self.assertEqual(self.prune("-a").stdout.splitlines()[-1], f"Total reclaimed space: {shown}")
+        self.assertAlmostEqual(before - self.real_bytes(), reclaimable, delta=100_000)
+        self.assertEqual(self.promised()[:2], (0, 0))
+        self.verify()
+
+    def test_a_dry_run_says_what_goes_and_removes_nothing(self):
+        self.make_everything()
+        for options in ((), ("-a",), ("-a", "--filter", "type=cache-mount"), ("--keep-storage", "3m"), ("--filter", "until=24h"),
+                        ("--filter", "label=stage=unnamed")):
+            with self.subTest(options):
+                state = self.ws.dir / "copy"
+                subprocess.run(["cp", "-a", self.ws.state, state], check=True)
+                said = self.ws.lade("prune", "--dry-run", *options, state=state).stdout.splitlines()
+                again = self.ws.lade("prune", "--dry-run", *options, state=state).stdout.splitlines()
+                self.assertEqual(said, again)
+                done = self.ws.lade("prune", "-f", *options, state=state).stdout.splitlines()
+                self.assertEqual(sorted(said[:-1]), sorted(done[:-1]))
+                self.assertEqual(said[-1].split()[-1], done[-1].split()[-1])
+                subprocess.run(["rm", "-rf", state], check=True)
+
+    def test_du_counts_images(self):
+        self.build_number(1, "-t", "app", "-t", "other")
+        self.build_number(2, "-t", "two")
+        self.load_unnamed("test")
+        rows = {row["Type"]: row for row in self.du()}
+        self.assertEqual(rows["image"]["TotalCount"], "4")  # busybox, app, two, <none>
+        images = [row for row in self.du("-v") if row["Type"] == "image"]
+        self.assertEqual(sorted(row["Description"] for row in images),
+                         ["<none>", "docker.io/library/app:latest, docker.io/library/other:latest",
+                          "docker.io/library/busybox:latest", "docker.io/library/two:latest"])
+        self.assertEqual(sum(int(row["Bytes"]) for row in images), int(rows["image"]["Bytes"]))
+
+    def test_the_size_of_an_image_is_the_same_after_a_prune(self):
+        self.build_number(1, "-t", "app")
+        shown = ("images", "--format", "{{.Repository}} {{.Size}}")
+        before = self.ws.lade(*shown).stdout
+        self.prune("-a")
+        self.assertNotIn("layer", self.sizes())
+        self.assertEqual(self.ws.lade(*shown).stdout, before)
+        self.assertEqual(self.ws.lade("run", "app", "cat", "/number").stdout, "1\n")
+        self.assertEqual(self.ws.lade(*shown).stdout, before)
+
+    @contextlib.contextmanager
+    def small_disk(self, size):
+        """The state directory on a filesystem of its own."""
+        state = self.ws.dir / "small"
+        state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", state], check=True)
+        try:
+            subprocess.run(["cp", "-a", f"{self.ws.state}/.", state], check=True)
+            yield state
+        finally:
+            subprocess.run(["umount", "-l", state], check=True)
+
+    def disk_share(self, state):
+        info = os.statvfs(state)
+        return 1 - info.f_bfree / info.f_blocks
+
+    def test_build_cache_keeps_to_a_share_of_the_disk(self):
+        with self.small_disk("40m") as state:
+            self.build_number("named", "-t", "named", state=state)
+            acted = []
+            for number in range(24):
+                result = self.build_number(number, state=state)
+                if found := re.search(r"keep build cache within (\S+)\n#\d+ it took (\S+): (\S+) that were not used for longest", result.stderr):
+                    acted.append(found)
+                self.assertLess(self.disk_share(state), 0.86, number)
+                self.assertEqual(self.build_number(number, state=state).ran, [], "a build's own result stays")
+            self.assertGreater(len(acted), 1)
+            self.assertEqual(self.ws.lade("run", "named", "cat", "/number", state=state).stdout, "named\n")
+            self.assertIn("used least recently", self.ws.lade("du", "--why", state=state).stdout)
+            self.assertIn(" 0 damaged", self.ws.lade("du", "--verify", state=state).stdout)
+
+    def test_the_share_can_be_chosen_or_none(self):
+        with self.small_disk("40m") as state:
+            for number in range(8):
+                self.build_number(number, "--keep-storage", "20%", state=state)
+            self.assertLess(self.disk_share(state), 0.36)  # base image and what the last build used beside it
+            for number in range(8, 16):
+                self.build_number(number, env={"LADE_KEEP_STORAGE": "6m"}, state=state)
+            self.assertLess(self.disk_share(state), 0.36)
+            full = self.ws.lade("du", "--format", "json", state=state).stdout
+            for number in range(20, 36):
+                result = self.build_number(number, env={"LADE_KEEP_STORAGE": "off"}, state=state, code=None)
+                self.assertNotIn("keep build cache", result.stderr)
+            self.assertGreater(self.disk_share(state), 0.88, full)
+            for bad in ("0%", "101%", "x"):
+                self.assert_fails(self.build_number(1, "--keep-storage", bad, code=None), "--keep-storage", code=2)
+            self.prune("--keep-storage", "50%")
+            self.assertEqual(self.build_number(99, "--keep-storage", "1%", "-q").stderr, "")
+
+    def test_a_cap_below_what_images_need_says_so(self):
+        self.build_number(1, "-t", "app")
+        result = self.build_number(2, "-t", "two", "--max-storage", "2m")
+        self.assertRegex(result.stderr, r"WARNING: the state directory takes \S+, more than the 2.1MB of --max-storage: "
+                                        r"its images need \S+ \(lade rmi removes them\)")
+        result = self.prune("--max-storage", "2m")
+        self.assertIn("of --max-storage: its images need", result.stderr)
+        self.assertEqual(self.ws.lade("run", "app", "cat", "/number").stdout, "1\n")
+        self.assertNotIn("WARNING", self.build_number(3, "--max-storage", "1g").stderr)
 
     def test_without_all_only_what_nothing_needs_goes(self):
         self.build_number(1, "-t", "app")
@@ -313,6 +444,25 @@ class Collection(LadeTest):
         self.prune("-a")  # what is lost for good
         self.verify()
 
+    def test_what_a_new_name_left_is_unneeded_and_of_no_killed_process(self):
+        self.build_number(1, "-t", "app")
+        self.build_number(1, "--no-cache", "-t", "app")
+        result = self.ws.lade("du", "--verify")
+        self.assertRegex(result.stdout, r"unneeded blob sha256:[0-9a-f]{64}: no image or layer needs it\n")
+        self.assertRegex(result.stdout, r" 0 damaged, 0 orphans, [1-9]\d* unneeded\n")
+        self.prune()
+        self.verify()
+
+    def test_build_cache_leaves_loaded_images(self):
+        self.load_unnamed("loaded")
+        with self.small_disk("30m") as state:
+            for number in range(12):
+                self.build_number(number, state=state)
+            ids = self.ws.lade("images", "-q", "--filter", "dangling=true", state=state).stdout.split()
+            stages = [self.ws.lade("inspect", "-f", '{{index .Config.Labels "stage"}}', name, state=state).stdout for name in ids]
+            self.assertIn("loaded\n", stages)
+            self.assertLess(len(ids), 12)
+
     def test_what_a_kill_left_is_swept(self):
         self.build_number(1)
         (self.ws.state / "layers/zzzz").mkdir()
@@ -393,7 +543,7 @@ class Stress(LadeTest):
         self.assertEqual(self.ws.lade("du", "--verify", code=None).code, 0)
         time.sleep(0.15)
         self.ws.lade("prune", "-f")
-        self.assertIn(" 0 damaged, 0 orphans", self.ws.lade("du", "--verify").stdout)
+        self.assertIn(" 0 damaged, 0 orphans, 0 unneeded", self.ws.lade("du", "--verify").stdout)
         # The sweep of what the last killed one left.
         self.ws.lade("run", "busybox", "true")
 

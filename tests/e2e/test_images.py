@@ -76,6 +76,12 @@ class Images(LadeTest):
         self.assert_fails(failed, "there is no field Confgi", "did you mean Config?", code=2)
         self.assert_fails(self.ws.lade("inspect", "none:1", code=None), "no such image: 'none:1'")
 
+    def test_labels_that_are_not_there_are_empty_as_with_docker(self):
+        self.build("FROM scratch\nCOPY Dockerfile /\n", "-t", "bare")
+        for name, label, value in (("app:1", "who", "me"), ("app:1", "none", ""), ("bare", "who", "")):
+            out = self.ws.lade("inspect", "-f", f'<{{{{index .Config.Labels "{label}"}}}}>', name).stdout
+            self.assertEqual(out, f"<{value}>\n", (name, label))
+
     def test_history_is_newest_first(self):
         rows = [json.loads(line) for line in self.ws.lade("history", "--format", "json", "--no-trunc",
                                                           "app:1").stdout.splitlines()]
@@ -156,6 +162,31 @@ class Images(LadeTest):
         other = self.ws.new_state(None, "state-other")
         self.ws.lade("load", stdin=saved, state=other)
         self.assertEqual(json.loads(self.ws.lade("manifest", "inspect", "multi:1", state=other).stdout), index)
+
+    def test_an_index_takes_one_image_per_platform(self):
+        self.build("FROM scratch\nCOPY Dockerfile /other\n", "-t", "other")
+        ids = [self.inspect(name)["Id"][7:19] for name in ("app:1", "other")]
+        for options in ((), ("--amend",)):
+            failed = self.ws.lade("manifest", "create", *options, "multi:1", "app:1", "other", code=None)
+            self.assert_fails(failed, f"the images {ids[0]} and {ids[1]} are both for linux/", "one image per platform")
+        self.assertNotIn("multi:1", self.names())
+        self.ws.lade("manifest", "create", "multi:1", "app:1", "app:1")  # the same one
+        self.ws.lade("manifest", "create", "--amend", "multi:1", "other")
+        self.assertEqual(len(json.loads(self.ws.lade("manifest", "inspect", "multi:1").stdout)["manifests"]), 1)
+
+    def test_import_has_the_time_of_source_date_epoch(self):
+        root = self.ws.out / "root.tar"
+        self.build("FROM busybox\n", "-o", f"type=tar,dest={root}")
+        epoch = {"SOURCE_DATE_EPOCH": "1600000000"}
+        first = self.ws.lade("import", root, "made:1", env=epoch).stdout.split()[1]
+        self.assertEqual(self.inspect("made:1")["Created"], "2020-09-13T12:26:40Z")
+        row = json.loads(self.ws.lade("history", "--format", "json", "made:1").stdout.splitlines()[0])
+        self.assertEqual(row["CreatedAt"], "2020-09-13T12:26:40Z")
+        self.assertEqual(self.ws.lade("import", root, "made:2", env=epoch).stdout.split()[1], first)
+        self.ws.lade("import", root, "made:3")
+        self.assertGreater(self.inspect("made:3")["Created"], "2020-09-13T12:26:41")
+        self.assert_fails(self.ws.lade("import", root, "made:5", env={"SOURCE_DATE_EPOCH": "soon"}, code=None),
+                          "SOURCE_DATE_EPOCH: 'soon' is not a number", code=2)
 
     def test_import_takes_changes_and_a_message(self):
         root = self.ws.out / "root.tar"

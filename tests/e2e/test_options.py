@@ -193,6 +193,14 @@ class Reports(LadeTest):
         self.assertEqual(metadata["containerimage.config.digest"], image.manifest["config"]["digest"])
         self.assertEqual(metadata["containerimage.digest"], metadata["containerimage.descriptor"]["digest"])
 
+    def test_provenance_names_the_language_that_the_docs_do(self):
+        self.build("FROM busybox\n", "--provenance=mode=max", "-o", f"type=local,dest={self.ws.out}/tree")
+        statement = json.loads((self.ws.out / "tree/provenance.json").read_text())
+        version = statement["predicate"]["buildDefinition"]["internalParameters"]["dockerfileVersion"]
+        self.assertEqual(version, "1.26.0")  # what BuildKit v0.32 says of its own
+        page = (support.REPO / "docs/DOCKERFILE.md").read_text()
+        self.assertIn(f"(reference {version.removesuffix('.0')},", page)
+
     def test_annotations_are_the_manifests(self):
         image = self.image(self.STEPS, "--annotation", "a=b=c", "--annotation", "manifest[linux/s390x]:no=1",
                            "--annotation", "manifest-descriptor:d=e")

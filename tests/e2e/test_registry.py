@@ -242,6 +242,57 @@ class Commands(RegistryTest):
         self.lade("push", name, f"{registry.host}/copy:all")
         self.assertEqual(self.inspect(f"{registry.host}/copy:all", "--raw"), self.inspect(name, "--raw"))
 
+    def test_pull_of_a_platform_that_is_not_there_fails(self):
+        registry = self.ws.registry()
+        state = self.ws.new_state(None, "state-p")
+        for name, platforms in (("multi", "linux/amd64,linux/arm64"), ("single", "linux/amd64")):
+            self.build("FROM scratch\nCOPY f /\n", "--push", "-t", f"{registry.host}/{name}", f"--platform={platforms}",
+                       files={"f": "x"}, env=self.env, state=state)
+        for platform in ("linux/s390x", "linux/arm/v6", "bogus/x", "windows/amd64"):
+            for name, has in (("multi", "linux/amd64, linux/arm64"), ("single", "linux/amd64")):
+                failed = self.lade("pull", "--platform", platform, f"{registry.host}/{name}", code=None)
+                self.assert_fails(failed, f"{registry.host}/{name}:latest has no image for {platform}; it has {has}")
+        self.assertEqual(self.lade("images", "-q").stdout, "")
+        self.lade("pull", "--platform", "linux/amd64", f"{registry.host}/single")
+
+    def test_what_images_lists_all_other_commands_know(self):
+        registry = self.ws.registry()
+        digest = self.source(registry)
+        name = f"{registry.host}/app:1"
+        self.build(f"FROM {name}\nRUN true\n", "-t", "mine", env=self.env)
+        self.assertNotIn(f"{registry.host}/app", self.lade("images").stdout)
+        row = json.loads(self.lade("images", "-a", "--format", "json", f"{registry.host}/app").stdout)
+        self.assertEqual(row["Digest"], digest)
+        for called in (name, row["ID"], f"{registry.host}/app@{digest}"):
+            self.assertEqual(json.loads(self.lade("inspect", called).stdout)[0]["Config"]["Labels"], {"label": "one"}, called)
+            self.lade("history", called)
+        self.lade("tag", name, "again")
+        self.assertEqual(json.loads(self.lade("inspect", "again").stdout)[0]["Id"],
+                         json.loads(self.lade("inspect", name).stdout)[0]["Id"])
+        self.assertEqual(self.lade("run", row["ID"], "cat", "/label").stdout, "one\n")
+        self.lade("save", "-o", self.ws.out / "saved.tar", "again")
+        self.assertIn(f"Untagged: {name}\n", self.lade("rmi", name).stdout)
+        self.assert_fails(self.lade("inspect", name, code=None), "no such image")
+        self.assertNotIn(f"{registry.host}/app", self.lade("images", "-a").stdout)
+        self.assertEqual(self.lade("run", "again", "cat", "/label").stdout, "one\n")
+
+    def test_what_run_pulled_is_an_image_of_this_machine(self):
+        registry = self.ws.registry()
+        digest = self.source(registry)
+        name = f"{registry.host}/app:1"
+        self.assertEqual(self.lade("run", name, "cat", "/label").stdout, "one\n")
+        row = json.loads(self.lade("images", "--format", "json").stdout)
+        self.assertEqual((row["Repository"], row["Tag"], row["Digest"]), (f"{registry.host}/app", "1", digest))
+        self.lade("prune", "-af")
+        self.assertEqual(self.lade("run", "--pull=never", name, "cat", "/label").stdout, "one\n")
+        self.lade("save", "-o", self.ws.out / "saved.tar", name)
+        self.assertIn("Deleted: ", self.lade("rmi", name).stdout)
+        # What only a build has asked for becomes one, too.
+        self.build(f"FROM {name}\n", env=self.env)
+        self.assertEqual(self.lade("images", "-q", f"{registry.host}/app").stdout, "")
+        self.lade("run", name, "true")
+        self.assertNotEqual(self.lade("images", "-q", f"{registry.host}/app").stdout, "")
+
     def test_push_brings_it_back_and_mounts_what_is_there(self):
         registry, proxy = self.proxied()
         digest = self.source(registry)

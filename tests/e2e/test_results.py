@@ -24,7 +24,7 @@ class Unnamed(LadeTest):
         return sorted(path.stat().st_size for path in (self.ws.state / "blobs/sha256").iterdir())
 
     def verify(self):
-        self.assertIn(" 0 damaged, 0 orphans", self.ws.lade("du", "--verify").stdout)
+        self.assertIn(" 0 damaged, 0 orphans, 0 unneeded", self.ws.lade("du", "--verify").stdout)
 
     def test_a_build_without_a_name_is_an_image_by_its_id(self):
         result = self.build(STEPS, files=FILES)
@@ -126,7 +126,7 @@ class Pushed(LadeTest):
         self.build(STEPS, "-t", self.name, "--push", files=FILES)
         self.assertIn(self.name, self.ws.lade("images", "--format", "{{.Repository}}:{{.Tag}}").stdout)
         self.assertEqual(self.ws.lade("run", "--pull=never", self.name).stdout, "hi\nfile\n")
-        self.assertIn(" 0 damaged, 0 orphans", self.ws.lade("du", "--verify").stdout)
+        self.assertIn(" 0 damaged, 0 orphans, 0 unneeded", self.ws.lade("du", "--verify").stdout)
 
     def test_a_base_that_need_not_come_here_does_not_and_can_be_had_later(self):
         base = f"{self.registry.host}/base:1"
@@ -135,7 +135,7 @@ class Pushed(LadeTest):
         self.build(f"FROM {base}\nCMD [\"wc\", \"-c\", \"/big\"]\n", "-t", self.name, "--push", state=other)
         here = sum(path.stat().st_size for path in (other / "blobs/sha256").iterdir())
         self.assertLess(here, 100000, "the base's layers were left where they are")
-        self.assertIn(" 0 damaged, 0 orphans", self.ws.lade("du", "--verify", state=other).stdout)
+        self.assertIn(" 0 damaged, 0 orphans, 0 unneeded", self.ws.lade("du", "--verify", state=other).stdout)
         # Another repository gets them from there.
         self.ws.lade("tag", self.name, f"{self.registry.host}/second:1", state=other)
         self.ws.lade("push", f"{self.registry.host}/second:1", state=other)

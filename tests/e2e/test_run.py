@@ -287,6 +287,37 @@ class Terminal(LadeTest):
         self.read_until(fd, b"caught")
         self.assertEqual(self.end(pid), 4)
 
+    def test_repeated_control_c_ends_what_does_not_answer(self):
+        # PID 1 without a handler does not get the signal.
+        pid, fd = self.session("-it", "busybox", "sh", "-c", "echo ready; exec sleep 100")
+        self.read_until(fd, b"ready")
+        for _ in range(2):
+            os.write(fd, b"\x03")
+            self.read_until(fd, b"^C")
+        self.assertEqual(os.waitpid(pid, os.WNOHANG), (0, 0))
+        os.write(fd, b"\x03")
+        self.assertEqual(self.end(pid), 137)
+
+    def test_a_shell_survives_repeated_control_c(self):
+        pid, fd = self.session("-it", "busybox", "sh")
+        self.read_until(fd, b"# ")
+        for _ in range(5):
+            os.write(fd, b"\x03")
+            self.read_until(fd, b"# ")
+        os.write(fd, b"exit 6\n")
+        self.assertEqual(self.end(pid), 6)
+
+    def test_the_detach_keys_end_it(self):
+        for options, keys in (((), b"\x10\x11"), (("--detach-keys", "ctrl-a,x"), b"\x01x")):
+            pid, fd = self.session("-it", *options, "busybox", "sh", "-c", "echo ready; while :; do echo again; sleep 0.1; done")
+            before = termios.tcgetattr(fd)
+            self.read_until(fd, b"ready")
+            os.write(fd, keys)
+            self.read_until(fd, b"the container has ended")
+            self.assertEqual(self.end(pid), 137)
+            self.assertEqual(termios.tcgetattr(fd)[3], before[3])
+        self.assert_fails(self.ws.lade("run", "--detach-keys=ctrl-9", "busybox", code=None), "no key 'ctrl-9'", code=125)
+
     def test_the_users_terminal_is_as_it_was_before(self):
         pid, fd = self.session("-it", "busybox", "sh", "-c", "echo ready; read x")
         before = termios.tcgetattr(fd)

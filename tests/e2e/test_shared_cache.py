@@ -80,6 +80,27 @@ class SharedCache(TwoMachines, LadeTest):
         self.image_with_cache()
         self.assert_ran(TOOL)
 
+    def test_a_cache_that_lacks_what_another_gave_says_so(self):
+        self.export()
+        second = self.ws.dir / "second"
+        read = f"--cache-from=type=local,src={self.cache}"
+        self.build(None, read, f"--cache-to=type=local,dest={second},mode=max", state=self.there)
+        self.assertRegex(self.last().stderr, rf"WARNING: 4 steps of this build came from local:{self.cache}:latest and are not in "
+                                             rf"the cache local:{second}:latest: write it with reexport=true")
+        whole = self.ws.dir / "whole"
+        self.build(None, read, f"--cache-to=type=local,dest={whole},mode=max,reexport=true", state=self.there)
+        self.assertNotIn("WARNING", self.last().stderr)
+        self.build(None, read, f"--cache-to=type=local,dest={self.cache},mode=max", state=self.there)
+        self.assertNotIn("WARNING", self.last().stderr)
+        self.build(None, read, "--cache-to=type=inline", "-t", "app", state=self.there)
+        self.assertRegex(self.last().stderr, "WARNING: . steps of this build came from .* not in the cache inline")
+
+    def test_a_bare_name_takes_no_options(self):
+        # As with docker's builders; what was meant is named.
+        result = self.build(None, "--cache-to", "host.example/app:cache,mode=max", code=2)
+        self.assertIn("'host.example/app:cache' is not of the form key=value", result.stderr)
+        self.assertIn("type=registry,ref=host.example/app:cache,...", result.stderr)
+
     def test_what_was_imported_is_kept_for_builds_that_read_the_cache(self):
         self.export()
         image = self.image_with_cache()

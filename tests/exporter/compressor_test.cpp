@@ -222,6 +222,19 @@ TEST(CompressorFormat, GzipHeaderHasNoTimeAndNoSystem) {
   EXPECT_EQ(bytes.substr(0, 10), std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff", 10));
 }
 
+TEST(CompressorFormat, GzipOfALevelIsAsSmallAsZlibMakesIt) {
+  const std::string input = sample(8 << 20);
+  for (const int level : {3, 6, 9}) {
+    uLongf size = compressBound(input.size());
+    std::string whole(size, 0);
+    ASSERT_EQ(compress2(reinterpret_cast<Bytef*>(whole.data()), &size,
+                        reinterpret_cast<const Bytef*>(input.data()), input.size(), level),
+              Z_OK);
+    const size_t blocks = compress(options_of(LayerCompression::gzip, level), input).bytes.size();
+    EXPECT_LT(static_cast<double>(blocks), 1.005 * static_cast<double>(size)) << level;
+  }
+}
+
 TEST(CompressorFormat, ManyAtOnceShareTheBudgetAndFinish) {
   const std::string input = sample(6 << 20);
   const std::string expected = compress(options_of(LayerCompression::zstd), input).bytes;

@@ -120,15 +120,81 @@ TEST_F(ExplainTest, AFailedStepIsExplainedByWhatRanBelowIt) {
   EXPECT_THAT(reasons(root), ElementsAre("what it is built on came out differently: v1"));
 }
 
+TEST_F(ExplainTest, WhatAFailureKeptFromRunningWasNotReached) {
+  steps_["bad"].result.exit_code = 1;
+  Graph graph;
+  const auto bad = graph.run(graph.scratch(), "bad");
+  const auto later = graph.run(bad, "later");
+  const auto last = graph.run(later, "last");
+  EXPECT_NE(run(graph, last).error, "");
+  EXPECT_THAT(reasons(later), ElementsAre(HasSubstr("the build ended before")));
+  EXPECT_THAT(reasons(last), ElementsAre(HasSubstr("the build ended before")));
+}
+
+TEST_F(ExplainTest, WhatIsBelowACachedStepIsNotNeededAlsoWhereTheBuildFails) {
+  Graph graph;
+  const auto base = graph.run(graph.scratch(), "base");
+  const auto top = graph.run(base, "top");
+  run(graph, top);
+  CacheStore(state_->database()).remove(last_build_logs(state_->root())->last.steps[base].record);
+  steps_["bad"].result.exit_code = 1;
+  const auto bad = graph.run(top, "bad");
+  EXPECT_NE(run(graph, bad).error, "");
+  EXPECT_THAT(reasons(base), ElementsAre(HasSubstr("nothing needed it")));
+}
+
+TEST_F(ExplainTest, BuildsOfOneSecondAreComparedWithTheOneBefore) {
+  // The records of all three have the same time.
+  Graph last;
+  uint32_t root = 0;
+  for (const char* number : {"1", "2", "3"}) {
+    Graph graph;
+    const auto copied = graph.copy(graph.scratch(), graph.source("local://context"), "/d");
+    root = copied;
+    run(graph, root,
+        with_context(context({{"d/"}, {"d/same", "x"}, {std::string("d/only-") + number, "y"}})));
+  }
+  EXPECT_THAT(reasons(root), ElementsAre("what it reads of the build context changed",
+                                         "  removed: /d/only-2", "  added: /d/only-3"));
+}
+
+TEST_F(ExplainTest, NumbersOfOptionsHaveNames) {
+  Graph first;
+  const auto a = first.run(first.scratch(), "a");
+  run(first, a);
+  Graph second;
+  const auto b = second.run(second.scratch(), "a");
+  std::get<ExecOp>(second.at(b).op).network = OpNetwork::none;
+  std::get<ExecOp>(second.at(b).op).security = OpSecurity::insecure;
+  run(second, b);
+  EXPECT_THAT(reasons(b), ElementsAre("network changed: 'default' -> 'none'",
+                                      "security changed: 'sandbox' -> 'insecure'"));
+}
+
+TEST_F(ExplainTest, OfLongCommandsOnlyWhatDiffersIsShown) {
+  const std::string head(300, 'h');
+  const std::string tail(300, 't');
+  Graph first;
+  run(first, first.run(first.scratch(), head + " one " + tail));
+  Graph second;
+  const auto root = second.run(second.scratch(), head + " two " + tail);
+  run(second, root);
+  const auto said = reasons(root);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_THAT(said[0], testing::AllOf(HasSubstr("hhh one ttt"), HasSubstr("hhh two ttt")));
+  EXPECT_LT(said[0].size(), 200u);
+}
+
 TEST(BuildLog, WhatIsWrittenIsReadAndTornOnesAreRefused) {
   BuildLog log;
   log.dockerfile = "Dockerfile";
-  log.steps = {{"FROM", 1, StepOutcome::source, false, {}, {}, "docker-image://x", {}},
-               {"RUN", 2, StepOutcome::ran, true, Digest::of("op"), Digest::of("r"), "", {0}}};
+  log.steps = {{"FROM", 1, 1, StepOutcome::source, false, {}, {}, "docker-image://x", {}},
+               {"RUN", 2, 4, StepOutcome::ran, true, Digest::of("op"), Digest::of("r"), "", {0}}};
   const std::string bytes = log.serialize();
   const BuildLog read = BuildLog::parse(bytes);
   EXPECT_EQ(read.serialize(), bytes);
   EXPECT_EQ(read.steps[1].record, Digest::of("r"));
+  EXPECT_EQ(read.steps[1].last_line, 4);
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_THROW(BuildLog::parse(bytes.substr(0, size)), Error) << size;
   }
