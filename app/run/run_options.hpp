@@ -74,7 +74,6 @@ struct RunRequest {
   PullPolicy pull = PullPolicy::missing;
   uint64_t shm_bytes = 0;   ///< 0: the default
   int64_t pids_limit = 0;   ///< 0: none
-  uint64_t shm_bytes = 0;   ///< 0: the default
   std::string detach_keys;  ///< the bytes that are typed
   bool interactive = false;
   bool terminal = false;
