@@ -68,7 +68,7 @@ HEAD = """#!/bin/bash
 # A difference between a build in a state directory that others used before and one in a clean state (seed {seed}):
 # {what}
 # Run it as root from lade's sources: bash THIS build/lade. It leaves what it made in the directory that it names.
-LADE=$(realpath "$1"); TOOLS=$PWD/tests/incremental; W=$(mktemp -d); cd "$W" || exit 1
+LADE=$(realpath "$1"); TOOLS=$PWD/tests/incremental; W=$(mktemp -d /tmp/lade-incremental-XXXXXX); cd "$W" || exit 1
 umask 022; export C=$W/context COMMIT=$W/commit LC_ALL=C; D=$C PORT=$((20000 + RANDOM % 20000)); echo "in $W"
 "$TOOLS/run" "$LADE" --prepare "$W/bases" && cp "$W/bases/commit" "$W/commit" || exit 1
 python3 "$TOOLS/site_server.py" "$W" $PORT & SITE=$!; trap 'kill $SITE; umount "$W/mounted" 2>/dev/null' EXIT
