@@ -453,6 +453,29 @@ class Collection(LadeTest):
         self.prune()
         self.verify()
 
+    def test_the_daemon_keeps_to_it_too(self):
+        with self.small_disk("30m") as state:
+            for number in range(12):
+                self.build_number(number, env={"LADE_KEEP_STORAGE": "off"}, state=state)
+            full = self.disk_share(state)
+            self.assertGreater(full, 0.85)
+
+            def serve(*options):
+                socket = self.ws.dir / f"d{len(options)}"
+                process = self.ws.spawn("daemon", "--addr", f"unix://{socket}", *options, state=state)
+                deadline = time.monotonic() + 30
+                while not socket.exists() or (not options and self.disk_share(state) > 0.82):
+                    self.assertIsNone(process.poll())
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.05)
+                process.terminate()
+                return self.ws.finish(process).stderr
+
+            self.assertNotIn("garbage collection", serve("--oci-worker-gc=false"))
+            self.assertGreater(self.disk_share(state), 0.85)
+            self.assertRegex(serve(), r"garbage collection: build cache took \d+ bytes of at most \d+: \d+ that were not used")
+            self.assertIn(" 0 damaged", self.ws.lade("du", "--verify", state=state).stdout)
+
     def test_build_cache_leaves_loaded_images(self):
         self.load_unnamed("loaded")
         with self.small_disk("30m") as state:
