@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pathlib
 import subprocess
 
 import support
@@ -71,6 +72,26 @@ class StepLimits(LadeTest):
         self.assertEqual(self.build(step, "--resource", "pids=99").ran, [])
         self.assertIn("invalid pids value '0': it must be above 0",
                       self.build("FROM busybox\n", "--resource", "pids=0", code=2).stderr)
+
+    def test_a_parent_with_processes_cannot_limit_steps_and_nothing_of_limits_stays(self):
+        top = pathlib.Path("/sys/fs/cgroup")
+        controllers = top / "cgroup.controllers"
+        if not controllers.exists() or "memory" not in controllers.read_text().split():
+            self.skipTest("needs a kernel whose cgroup v2 limits memory")
+        own = next(line[3:] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+        if own == "/":
+            self.skipTest("needs a kernel's cgroup that is not the topmost")
+        for limit in ("memory=64m", "cpuset-cpus=0", "cpu-shares=100"):
+            self.assert_fails("FROM busybox\nRUN true\n", f"{top}{own}' has processes of its own", "name a parent without any",
+                              args=("--cgroup-parent", own, "--resource", limit))
+        groups = "FROM busybox\nRUN --network=none cat /proc/self/cgroup; grep -c cgroup2 /proc/mounts\n"
+        self.assertEqual(self.build(groups, "--cgroup-parent", own).log(), ["0::/", "1"])
+        before = set(top.iterdir())
+        parent = f"/lade-test-{os.getpid()}/below"
+        self.assertEqual(self.build(groups, "--no-cache", "--cgroup-parent", parent, "--resource", "memory=64m",
+                                    "--resource", "cpuset-cpus=0").log()[0], "0::/")
+        left = {path for path in set(top.iterdir()) - before if path.name.startswith("lade-test")}
+        self.assertEqual(left, set())
 
     def test_bad_limits_are_usage_errors(self):
         self.write({"Dockerfile": "FROM busybox\n"})
