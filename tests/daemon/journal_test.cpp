@@ -60,7 +60,8 @@ TEST_F(JournalTest, OfEndlessOutputTheBeginningAndTheEndAreKept) {
   EXPECT_LT(std::filesystem::file_size(dir_.path() + "/journal"), 3u << 20);
   journal_.completed("sha256:a", false, "failed");
   std::string out[2];
-  for (const auto& log : all().logs()) out[log.stream() - 1] += log.msg();
+  const StatusResponse told = all();
+  for (const auto& log : told.logs()) out[log.stream() - 1] += log.msg();
   const std::string notice = "\n[output clipped, log limit 2MiB reached]\n";
   EXPECT_EQ(out[0].find(notice), 2u << 20);
   EXPECT_EQ(out[0].find(notice, (2u << 20) + 1), std::string::npos);
@@ -74,7 +75,8 @@ TEST_F(JournalTest, OutputUpToTheLimitIsWhole) {
   for (int i = 0; i < 2; ++i) journal_.log("sha256:a", LogStream::out, block);
   journal_.completed("sha256:a", false);
   size_t size = 0;
-  for (const auto& log : all().logs()) size += log.msg().size();
+  const StatusResponse told = all();
+  for (const auto& log : told.logs()) size += log.msg().size();
   EXPECT_EQ(size, 2u << 20);
 }
 
