@@ -216,7 +216,9 @@ class Daemon {
     grpc::ResourceQuota quota("lade daemon");
     quota.SetMaxThreads(kMaxCalls);
     builder.SetResourceQuota(quota);
-    // Nor are they to wait in memory: a connection has no more streams than that.
+    // A connection that asks for more than all may have is closed: what it has asked for and nobody
+    // serves yet takes memory, too. (gRPC 1.51 holds only those to it who acknowledge its
+    // settings.)
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
     // Two daemons at one port would share its connections.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -1,4 +1,5 @@
 // The daemon as a process, seen by a client that speaks its protocol.
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <future>
@@ -11,7 +12,10 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/digest.hpp"
@@ -155,6 +159,72 @@ TEST_F(DaemonTest, AFloodOfCallsIsBoundedAndPasses) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   offer("FROM scratch\nCOPY a.txt /\n", {{"a.txt", "hello"}});
   EXPECT_TRUE(build(to_tar("after")).ok());
+}
+
+constexpr std::string_view kClientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The end of HTTP/2's beginning, then `count` calls that are never ended.
+std::string flood_of_streams(uint32_t count) {
+  const auto frame = [](uint8_t type, uint8_t flags, uint32_t stream, const std::string& payload) {
+    std::string head(9, '\0');
+    for (int i = 0; i < 3; ++i) head[i] = static_cast<char>(payload.size() >> (16 - 8 * i) & 0xff);
+    head[3] = static_cast<char>(type);
+    head[4] = static_cast<char>(flags);
+    for (int i = 0; i < 4; ++i) head[5 + i] = static_cast<char>(stream >> (24 - 8 * i) & 0xff);
+    return head + payload;
+  };
+  // Without tables (RFC 7541, 6.2.2).
+  const auto field = [](std::string_view name, std::string_view value) {
+    return std::string(1, '\0') + static_cast<char>(name.size()) + std::string(name) +
+           static_cast<char>(value.size()) + std::string(value);
+  };
+  const std::string headers = field(":method", "POST") + field(":scheme", "http") +
+                              field(":path", "/moby.buildkit.v1.Control/ListenBuildHistory") +
+                              field(":authority", "x") + field("content-type", "application/grpc") +
+                              field("te", "trailers");
+  constexpr uint8_t kSettings = 4;
+  constexpr uint8_t kHeaders = 1;
+  constexpr uint8_t kEndHeaders = 4;
+  constexpr uint8_t kAcknowledged = 1;
+  std::string out = frame(kSettings, kAcknowledged, 0, "");
+  for (uint32_t i = 0; i < count; ++i) out += frame(kHeaders, kEndHeaders, 2 * i + 1, headers);
+  return out;
+}
+
+TEST_F(DaemonTest, AConnectionWithTooManyCallsIsClosed) {
+  const std::string path = dir_.path() + "/socket";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const UniqueFd flood(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(flood.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const std::string begin = std::string(kClientPreface) + std::string("\0\0\0\4\0\0\0\0\0", 9);
+  ASSERT_EQ(::send(flood.get(), begin.data(), begin.size(), 0), std::ssize(begin));
+  std::array<char, 4096> answer{};
+  ASSERT_GT(::recv(flood.get(), answer.data(), answer.size(), 0), 0);  // its settings
+  const std::string bytes = flood_of_streams(3000);
+  // May break off in the middle, then.
+  for (size_t sent = 0; sent < bytes.size();) {
+    const ssize_t size =
+        ::send(flood.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (size <= 0) break;
+    sent += static_cast<size_t>(size);
+  }
+  const timeval patience{.tv_sec = 30, .tv_usec = 0};
+  ::setsockopt(flood.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ssize_t size = 0;
+  while ((size = ::recv(flood.get(), answer.data(), answer.size(), 0)) > 0) {
+  }
+  EXPECT_TRUE(size == 0 || errno == ECONNRESET || errno == EPIPE) << errno;
+  grpc::Status status;
+  for (int i = 0; i < 200; ++i) {
+    grpc::ClientContext context;
+    api::InfoResponse info;
+    status = client_->control().Info(&context, {}, &info);
+    if (status.ok()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
 TEST_F(DaemonTest, BuildsFromTheSessionsDirectories) {
