@@ -1,8 +1,12 @@
 #include "base/cpu_pool.hpp"
 
+#include <memory>
+
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/task_arena.h>
+
+#include "base/hand_over.hpp"
 
 namespace lade {
 namespace {
@@ -19,8 +23,30 @@ tbb::task_arena& arena() {
 
 }  // namespace
 
+namespace {
+
+struct Handed {
+  std::function<void()> work;
+  HandOver to;
+};
+
+struct RunHanded {
+  Handed* handed;
+
+  LADE_BEFORE_HAND_OVER void operator()() const { start(handed); }
+  static void start(Handed* handed) {
+    handed->to.take();
+    const std::unique_ptr<Handed> own(handed);
+    own->work();
+  }
+};
+
+}  // namespace
+
 void cpu_enqueue(std::function<void()> work) {
-  arena().enqueue(std::move(work));
+  auto* const handed = new Handed{std::move(work), {}};
+  handed->to.give();
+  arena().enqueue(RunHanded{handed});
 }
 
 }  // namespace lade

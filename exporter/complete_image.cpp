@@ -1,7 +1,7 @@
 // complete_image(): an image that was kept without blobs gets them.
-#include <tbb/parallel_for.h>
 
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "exporter/exporter.hpp"
 #include "exporter/layer_blob.hpp"
 
@@ -26,7 +26,7 @@ Descriptor complete_image(StateDir& state, const Descriptor& target) {
     if (is_only_described(state, layers[i], manifest.layers[i])) missing.push_back(i);
   }
   if (missing.empty()) return target;
-  tbb::parallel_for(size_t{0}, missing.size(), [&](size_t at) {
+  parallel_for(0, missing.size(), [&](size_t at) {
     const size_t i = missing[at];
     const MadeBlob made = make_layer_blob(state, layers[i], {}, {});
     if (made.diff_id != config.diff_ids[i]) {

@@ -4,10 +4,10 @@
 #include <map>
 
 #include <sys/mman.h>
-#include <tbb/parallel_for.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "base/stream.hpp"
 #include "exporter/attestation.hpp"
 #include "exporter/fetchers.hpp"
@@ -30,7 +30,7 @@ std::vector<AttestationSubject> files_of(const std::vector<Entry>& entries,
     first.push_back(linked ? groups.try_emplace(entry.hardlink_group, at).first->second : at);
   }
   std::vector<Digest> digests(files.size());
-  tbb::parallel_for(size_t{0}, files.size(), [&](size_t i) {
+  parallel_for(0, files.size(), [&](size_t i) {
     digests[i] = files[i]->content;
     if (!digests[i].empty() || first[i] != i) return;
     FdSource source(open(*files[i]));

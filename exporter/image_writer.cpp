@@ -2,9 +2,8 @@
 #include <algorithm>
 #include <map>
 
-#include <tbb/parallel_for.h>
-
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "exporter/exporter.hpp"
 #include "exporter/fetchers.hpp"
 #include "exporter/inline_cache.hpp"
@@ -39,7 +38,7 @@ std::vector<MadeBlob> describe_layers(StateDir& state, const ImageSource& source
     }
   }
   if (unknown.empty()) return out;
-  tbb::parallel_for(size_t{0}, unknown.size(), [&](size_t at) {
+  parallel_for(0, unknown.size(), [&](size_t at) {
     const size_t i = unknown[at];
     out[i] = describe_layer(state, source.layers[i], request);
   });
@@ -54,9 +53,9 @@ void make_all(StateDir& state, std::vector<Job>& jobs, const LayerProvider& prov
   const auto make = [&](size_t i) { jobs[i].made = carry_out(state, jobs[i].plan); };
 
   Fetchers fetchers(fetched, [&](size_t i) { fetch_for(state, jobs[i].plan, provider); });
-  tbb::parallel_for(fetched, jobs.size(), make);
+  parallel_for(fetched, jobs.size(), make);
   fetchers.join();
-  tbb::parallel_for(size_t{0}, fetched, make);
+  parallel_for(0, fetched, make);
 }
 
 std::vector<MadeBlob> make_blobs(StateDir& state, const ImageSource& source,

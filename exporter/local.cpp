@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
-#include <tbb/parallel_for.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
@@ -45,7 +45,7 @@ class LocalWriter {
 
   void run() {
     make_directories();
-    tbb::parallel_for(size_t{0}, groups_.size(), [&](size_t i) { fill(groups_[i]); });
+    parallel_for(0, groups_.size(), [&](size_t i) { fill(groups_[i]); });
     for (const Entry* link : links_) make_link(*link);
     for (auto dir = directories_.rbegin(); dir != directories_.rend(); ++dir) {
       with_context([&] { return quoted((*dir)->path); },

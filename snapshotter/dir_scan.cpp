@@ -14,10 +14,10 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <tbb/task_arena.h>
-#include <tbb/task_group.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/device_node.hpp"
@@ -177,7 +177,7 @@ class Scan {
   std::mutex mutex_;
   std::vector<Entry> found_;
   std::map<std::pair<dev_t, ino_t>, uint32_t> groups_;
-  tbb::task_group tasks_;
+  TaskGroup tasks_;
 };
 
 bool same_metadata(const Entry& a, const Entry& b) {

@@ -6,9 +6,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <tbb/parallel_for.h>
 
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "base/stream.hpp"
 #include "base/sys.hpp"
 #include "snapshotter/content/decompress.hpp"
@@ -55,7 +55,7 @@ class Verify {
     std::vector<Digest> digests;
     for (const auto& [digest, blob] : inventory_.blobs) digests.push_back(digest);
     out_.blobs = digests.size();
-    tbb::parallel_for(size_t{0}, digests.size(), [&](size_t i) {
+    parallel_for(0, digests.size(), [&](size_t i) {
       auto fd = state_.content().open_blob(digests[i]);
       if (!fd) return;  // removed meanwhile
       FdSource source(std::move(*fd));
@@ -117,7 +117,7 @@ class Verify {
 
   void check_diff_ids() {
     const std::vector<Pair> pairs = known_pairs();
-    tbb::parallel_for(size_t{0}, pairs.size(), [&](size_t i) {
+    parallel_for(0, pairs.size(), [&](size_t i) {
       const Pair& pair = pairs[i];
       auto fd = state_.content().open_blob(pair.blob);
       if (!fd) return;

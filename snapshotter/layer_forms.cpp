@@ -7,12 +7,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/holes.hpp"
+#include "base/parallel.hpp"
 #include "snapshotter/dir_scan.hpp"
 #include "snapshotter/layer_store_state.hpp"
 #include "snapshotter/open_beneath.hpp"
@@ -162,7 +162,7 @@ std::shared_ptr<const LayerIndex> LayerStore::hashed_index(LayerId layer) {
   // Isolated: while this thread waits for the others it must not start work that wants the same
   // lock.
   tbb::this_task_arena::isolate([&] {
-    tbb::parallel_for(size_t{0}, unhashed.size(), [&](size_t i) {
+    parallel_for(0, unhashed.size(), [&](size_t i) {
       Entry& entry = *unhashed[i];
       const UniqueFd fd = open_entry(layer, entry);
       const CopiedFile hashed = hash_with_holes(fd.get());

@@ -5,9 +5,9 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <oneapi/tbb/parallel_for_each.h>
 
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "base/pattern.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
@@ -270,8 +270,7 @@ Digest digest_of(const Tree& tree, const std::vector<SelectedRoot>& roots, bool 
       if (entry.found.entry->type == EntryType::regular) files.push_back(&entry.found);
     }
   }
-  tbb::parallel_for_each(files.begin(), files.end(),
-                         [&](const Found* file) { tree.content(*file); });
+  parallel_for(0, files.size(), [&](size_t i) { tree.content(*files[i]); });
   Hasher hasher;
   const auto add = [&](const Found& found, const std::string& relative) {
     const bool has_bytes = found.entry->type == EntryType::regular;
