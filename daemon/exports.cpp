@@ -64,7 +64,8 @@ ImageConfig empty_config(const Platform& platform) {
   return out;
 }
 
-/// Frontends need not say what exporters fill in.
+}  // namespace
+
 ImageConfig config_of_frontend(const std::string& text) {
   auto json = parse_foreign_json(text);
   if (!json.is_object()) return ImageConfig::parse(text);
@@ -76,6 +77,8 @@ ImageConfig config_of_frontend(const std::string& text) {
   }
   return ImageConfig::parse(json.dump());
 }
+
+namespace {
 
 class ResultExport {
  public:

@@ -30,6 +30,10 @@ struct ExportAnswer {
   std::vector<Descriptor> images;               ///< what was written, in the exporters' order
 };
 
+/// The config that a frontend gave ("containerimage.config"), which need not say what exporters
+/// fill in. Throws Error(corrupt).
+ImageConfig config_of_frontend(const std::string& text);
+
 /// Solves what of the result is not made yet and writes it to all exporters and caches, layers
 /// being compressed and sent while steps run. Throws Error.
 ExportAnswer export_result(Job& job, const FrontendResult& result,
