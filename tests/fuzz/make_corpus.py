@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Seeds for the fuzzers: make_corpus.py TESTDATA OUTPUT."""
+import io
 import pathlib
 import re
 import sys
+import tarfile
 
 IGNORE_FILES = [
     "*\n!a/b\n**/*.go\n",
@@ -71,6 +73,97 @@ FRAMES += [step_frame(0x0806, b"\0\1\x08\0\6\4\0\1" + b"\2\0\0\0\0\1\n\0\2d" + b
            step_frame(0x8100, b"\0\1\x08\0" + packet(*TCP[:1], b"\1\1\1\1", TCP[1])), step_frame(0x86dd, bytes(40))]
 
 
+def tar(form: int, members) -> bytes:
+    """An archive of (name, type, other fields of its header, content)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for name, kind, fields, content in members:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            info.size = len(content)
+            for key, value in fields.items():
+                setattr(info, key, value)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+REG, DIR, SYM, LNK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+TREES = [
+    [("f", REG, {"mode": 0o4755, "uid": 1, "gid": 2, "mtime": 3}, b"text")],
+    [("d/", DIR, {"mode": 0o1777}, b""), ("d/f", REG, {}, b"x" * 600)],
+    [("usr/lib/", DIR, {}, b""), ("lib", SYM, {"linkname": "usr/lib"}, b""), ("lib/f", REG, {}, b"below a link")],
+    [("f", REG, {}, b"one"), ("g", LNK, {"linkname": "f"}, b""), ("f", REG, {}, b"again")],
+    [("n", tarfile.CHRTYPE, {"devmajor": 1, "devminor": 3}, b""), ("b", tarfile.BLKTYPE, {"devmajor": 7}, b""),
+     ("p", tarfile.FIFOTYPE, {}, b"")],
+    [("d/.wh.gone", REG, {}, b""), ("d/.wh..wh..opq", REG, {}, b""), ("d/new", REG, {}, b"")],
+    [("../out", REG, {}, b"x"), ("/abs", REG, {}, b"x"), ("a/../../b", REG, {}, b"x"), ("./", DIR, {}, b"")],
+    [("x" * 90 + "/" + "y" * 90, REG, {}, b"long"), ("s", SYM, {"linkname": "z" * 150}, b"")],
+    [("loop", SYM, {"linkname": "loop"}, b""), ("loop/f", REG, {}, b"x"), ("d", DIR, {}, b""), ("d", REG, {}, b"")],
+]
+PAX = [
+    {"path": "in/pax", "size": "4", "uid": "99999999", "mtime": "1.5"},
+    {"SCHILY.xattr.user.a": "b", "SCHILY.xattr.trusted.overlay.opaque": "y", "LIBARCHIVE.xattr.user.c": "ZA"},
+    {"linkpath": "q" * 200, "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "s",
+     "GNU.sparse.realsize": "2048"},
+]
+TARS = [tar(form, tree) for tree in TREES for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
+        if form != tarfile.USTAR_FORMAT or tree is not TREES[7]]
+TARS += [tar(tarfile.PAX_FORMAT, [("f", REG, {"pax_headers": headers}, b"1\n0\n4\n" + bytes(505) + b"data")]) for headers in PAX]
+
+
+def varint(value: int) -> bytes:
+    out = b""
+    while value >= 0x80:
+        out, value = out + bytes([value & 0x7f | 0x80]), value >> 7
+    return out + bytes([value])
+
+
+def message(**fields) -> bytes:
+    """A message of protobuf's, by numbers of its fields: f1=7, f2=b"bytes"."""
+    out = b""
+    for name, value in fields.items():
+        number = int(name[1:])
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def packets(*parts: bytes) -> bytes:
+    return b"".join(len(part).to_bytes(2, "little") + part for part in parts)
+
+
+# fsutil.proto: PACKET_STAT 0, REQ 1, DATA 2, FIN 3; Stat: path, mode, uid, gid, size, modtime, linkname.
+END_OF_LIST, FIN = message(f1=0), message(f1=3)
+
+
+def stat_packet(path: bytes, mode: int, size: int = 0, link: bytes = b"") -> bytes:
+    return message(f1=0, f2=message(f1=path, f2=mode, f3=1, f4=2, f5=size, f6=1_700_000_000_000_000_000, f7=link))
+
+
+def data_packet(number: int, content: bytes) -> bytes:
+    return message(f1=2, f3=number, f4=content)
+
+
+DIRECTORY, LINK = 1 << 31 | 0o755, 1 << 27 | 0o777
+TREE_SYNCS = [
+    packets(stat_packet(b"a", 0o644, 3), END_OF_LIST, data_packet(0, b"abc"), data_packet(0, b""), FIN),
+    packets(stat_packet(b"d", DIRECTORY), stat_packet(b"d/b", 0o4755, 1), stat_packet(b"link", LINK, 0, b"d/b"), END_OF_LIST,
+            data_packet(1, b"x"), data_packet(1, b""), FIN),
+    packets(stat_packet(b"a", 0o644, 3), stat_packet(b"b", 0o644, 3, b"a"), END_OF_LIST, data_packet(0, b"abc"),
+            data_packet(0, b""), FIN),
+    packets(stat_packet(b"p", 1 << 25 | 0o600), stat_packet(b"x/y", 0o644), END_OF_LIST, FIN),
+    packets(stat_packet(b"../a", 0o644, 1), END_OF_LIST, FIN), packets(message(f1=4, f4=b"an error")),
+]
+
+AGENT = [bytes([255]) + b"\0\0\0\1\x0b", bytes([128]) + b"\0\0\0\1\x0b" + b"\0\0\0\5\x0c\0\0\0\0",
+         bytes([200]) + b"\0\0\0\5\x0d\0\0\0\0" + b"\0\0\0\1\x05", bytes([255]) + b"\0\0\0\1\x11\0\0\0\1\x0b",
+         bytes([128]) + b"\0\4\0\1\x0b\0\0\0\0\0"]
+FILTERS = [b"type==regular,inuse\n\ntext", b"description~=[^z]*nothere\n\nRUN cat", b'id~="^layer:[0-9]+$"', b"type!=source.local\ntype==x",
+           b"shared,private\nmutable==true", b"description~=(a*)*Q\n\n" + b"a" * 50, b"description~=(?i)\\p{Greek}{2,9}|x{100}"]
+
+
 def write(folder: pathlib.Path, seeds) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
@@ -92,6 +185,13 @@ def main() -> None:
     write(output / "xml_text", [b"<Error><Code>A &amp; &#x41;</Code></Error>", b"<R><UploadId>x</UploadId></R>",
                                 b"[default]\na = b\n[profile x]\nc=d\n"])
     write(output / "session", SESSIONS)
+    write(output / "tar", [bytes([dialect]) + archive for archive in TARS for dialect in (0, 1)])
+    write(output / "tree_sync", TREE_SYNCS)
+    write(output / "ssh_forward", AGENT)
+    write(output / "usage_filter", FILTERS)
+    configs = [CONFIG.replace(b"@0", b"0" * 64), b'{"config":{"Env":["A=b"],"Labels":{"a":"b"}}}', b'{"rootfs":{}}', b"null",
+               b'{"os":"linux","architecture":"arm","variant":"v7","rootfs":{"type":"","diff_ids":null},"history":[{}]}']
+    write(output / "frontend_config", configs)
     write(output / "frame_filter", FRAMES)
     write(output / "parser", files)
     write(output / "expansion", expansions)
