@@ -11,11 +11,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/parallel.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/layer_store_state.hpp"
@@ -88,7 +88,7 @@ class PrivateFiles {
     // Isolated: while this thread waits for the others it must not start work that wants the same
     // lock.
     tbb::this_task_arena::isolate(
-        [&] { tbb::parallel_for(size_t{0}, parts_.size(), [&](size_t i) { body(parts_[i]); }); });
+        [&] { parallel_for(0, parts_.size(), [&](size_t i) { body(parts_[i]); }); });
   }
 
   /// The directory of the file that was looked at last: most often that of the next.
