@@ -16,6 +16,7 @@
 namespace lade {
 namespace {
 
+constexpr uint64_t hole_piece = uint64_t{16} << 20;
 constexpr uint64_t block_size = 512;  // st_blocks is in these, whatever the filesystem's are
 
 uint64_t checked_offset(off_t offset) {
@@ -32,9 +33,14 @@ CopiedFile read_all_of(int from, Take take, Count count) {
   thread_local std::vector<char> buffer(128 * 1024);
   for (;;) {
     if (const uint64_t hole = holes.skip(out.size); hole > 0) {
-      hash_hole(hasher, hole);
+      // In pieces, since hashing a large one takes time that `count` is to see pass.
+      for (uint64_t left = hole; left > 0;) {
+        const uint64_t piece = std::min(left, hole_piece);
+        hash_hole(hasher, piece);
+        count(piece);
+        left -= piece;
+      }
       out.size += hole;
-      count(hole);
       continue;
     }
     const size_t got = sys::read_some(from, buffer.data(), holes.limit(out.size, buffer.size()));

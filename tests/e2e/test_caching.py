@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 from support import LadeTest
 
@@ -238,6 +239,7 @@ class LargeContext(LadeTest):
         for number in range(3):
             with open(self.ws.context / f"big{number}", "wb") as file:
                 file.truncate(400_000_000)  # holes read as any file does
+        time.sleep(0.1)  # a file that has just changed is read again
         result = self.build()
         self.assertRegex(result.stderr, r"#\d+ \[internal\] load build context\n"
                                         r"#\d+ 1.2GB in 4 files are to be read: a .dockerignore leaves out what no COPY needs\n"
