@@ -124,12 +124,44 @@ bool share_mounts() {
          ::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) == 0;
 }
 
+/// Lines of /proc/self/mountinfo.
+std::set<std::string> mounts() {
+  std::istringstream in(read_text("/proc/self/mountinfo"));
+  std::set<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.insert(line);
+  return lines;
+}
+
+/// The fifth field of such a line.
+std::string mount_point(const std::string& line) {
+  std::istringstream in(line);
+  std::string field;
+  for (int i = 0; i < 5; ++i) in >> field;
+  return field;
+}
+
+bool mounted_for(pid_t pid, const std::string& point) {
+  std::istringstream in(read_text("/proc/" + std::to_string(pid) + "/mountinfo"));
+  for (std::string line; std::getline(in, line);) {
+    if (mount_point(line) == point) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void SandboxTest::TearDown() {
   if (mounts_.empty()) return;
   executor_.reset();
-  EXPECT_EQ(read_text("/proc/self/mountinfo"), mounts_);
+  const std::set<std::string> now = mounts();
+  for (const std::string& mount : now) EXPECT_TRUE(mounts_.count(mount)) << "left: " << mount;
+  for (const std::string& mount : mounts_) {
+    if (now.count(mount)) continue;
+    // Whoever removes a directory of the machine's takes away what is mounted there in every
+    // namespace: that is not the sandbox's doing if it is gone for the parent, too.
+    const std::string point = mount_point(mount);
+    EXPECT_FALSE(mounted_for(::getppid(), point)) << "gone: " << mount;
+  }
 }
 
 void SandboxTest::SetUp() {
@@ -140,7 +172,7 @@ void SandboxTest::SetUp() {
   temp_ = TempDir::create(fs::temp_directory_path().string(), "lade-executor-");
   root_ = make_dir("root");
   make_busybox_root(root_);
-  mounts_ = read_text("/proc/self/mountinfo");
+  mounts_ = mounts();
   restart(options());
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -70,7 +71,7 @@ class SandboxTest : public ::testing::Test {
   TempDir temp_;
   std::string root_;
   std::string upper_;
-  std::string mounts_;  // before the test, by /proc/self/mountinfo
+  std::set<std::string> mounts_;  // before the test, lines of /proc/self/mountinfo
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Executor> executor_;
 };
