@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "app/build/commands.hpp"
+#include "app/image/commands.hpp"
+#include "app/run/commands.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 

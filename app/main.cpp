@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #include "app/commands.hpp"
-#include "app/interrupts.hpp"
+#include "app/ui/interrupts.hpp"
+#include "app/ui/print_error.hpp"
 #include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "base/kernel.hpp"

@@ -69,8 +69,8 @@ CommandLine::CommandLine(std::string description, std::string program)
 
 CommandLine::~CommandLine() = default;
 
-CommandLine::Known& CommandLine::add(const std::string& names, const std::string& description) {
-  auto known = std::make_unique<Known>();
+KnownOption& CommandLine::add(const std::string& names, const std::string& description) {
+  auto known = std::make_unique<KnownOption>();
   known->names = split(names, ',');
   known->description = description;
   known->type = "string";
@@ -86,7 +86,7 @@ CommandLine::Known& CommandLine::add(const std::string& names, const std::string
 
 CommandLine::Option CommandLine::add_option(const std::string& names, std::string& value,
                                             const std::string& description) {
-  Known& known = add(names, description);
+  KnownOption& known = add(names, description);
   known.set = [&value](const std::string& given) { value = given; };
   return Option(known);
 }
@@ -94,14 +94,14 @@ CommandLine::Option CommandLine::add_option(const std::string& names, std::strin
 CommandLine::Option CommandLine::add_option(const std::string& names,
                                             std::optional<std::string>& value,
                                             const std::string& description) {
-  Known& known = add(names, description);
+  KnownOption& known = add(names, description);
   known.set = [&value](const std::string& given) { value = given; };
   return Option(known);
 }
 
 CommandLine::Option CommandLine::add_option(const std::string& names, int& value,
                                             const std::string& description) {
-  Known& known = add(names, description);
+  KnownOption& known = add(names, description);
   known.type = "int";
   known.set = [&value, &known](const std::string& given) { value = read_int(known.name(), given); };
   return Option(known);
@@ -110,7 +110,7 @@ CommandLine::Option CommandLine::add_option(const std::string& names, int& value
 CommandLine::Option CommandLine::add_option(const std::string& name,
                                             std::vector<std::string>& values,
                                             const std::string& description) {
-  Known& known = add(name, description);
+  KnownOption& known = add(name, description);
   known.takes_rest = true;
   known.set = [&values](const std::string& given) { values.push_back(given); };
   return Option(known);
@@ -119,7 +119,7 @@ CommandLine::Option CommandLine::add_option(const std::string& name,
 CommandLine::Option CommandLine::add_list(const std::string& names,
                                           std::vector<std::string>& values,
                                           const std::string& description) {
-  Known& known = add(names, description);
+  KnownOption& known = add(names, description);
   known.type = "list";
   known.set = [&values](const std::string& given) { values.push_back(given); };
   return Option(known);
@@ -127,7 +127,7 @@ CommandLine::Option CommandLine::add_list(const std::string& names,
 
 CommandLine::Option CommandLine::add_flag(const std::string& names, bool& value,
                                           const std::string& description) {
-  Known& known = add(names, description);
+  KnownOption& known = add(names, description);
   known.is_flag = true;
   known.implied = "true";
   known.set = [&value, &known](const std::string& given) {
@@ -167,7 +167,7 @@ void CommandLine::set_version_flag(const std::string& names, const std::string& 
 
 // -- what is given
 
-CommandLine::Known* CommandLine::find(std::string_view name) const {
+KnownOption* CommandLine::find(std::string_view name) const {
   for (const CommandLine* line = this; line; line = line->parent_) {
     for (const auto& option : line->options_) {
       if (line != this && !option->inherited) continue;
@@ -217,7 +217,7 @@ class CommandLine::Reader {
   void read_name(const std::string& word) {
     const auto equals = word.find('=');
     const std::string name = word.substr(0, equals);
-    Known* known = line_.find(name);
+    KnownOption* known = line_.find(name);
     if (!known || name.size() < 3) throw_unknown(name, word);
     if (equals != std::string::npos) {
       set(*known, word.substr(equals + 1));
@@ -230,7 +230,7 @@ class CommandLine::Reader {
   void read_letters(const std::string& word) {
     for (size_t i = 1; i < word.size(); ++i) {
       const std::string name = {'-', word[i]};
-      Known* known = line_.find(name);
+      KnownOption* known = line_.find(name);
       if (!known) throw_unknown(name, word);
       const std::string rest = word.substr(i + 1);
       if (rest.size() > 1 && rest[0] == '=') return set(*known, rest.substr(1));
@@ -247,7 +247,7 @@ class CommandLine::Reader {
     return words_[at_++];
   }
 
-  static void set(Known& known, const std::string& value) {
+  static void set(KnownOption& known, const std::string& value) {
     known.set(value);
     known.given = true;
   }
@@ -293,7 +293,7 @@ void CommandLine::place(const std::vector<std::string>& words) {
 
 void CommandLine::check_exclusions() const {
   for (const auto& option : options_) {
-    for (const Known* other : option->excluded) {
+    for (const KnownOption* other : option->excluded) {
       if (!option->given || !other->given) continue;
       throw_wrong(fmt::format("{} and {} cannot be given together", option->name(), other->name()));
     }

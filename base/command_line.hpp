@@ -16,16 +16,16 @@
 
 namespace lade {
 
+struct KnownOption;
+
 /// The command line of a program or of one of its commands. What options are read into must live
 /// until it is parsed. "-t,--tag" names an option, "CONTEXT" the next positional word.
 class CommandLine {
  public:
-  struct Known;
-
   /// A handle, valid as long as its command line.
   class Option {
    public:
-    explicit Option(Known& known) : known_(&known) {}
+    explicit Option(KnownOption& known) : known_(&known) {}
     Option required();
     Option excludes(Option other);
     /// Not in --help.
@@ -34,7 +34,7 @@ class CommandLine {
     Option inherited();
 
    private:
-    Known* known_;
+    KnownOption* known_;
   };
 
   CommandLine(std::string description, std::string program);
@@ -89,8 +89,8 @@ class CommandLine {
  private:
   class Reader;
 
-  Known& add(const std::string& names, const std::string& description);
-  Known* find(std::string_view name) const;
+  KnownOption& add(const std::string& names, const std::string& description);
+  KnownOption* find(std::string_view name) const;
   CommandLine* find_subcommand(std::string_view name) const;
   void place(const std::vector<std::string>& words);
   void check_exclusions() const;
@@ -102,8 +102,8 @@ class CommandLine {
   std::string program_;  ///< with the names of the commands above: "lade manifest create"
   std::string name_;
   CommandLine* parent_ = nullptr;
-  std::vector<std::unique_ptr<Known>> options_;
-  std::vector<std::unique_ptr<Known>> words_;  ///< positional ones
+  std::vector<std::unique_ptr<KnownOption>> options_;
+  std::vector<std::unique_ptr<KnownOption>> words_;  ///< positional ones
   std::vector<std::unique_ptr<CommandLine>> subcommands_;
   std::function<void()> chosen_;
   std::string version_;

@@ -27,7 +27,7 @@ std::string section(const char* title, const Rows& rows) {
 }
 
 /// "-f, --file string"; names without a letter stand below those of others.
-std::string label(const CommandLine::Known& option) {
+std::string label(const KnownOption& option) {
   const bool has_letter = option.names.front().size() == 2;
   std::string out = (has_letter ? "" : "    ") + join(option.names, ", ");
   if (option.is_flag) return out;

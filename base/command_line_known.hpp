@@ -6,17 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "base/command_line.hpp"
-
 namespace lade {
 
-struct CommandLine::Known {
+struct KnownOption {
   std::vector<std::string> names;  ///< "-t", "--tag"; of a positional word "CONTEXT"
   std::string description;
   std::string type;                    ///< of the value, for --help
   std::optional<std::string> implied;  ///< the value if none is given; without: one must be
   std::function<void(const std::string& value)> set;
-  std::vector<const Known*> excluded;
+  std::vector<const KnownOption*> excluded;
   bool is_flag = false;
   bool takes_rest = false;  ///< a positional word: all that follow, too
   bool required = false;

@@ -318,6 +318,11 @@ void write_file_atomically(const std::string& path, std::string_view bytes, mode
   }
 }
 
+bool is_directory(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 std::string current_directory() {
   char* path =
       ::getcwd(nullptr, 0);  // NOLINT(clang-analyzer-unix.StdCLibraryFunctions): glibc allocates

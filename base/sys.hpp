@@ -73,6 +73,7 @@ std::optional<std::string> read_file_at(int dirfd, const std::string& path,
 void write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode = 0644);
 
 std::string current_directory();
+bool is_directory(const std::string& path);  ///< or a link to one
 
 /// A variable's value; empty if it is not set.
 std::string getenv(const char* name);

@@ -18,13 +18,13 @@
 #include "base/stream.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
-#include "exporter/compressor.hpp"
+#include "exporter/compressors.hpp"
 #include "parser/parse.hpp"
-#include "snapshotter/layer_index.hpp"
 #include "snapshotter/state.hpp"
-#include "snapshotter/tar.hpp"
-#include "solver/cache_store.hpp"
-#include "solver/lower.hpp"
+#include "snapshotter/tar/tar.hpp"
+#include "snapshotter/tree/layer_index.hpp"
+#include "solver/cache/cache_store.hpp"
+#include "solver/lower/lower.hpp"
 
 namespace lade {
 namespace {

@@ -1,5 +1,5 @@
-# lade_library(NAME DEPS lade_x ... LIBS y ... [SOURCES a.cpp ...]): a static library of this folder's .cpp
-# files (or of SOURCES alone), compiled strictly. DEPS are lade's own targets, LIBS foreign ones.
+# lade_library(NAME IN folder DEPS lade_x ... LIBS y ...): a static library of a folder's .cpp files, compiled strictly;
+# without IN of this one's. Its main.cpp, if there is one, is a program's. DEPS are lade's own targets, LIBS foreign ones.
 add_library(lade_flags INTERFACE)
 target_compile_options(lade_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -23,17 +23,12 @@ if(LADE_SANITIZE)
 endif()
 
 function(lade_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;SOURCES" ${ARGN})
-  if(NOT ARG_SOURCES AND NOT "SOURCES" IN_LIST ARG_KEYWORDS_MISSING_VALUES)
-    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
-  endif()
-  if(ARG_SOURCES)
-    add_library(${name} STATIC ${ARG_SOURCES})
-    target_link_libraries(${name} PUBLIC lade_flags ${ARG_DEPS} PRIVATE ${ARG_LIBS})
-  else()
-    add_library(${name} INTERFACE)
-    target_link_libraries(${name} INTERFACE lade_flags ${ARG_DEPS})
-  endif()
+  cmake_parse_arguments(ARG "" "IN" "DEPS;LIBS" ${ARGN})
+  set(folder ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_IN})
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC lade_flags ${ARG_DEPS} PRIVATE ${ARG_LIBS})
 endfunction()
 
 # lade_test(FOLDER LABEL label DEPS lade_x ...): one GoogleTest program of tests/FOLDER/*_test.cpp.

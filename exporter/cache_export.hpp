@@ -18,7 +18,7 @@
 #include "exporter/exporter.hpp"
 #include "registry/cache_storage.hpp"
 #include "snapshotter/content/cache_document.hpp"
-#include "solver/record.hpp"
+#include "solver/graph/record.hpp"
 
 namespace lade {
 

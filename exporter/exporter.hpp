@@ -19,7 +19,7 @@
 #include "snapshotter/content/image_config.hpp"
 #include "snapshotter/content/manifest.hpp"
 #include "snapshotter/state.hpp"
-#include "solver/record.hpp"
+#include "solver/graph/record.hpp"
 
 namespace lade {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "snapshotter/content/json_writer.hpp"
+#include "base/json/json_writer.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {

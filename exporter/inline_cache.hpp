@@ -6,7 +6,7 @@
 
 #include "exporter/exporter.hpp"
 #include "snapshotter/content/cache_document.hpp"
-#include "solver/record.hpp"
+#include "solver/graph/record.hpp"
 
 namespace lade {
 

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "exporter/output_file.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
 
 namespace lade {
 

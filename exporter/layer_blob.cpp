@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "exporter/compressor.hpp"
+#include "exporter/compressors.hpp"
 #include "snapshotter/content/decompress.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
 
 namespace lade {
 namespace {

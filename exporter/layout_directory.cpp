@@ -9,12 +9,12 @@
 
 #include "base/error.hpp"
 #include "base/file_lock.hpp"
+#include "base/json/json_reader.hpp"
+#include "base/json/json_writer.hpp"
 #include "base/sys.hpp"
 #include "exporter/blob_check.hpp"
 #include "exporter/image_documents.hpp"
 #include "exporter/output_file.hpp"
-#include "snapshotter/content/json_reader.hpp"
-#include "snapshotter/content/json_writer.hpp"
 
 namespace lade {
 namespace {

@@ -6,9 +6,9 @@
 
 #include "base/sys.hpp"
 #include "exporter/layer_blob.hpp"
-#include "snapshotter/dir_scan.hpp"
-#include "snapshotter/open_beneath.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
+#include "snapshotter/tree/open_beneath.hpp"
 
 namespace lade {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "snapshotter/content/cache_document.hpp"
-#include "snapshotter/layer_store.hpp"
+#include "snapshotter/layers/layer_store.hpp"
 
 namespace lade {
 

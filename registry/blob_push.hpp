@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "registry/access.hpp"
-#include "registry/client.hpp"
+#include "registry/auth/access.hpp"
+#include "registry/push_options.hpp"
+#include "snapshotter/content/content_store.hpp"
 
 namespace lade {
 

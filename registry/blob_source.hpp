@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/stream.hpp"
-#include "registry/access.hpp"
+#include "registry/auth/access.hpp"
 #include "snapshotter/content/descriptor.hpp"
 #include "snapshotter/content/reference.hpp"
 

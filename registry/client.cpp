@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "registry/access.hpp"
+#include "base/json/json_reader.hpp"
+#include "registry/auth/access.hpp"
 #include "registry/blob_push.hpp"
 #include "registry/blob_source.hpp"
-#include "snapshotter/content/json_reader.hpp"
 
 namespace lade {
 namespace {

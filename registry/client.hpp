@@ -11,10 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "registry/config.hpp"
-#include "registry/credentials.hpp"
-#include "registry/files.hpp"
-#include "registry/http.hpp"
+#include "registry/auth/registry_options.hpp"
+#include "registry/push_options.hpp"
 #include "snapshotter/content/content_store.hpp"
 #include "snapshotter/content/descriptor.hpp"
 #include "snapshotter/content/reference.hpp"
@@ -25,34 +23,6 @@ namespace lade {
 struct RemoteManifest {
   Descriptor descriptor;
   std::string bytes;
-};
-
-struct PushOptions {
-  /// Repositories that may have the blob; those on the same registry are asked to share it (cross
-  /// repository mount), in this order.
-  std::vector<Reference> mount_from;
-  /// Told how many of the blob's bytes have been sent; falls back when they must be sent again. May
-  /// be null. Called on the thread that pushes.
-  std::function<void(uint64_t)> progress;
-};
-
-/// What pushing a blob took.
-enum class BlobPush {
-  present,   ///< the repository had it
-  mounted,   ///< another repository of the registry had it
-  uploaded,  ///< its bytes were sent
-};
-
-struct RegistryOptions {
-  /// Where configuration and credentials are; absent: the user's. Read at the first request.
-  std::optional<RegistryFiles> files{};
-  /// In place of the files' credentials; may be empty.
-  CredentialLookup credentials{};
-  /// Beats the files' rules where a prefix is the same.
-  std::vector<RegistryRule> rules{};
-  /// Plain http and unverified certificates will do, whatever the configuration says.
-  bool insecure = false;
-  HttpOptions http{};
 };
 
 /// Thread-safe; calls block (use a thread that may wait). All errors name what was asked for and

@@ -13,7 +13,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/wire.hpp"
-#include "snapshotter/gc_inventory.hpp"
+#include "snapshotter/state.hpp"
 
 namespace lade {
 namespace {
@@ -80,7 +80,7 @@ std::vector<CacheMountDirectory> CacheMountDirectory::all(const std::string& sta
 }
 
 void CacheMountDirectory::discard(StateDir& state) const {
-  discard_directory(state, path());
+  state.discard(path());
 }
 
 void CacheMountDirectory::hand_over(const CacheMountDirectory& to) const {

@@ -25,10 +25,10 @@
 #include "base/sys.hpp"
 #include "base/wire.hpp"
 #include "snapshotter/content/content_store.hpp"
-#include "snapshotter/descriptor_row.hpp"
-#include "snapshotter/layer_store_state.hpp"
+#include "snapshotter/content/descriptor_row.hpp"
+#include "snapshotter/images/stored_image.hpp"
+#include "snapshotter/layers/layer_store_state.hpp"
 #include "snapshotter/state_migrations.hpp"
-#include "snapshotter/stored_image.hpp"
 
 namespace lade {
 namespace {

@@ -1,13 +1,16 @@
 #include "snapshotter/state.hpp"
 
 #include <cerrno>
+#include <cstdio>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "snapshotter/reserve.hpp"
@@ -160,6 +163,20 @@ std::unique_ptr<StateDir> StateDir::open(const std::string& root) {
         state->images_ = std::make_unique<ImageStore>(*state->database_);
         return state;
       });
+}
+
+void StateDir::discard(const std::string& path) {
+  const auto dir = sys::try_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return;
+  // Locked, it is not swept while it is removed here.
+  ::flock(dir->get(), LOCK_EX | LOCK_NB);
+  const std::string trash = "layer-gc-" + sys::random_hex(6);
+  if (::rename(path.c_str(), (tmp() + "/" + trash).c_str()) != 0) {
+    if (errno == ENOENT) return;
+    throw_errno("could not remove " + quoted(path));
+  }
+  const UniqueFd dir_of_trash = sys::open(tmp(), O_RDONLY | O_DIRECTORY);
+  with_context([&] { return quoted(path); }, [&] { sys::remove_tree(dir_of_trash.get(), trash); });
 }
 
 }  // namespace lade

@@ -6,8 +6,8 @@
 
 #include "base/database.hpp"
 #include "snapshotter/content/content_store.hpp"
-#include "snapshotter/image_store.hpp"
-#include "snapshotter/layer_store.hpp"
+#include "snapshotter/images/image_store.hpp"
+#include "snapshotter/layers/layer_store.hpp"
 
 namespace lade {
 
@@ -26,6 +26,10 @@ class StateDir {
   ContentStore& content() { return *content_; }
   LayerStore& layers() { return *layers_; }
   ImageStore& images() { return *images_; }
+  /// Removes a directory of the state directory: renamed to tmp/ first, so that a kill leaves it to
+  /// be swept. A missing one is fine.
+  void discard(const std::string& path);
+
   std::string tmp() const { return root_ + "/tmp"; }
   std::string locks() const { return root_ + "/locks"; }
 

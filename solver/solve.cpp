@@ -9,10 +9,10 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/wire.hpp"
-#include "solver/diff_op.hpp"
-#include "solver/revealing_xattrs.hpp"
+#include "solver/cache/step_lock.hpp"
+#include "solver/ops/diff_op.hpp"
+#include "solver/ops/revealing_xattrs.hpp"
 #include "solver/solve_run.hpp"
-#include "solver/step_lock.hpp"
 
 namespace lade {
 namespace {
@@ -33,8 +33,8 @@ Ref bound(Ref result, const Digest& record, const VertexKey& key) {
 
 }  // namespace
 
-Solver::Run::Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
-                 ProgressSink& progress, SolveOptions options)
+SolveRun::SolveRun(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
+                   ProgressSink& progress, SolveOptions options)
     : state_(state),
       loop_(loop),
       executor_(executor),
@@ -46,8 +46,8 @@ Solver::Run::Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSour
   if (executor_) executor_->attach(loop_);
 }
 
-std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
-                                            const std::vector<Edge>& roots) {
+std::vector<SolveResult> SolveRun::solve(const Definition& definition,
+                                         const std::vector<Edge>& roots) {
   definition_ = &definition;
   states_.resize(definition.vertices.size());
   for (const Edge& root : roots) mark_chain(root, root_chain_);
@@ -101,7 +101,7 @@ std::vector<SolveResult> Solver::Run::solve(const Definition& definition,
   return solved;
 }
 
-void Solver::Run::mark_chain(Edge root, std::set<Edge>& chain) const {
+void SolveRun::mark_chain(Edge root, std::set<Edge>& chain) const {
   std::vector<Edge> todo{root};
   while (!todo.empty()) {
     const Edge edge = todo.back();
@@ -123,14 +123,14 @@ void Solver::Run::mark_chain(Edge root, std::set<Edge>& chain) const {
   }
 }
 
-void Solver::Run::mark_mounted() {
+void SolveRun::mark_mounted() {
   for (const Vertex& vertex : definition_->vertices) {
     if (!std::holds_alternative<ExecOp>(vertex.op)) continue;
     for (const Edge& input : vertex.inputs) mark_chain(input, mounted_);
   }
 }
 
-Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
+Task<Ref> SolveRun::compute_result(uint32_t vertex) {
   const auto* source = std::get_if<SourceOp>(&vertex_at(vertex).op);
   const bool remote = source && RemoteSources::handles(*source);
   if (source && !remote) co_return co_await source_result(vertex);
@@ -159,7 +159,7 @@ Task<Ref> Solver::Run::compute_result(uint32_t vertex) {
   }
 }
 
-Task<Ref> Solver::Run::source_result(uint32_t vertex) {
+Task<Ref> SolveRun::source_result(uint32_t vertex) {
   const auto& op = std::get<SourceOp>(vertex_at(vertex).op);
   try {
     if (op.identifier == "scratch") co_return Ref{};
@@ -180,7 +180,7 @@ Task<Ref> Solver::Run::source_result(uint32_t vertex) {
   }
 }
 
-Task<std::vector<Ref>> Solver::Run::input_results(uint32_t vertex) {
+Task<std::vector<Ref>> SolveRun::input_results(uint32_t vertex) {
   const auto& inputs = vertex_at(vertex).inputs;
   for (const auto& input : inputs) states_[input.vertex].result.start();
   std::vector<Ref> refs;
@@ -195,7 +195,7 @@ Task<std::vector<Ref>> Solver::Run::input_results(uint32_t vertex) {
   co_return refs;
 }
 
-Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
+Task<Ref> SolveRun::run_or_wait(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
   if (key.forced) co_return co_await run_vertex(vertex, key, inputs);
   StepLock lock(state_.locks(), key.key);
   auto pause = kFirstPoll;
@@ -234,7 +234,7 @@ Task<Ref> Solver::Run::run_or_wait(uint32_t vertex, VertexKey key, std::vector<R
   }
 }
 
-Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
+Task<Ref> SolveRun::run_vertex(uint32_t vertex, VertexKey key, std::vector<Ref> inputs) {
   std::vector<RecordInput> record_inputs = key.inputs;
   announce_started(vertex);
   Ref result = co_await run_op(vertex, inputs, record_inputs);
@@ -249,7 +249,7 @@ Task<Ref> Solver::Run::run_vertex(uint32_t vertex, VertexKey key, std::vector<Re
   co_return result;
 }
 
-void Solver::Run::tell_layers(uint32_t vertex, const Ref& result) {
+void SolveRun::tell_layers(uint32_t vertex, const Ref& result) {
   const Op& op = vertex_at(vertex).op;
   if (std::holds_alternative<MergeOp>(op)) return;  // makes none of its own
   for (uint32_t output = 0; output < output_count(op); ++output) {
@@ -268,8 +268,8 @@ void Solver::Run::tell_layers(uint32_t vertex, const Ref& result) {
   }
 }
 
-Task<Ref> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& inputs,
-                              std::vector<RecordInput>& record) {
+Task<Ref> SolveRun::run_op(uint32_t vertex, const std::vector<Ref>& inputs,
+                           std::vector<RecordInput>& record) {
   const Vertex& v = vertex_at(vertex);
   for (size_t i = 0; i < inputs.size(); ++i) record[i].layers = inputs[i].layers;
   Ref result;
@@ -307,7 +307,7 @@ Task<Ref> Solver::Run::run_op(uint32_t vertex, const std::vector<Ref>& inputs,
 }
 
 /// The newest layer that the op has made here of any inputs, if it is there as a directory.
-std::optional<LayerId> Solver::Run::earlier_result(const Digest& op) {
+std::optional<LayerId> SolveRun::earlier_result(const Digest& op) {
   for (const auto& record : cache_.with_op(op, 1)) {
     // exists() also keeps it from being collected meanwhile.
     if (record.layers.empty() || !state_.layers().exists(record.layers)) continue;
@@ -316,9 +316,9 @@ std::optional<LayerId> Solver::Run::earlier_result(const Digest& op) {
   return std::nullopt;
 }
 
-Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
-                                       const std::vector<Ref>& inputs,
-                                       std::vector<RecordInput>& record) {
+Task<LayerStack> SolveRun::run_file(uint32_t vertex, const FileOp& op,
+                                    const std::vector<Ref>& inputs,
+                                    std::vector<RecordInput>& record) {
   LayerStack layers = inputs[0].layers;
   // A build without cache takes nothing over, not even bytes that are surely the same.
   std::optional<LayerId> earlier;
@@ -352,7 +352,7 @@ Task<LayerStack> Solver::Run::run_file(uint32_t vertex, const FileOp& op,
 }
 
 /// Of a step that ran with what a cache had in a mount.
-void Solver::Run::bind_to_mounts(uint32_t vertex, VertexKey& key) {
+void SolveRun::bind_to_mounts(uint32_t vertex, VertexKey& key) {
   const auto& mounts = states_[vertex].mounts;
   if (mounts.empty()) return;
   WireWriter writer;
@@ -366,8 +366,8 @@ void Solver::Run::bind_to_mounts(uint32_t vertex, VertexKey& key) {
   key.is_bound = true;
 }
 
-void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
-                         const Ref& result) {
+void SolveRun::record(uint32_t vertex, const VertexKey& key, std::vector<RecordInput> inputs,
+                      const Ref& result) {
   CacheRecord record;
   record.key = key.key;
   record.op = key.op;
@@ -389,7 +389,7 @@ void Solver::Run::record(uint32_t vertex, const VertexKey& key, std::vector<Reco
   cache_.put(record);
 }
 
-void Solver::Run::announce_cached(uint32_t vertex) {
+void SolveRun::announce_cached(uint32_t vertex) {
   const bool waited = std::exchange(states_[vertex].waited, false);
   if (std::exchange(states_[vertex].announced, true) && !waited) return;
   if (vertex_at(vertex).name.empty()) return;
@@ -399,7 +399,7 @@ void Solver::Run::announce_cached(uint32_t vertex) {
 
 /// What is found cached before any step has to run is told in the order of the file, not in that of
 /// the search, which begins at its end.
-void Solver::Run::flush_cached() {
+void SolveRun::flush_cached() {
   const auto place = [&](uint32_t vertex) {
     const SourceRange& range = vertex_at(vertex).range;
     return std::pair(range.first_line, vertex);
@@ -409,7 +409,7 @@ void Solver::Run::flush_cached() {
   for (const uint32_t vertex : std::exchange(cached_, {})) progress_.cached(number(vertex));
 }
 
-void Solver::Run::announce_started(uint32_t vertex) {
+void SolveRun::announce_started(uint32_t vertex) {
   if (std::exchange(states_[vertex].announced, true)) return;
   const Vertex& v = vertex_at(vertex);
   if (!std::holds_alternative<SourceOp>(v.op)) {
@@ -419,13 +419,13 @@ void Solver::Run::announce_started(uint32_t vertex) {
   if (!v.name.empty()) progress_.started(number(vertex));
 }
 
-void Solver::Run::check_canceled() const {
+void SolveRun::check_canceled() const {
   if (canceled_) throw canceled_error();
 }
 
 /// If the error is no failure of the build, which is to be tried again (without that layer, or on a
 /// new scan): itself.
-std::exception_ptr Solver::Run::try_again(const Error& error) const {
+std::exception_ptr SolveRun::try_again(const Error& error) const {
   if (const auto* lost = dynamic_cast<const LostLayer*>(&error)) {
     return std::make_exception_ptr(*lost);
   }
@@ -433,7 +433,7 @@ std::exception_ptr Solver::Run::try_again(const Error& error) const {
   return changed && options_.rescans ? std::make_exception_ptr(*changed) : nullptr;
 }
 
-void Solver::Run::fail(uint32_t vertex, const Error& error) {
+void SolveRun::fail(uint32_t vertex, const Error& error) {
   flush_cached();
   if (auto again = try_again(error)) {
     if (!first_error_) first_error_ = std::move(again);
@@ -455,7 +455,7 @@ void Solver::Run::fail(uint32_t vertex, const Error& error) {
   cancel();
 }
 
-void Solver::Run::cancel() {
+void SolveRun::cancel() {
   if (std::exchange(canceled_, true)) return;
   for (const auto step : running_) executor_->kill(step);
   if (options_.remotes) options_.remotes->cancel();
@@ -463,7 +463,8 @@ void Solver::Run::cancel() {
 
 Solver::Solver(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
                ProgressSink& progress, SolveOptions options)
-    : run_(std::make_unique<Run>(state, loop, executor, images, progress, std::move(options))) {}
+    : run_(std::make_unique<SolveRun>(state, loop, executor, images, progress,
+                                      std::move(options))) {}
 Solver::~Solver() = default;
 
 SolveResult Solver::solve(const Definition& definition, Edge root) {
@@ -504,7 +505,7 @@ void mark_unreached(std::vector<StepLog>& steps) {
 
 }  // namespace
 
-std::vector<StepLog> Solver::Run::steps() const {
+std::vector<StepLog> SolveRun::steps() const {
   std::vector<StepLog> out;
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const Vertex& v = vertex_at(i);

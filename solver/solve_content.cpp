@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/wire.hpp"
-#include "solver/selection.hpp"
+#include "solver/ops/selection.hpp"
 #include "solver/solve_run.hpp"
 
 namespace lade {
@@ -25,8 +25,8 @@ bool reads_whole(const Vertex& vertex, size_t input) {
   return input == 0 || !std::holds_alternative<FileOp>(vertex.op);
 }
 
-Digest Solver::Run::input_selection(const Vertex& vertex, size_t input,
-                                    std::shared_ptr<const Tree> tree) {
+Digest SolveRun::input_selection(const Vertex& vertex, size_t input,
+                                 std::shared_ptr<const Tree> tree) {
   if (const auto* file = std::get_if<FileOp>(&vertex.op)) {
     InputTrees trees(vertex.inputs.size() - 1);
     trees[input - 1] = std::move(tree);
@@ -39,9 +39,9 @@ Digest Solver::Run::input_selection(const Vertex& vertex, size_t input,
   return Digest::of(writer.str());
 }
 
-Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex, Digest op,
-                                                                std::vector<RecordInput> inputs,
-                                                                std::vector<Ref> refs) {
+Task<std::optional<CacheRecord>> SolveRun::find_same_content(uint32_t vertex, Digest op,
+                                                             std::vector<RecordInput> inputs,
+                                                             std::vector<Ref> refs) {
   const Vertex& v = vertex_at(vertex);
   // Nothing is hashed unless there is something to compare with.
   if (cache_.with_op(op, 1).empty()) co_return std::nullopt;
@@ -91,8 +91,8 @@ Task<std::optional<CacheRecord>> Solver::Run::find_same_content(uint32_t vertex,
 }
 
 /// A record of the same op on inputs of the same content: this machine's own, or a cache's.
-Task<std::optional<Ref>> Solver::Run::take_same_content(uint32_t vertex, VertexKey key,
-                                                        std::vector<Ref> inputs) {
+Task<std::optional<Ref>> SolveRun::take_same_content(uint32_t vertex, VertexKey key,
+                                                     std::vector<Ref> inputs) {
   auto same = co_await find_same_content(vertex, key.op, key.inputs, inputs);
   if (!same) same = co_await find_imported_content(vertex, key, inputs);
   auto known = same ? result_of(vertex, *same) : std::nullopt;
@@ -111,14 +111,14 @@ Task<std::optional<Ref>> Solver::Run::take_same_content(uint32_t vertex, VertexK
 }
 
 /// What content keys see of an input that is read as a whole.
-Digest Solver::Run::chain_content(const LayerStack& layers) {
+Digest SolveRun::chain_content(const LayerStack& layers) {
   WireWriter writer;
   writer.text("lade chain");
   for (const LayerId layer : layers) writer.digest(state_.layers().content_digest(layer));
   return Digest::of(writer.str());
 }
 
-SharedRecord Solver::Run::shared_record(uint32_t vertex, const CacheRecord& found) {
+SharedRecord SolveRun::shared_record(uint32_t vertex, const CacheRecord& found) {
   LayerStore& layers = state_.layers();
   SharedRecord record;
   record.key = states_[vertex].key.get().definition;
@@ -143,7 +143,7 @@ SharedRecord Solver::Run::shared_record(uint32_t vertex, const CacheRecord& foun
   return record;
 }
 
-std::vector<SharedRecord> Solver::Run::shared_records() {
+std::vector<SharedRecord> SolveRun::shared_records() {
   std::vector<SharedRecord> out;
   for (uint32_t i = 0; i < states_.size(); ++i) {
     if (states_[i].record.empty()) continue;
@@ -165,7 +165,7 @@ std::vector<SharedRecord> Solver::Run::shared_records() {
   return out;
 }
 
-std::vector<SharedMount> Solver::Run::shared_mounts() const {
+std::vector<SharedMount> SolveRun::shared_mounts() const {
   std::map<Digest, SharedMount> out;
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* op = std::get_if<ExecOp>(&vertex_at(i).op);

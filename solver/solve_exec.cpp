@@ -7,7 +7,7 @@
 #include "base/text.hpp"
 #include "snapshotter/cache_mount.hpp"
 #include "snapshotter/reserve.hpp"
-#include "solver/restore_mount.hpp"
+#include "solver/ops/restore_mount.hpp"
 #include "solver/solve_run.hpp"
 
 namespace lade {
@@ -54,16 +54,16 @@ std::string shown_command(const ExecOp& op) {
 
 }  // namespace
 
-void Solver::Run::keep_log(uint32_t vertex, std::string_view bytes) {
+void SolveRun::keep_log(uint32_t vertex, std::string_view bytes) {
   std::string& log = logs_[vertex];
   log += bytes;
   if (log.size() > 2 * kLogTail) log.erase(0, log.size() - kLogTail);
 }
 
-Task<Solver::Run::Attempt> Solver::Run::run_process(uint32_t vertex, const ExecSpec& spec,
-                                                    std::chrono::nanoseconds timeout) {
+Task<SolveRun::Attempt> SolveRun::run_process(uint32_t vertex, const ExecSpec& spec,
+                                              std::chrono::nanoseconds timeout) {
   struct Awaiter {
-    Run& run;
+    SolveRun& run;
     uint32_t vertex;
     const ExecSpec& spec;
     std::chrono::nanoseconds timeout;
@@ -101,7 +101,7 @@ Task<Solver::Run::Attempt> Solver::Run::run_process(uint32_t vertex, const ExecS
   co_return co_await awaiter;
 }
 
-Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attempt& attempt) const {
+Error SolveRun::attempt_error(uint32_t vertex, const ExecOp& op, const Attempt& attempt) const {
   std::string message = fmt::format("process {} did not complete successfully", shown_command(op));
   const ExecResult& result = attempt.result;
   if (attempt.timed_out) {
@@ -131,7 +131,7 @@ Error Solver::Run::attempt_error(uint32_t vertex, const ExecOp& op, const Attemp
   return error;
 }
 
-void Solver::Run::find_stale_caches() {
+void SolveRun::find_stale_caches() {
   for (uint32_t i = 0; i < states_.size(); ++i) {
     const auto* exec = std::get_if<ExecOp>(&vertex_at(i).op);
     if (!exec || !vertex_at(i).ignore_cache) continue;
@@ -142,7 +142,7 @@ void Solver::Run::find_stale_caches() {
 }
 
 /// But for those that steps of other builds work in.
-Task<void> Solver::Run::empty_cache(Digest name) {
+Task<void> SolveRun::empty_cache(Digest name) {
   std::vector<std::pair<UniqueFd, CacheMountDirectory>> held;
   for (auto& directory : CacheMountDirectory::all(state_.root(), name)) {
     if (auto lock = directory.try_lock(false)) held.emplace_back(std::move(*lock), directory);
@@ -156,7 +156,7 @@ Task<void> Solver::Run::empty_cache(Digest name) {
 
 /// The name of the mount's directory. Of one that was never used here, and that a cache has which
 /// this build reads, it is another one: that begins as the cache's tree.
-Task<Digest> Solver::Run::find_cache(uint32_t vertex, ExecMount mount, Digest name) {
+Task<Digest> SolveRun::find_cache(uint32_t vertex, ExecMount mount, Digest name) {
   const bool is_stale = stale_caches_.contains(mount.id) && emptied_mounts_.insert(name).second;
   if (is_stale) co_await empty_cache(name);
   if (!options_.imports || mount.input || CacheMountDirectory(state_.root(), name).exists()) {
@@ -173,8 +173,8 @@ Task<Digest> Solver::Run::find_cache(uint32_t vertex, ExecMount mount, Digest na
 }
 
 /// Whoever else wants it waits for the lock; a mount that cannot be had is an empty one.
-Task<void> Solver::Run::restore_cache(uint32_t vertex, std::string id, CacheImports::Mount shared,
-                                      CacheMountDirectory directory) {
+Task<void> SolveRun::restore_cache(uint32_t vertex, std::string id, CacheImports::Mount shared,
+                                   CacheMountDirectory directory) {
   if (directory.exists()) co_return;
   const auto lock = directory.try_lock(false);
   if (!lock || directory.exists()) co_return;
@@ -195,7 +195,7 @@ Task<void> Solver::Run::restore_cache(uint32_t vertex, std::string id, CacheImpo
                                 shared.origin, problem));
 }
 
-Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
+Task<std::shared_ptr<std::vector<CacheMount>>> SolveRun::lease_caches(
     uint32_t vertex, const ExecOp& op, const std::vector<LayerStack>& inputs,
     std::map<size_t, std::string>& paths) {
   auto leases = std::make_shared<std::vector<CacheMount>>();
@@ -241,8 +241,8 @@ Task<std::shared_ptr<std::vector<CacheMount>>> Solver::Run::lease_caches(
 }
 
 /// What a step that has ended leaves: its outputs, in order.
-std::vector<LayerStack> Solver::Run::commit_outputs(const ExecOp& op, PreparedExec& prepared,
-                                                    const std::vector<LayerStack>& inputs) {
+std::vector<LayerStack> SolveRun::commit_outputs(const ExecOp& op, PreparedExec& prepared,
+                                                 const std::vector<LayerStack>& inputs) {
   std::vector<LayerStack> outputs(output_count(op));
   outputs[0] = inputs[0];
   if (!op.read_only_root) {
@@ -260,8 +260,8 @@ std::vector<LayerStack> Solver::Run::commit_outputs(const ExecOp& op, PreparedEx
   return outputs;
 }
 
-Task<void> Solver::Run::keep_failed(uint32_t vertex, const ExecOp& op, PreparedExec& prepared,
-                                    const std::vector<LayerStack>& inputs) {
+Task<void> SolveRun::keep_failed(uint32_t vertex, const ExecOp& op, PreparedExec& prepared,
+                                 const std::vector<LayerStack>& inputs) {
   if (!options_.keep_failed) co_return;
   try {
     auto commit = [&] { return commit_outputs(op, prepared, inputs); };
@@ -273,7 +273,7 @@ Task<void> Solver::Run::keep_failed(uint32_t vertex, const ExecOp& op, PreparedE
 }
 
 /// Of all that a step is to see: this may have to wait for another step that borrows of it.
-Task<void> Solver::Run::keep_private(const std::vector<LayerStack>& inputs) {
+Task<void> SolveRun::keep_private(const std::vector<LayerStack>& inputs) {
   LayerStore& layers = state_.layers();
   const bool done = std::all_of(inputs.begin(), inputs.end(), [&](const LayerStack& stack) {
     return layers.keep_private(stack, false);
@@ -285,12 +285,12 @@ Task<void> Solver::Run::keep_private(const std::vector<LayerStack>& inputs) {
   co_await on_thread(loop_, work);
 }
 
-Task<std::vector<LayerStack>> Solver::Run::run_exec(uint32_t vertex, const ExecOp& op,
-                                                    std::vector<LayerStack> inputs) {
+Task<std::vector<LayerStack>> SolveRun::run_exec(uint32_t vertex, const ExecOp& op,
+                                                 std::vector<LayerStack> inputs) {
   if (!executor_) throw Error("this machine cannot run steps");
   if (options_.max_parallelism > 0) {
     struct WaitForSlot {
-      Run& run;
+      SolveRun& run;
       bool await_ready() const {
         if (run.free_slots_ == 0) return false;
         --run.free_slots_;

@@ -5,7 +5,7 @@
 
 namespace lade {
 
-RemoteSources& Solver::Run::remotes() {
+RemoteSources& SolveRun::remotes() {
   if (!options_.remotes) {
     RemoteSourceOptions options;
     options.secrets = options_.secrets;
@@ -16,7 +16,7 @@ RemoteSources& Solver::Run::remotes() {
   return *options_.remotes;
 }
 
-TransferProgress Solver::Run::transfer_progress(uint32_t vertex) {
+TransferProgress SolveRun::transfer_progress(uint32_t vertex) {
   // What is posted runs before the end of the transfer does, so before this run may end.
   return [this, vertex](std::string_view item, uint64_t done, uint64_t total) {
     loop_.post([this, vertex, name = std::string(item), done, total] {
@@ -26,14 +26,14 @@ TransferProgress Solver::Run::transfer_progress(uint32_t vertex) {
   };
 }
 
-Task<LayerId> Solver::Run::run_remote(uint32_t vertex, SourceOp op) {
+Task<LayerId> SolveRun::run_remote(uint32_t vertex, SourceOp op) {
   auto work = [&source = remotes(), &op, progress = transfer_progress(vertex)] {
     return source.fetch(op, progress);
   };
   co_return co_await on_thread(loop_, work);
 }
 
-Task<void> Solver::Run::ensure_directories(LayerStack layers) {
+Task<void> SolveRun::ensure_directories(LayerStack layers) {
   std::vector<Task<void>> fetches;
   for (const LayerId layer : state_.layers().without_directory(layers)) {
     if (!fetches_.contains(layer)) {
@@ -46,15 +46,15 @@ Task<void> Solver::Run::ensure_directories(LayerStack layers) {
   for (const auto& fetch : fetches) co_await fetch;
 }
 
-std::shared_ptr<BlobProvider> Solver::Run::source_of(LayerId layer) {
+std::shared_ptr<BlobProvider> SolveRun::source_of(LayerId layer) {
   auto provider = images_.provider_of(layer);
   if (!provider && options_.imports) provider = options_.imports->provider_of(layer);
   return provider ? provider : local_blobs(state_.content());
 }
 
 /// Blocks. `below` is what the layer lies on.
-void Solver::Run::unpack_layer(LayerId layer, const LayerStack& below,
-                               const std::function<void(uint64_t, uint64_t)>& progress) {
+void SolveRun::unpack_layer(LayerId layer, const LayerStack& below,
+                            const std::function<void(uint64_t, uint64_t)>& progress) {
   const auto make = [&](LayerId lower) {
     const auto end = std::find(below.begin(), below.end(), lower);
     unpack_layer(lower, LayerStack(below.begin(), end), nullptr);
@@ -69,7 +69,7 @@ void Solver::Run::unpack_layer(LayerId layer, const LayerStack& below,
   }
 }
 
-Task<void> Solver::Run::fetch_layer(LayerId layer, LayerStack below) {
+Task<void> SolveRun::fetch_layer(LayerId layer, LayerStack below) {
   const auto from = image_vertex_.find(layer);
   const bool shown = from != image_vertex_.end();
   if (shown) announce_started(from->second);

@@ -18,13 +18,13 @@ Digest key_of_claims(const std::vector<CacheRecord>& records) {
 
 }  // namespace
 
-bool Solver::Run::is_vouched_for(const CacheRecord& record) const {
+bool SolveRun::is_vouched_for(const CacheRecord& record) const {
   return std::all_of(record.claims.begin(), record.claims.end(), [&](const Digest& claim) {
     return options_.imports && !options_.imports->origins_of(claim).empty();
   });
 }
 
-LayerStack Solver::Run::claimed(const LayerStack& layers) {
+LayerStack SolveRun::claimed(const LayerStack& layers) {
   LayerStack unsure = [&] {
     const std::lock_guard lock(obtainable_mutex_);
     return unclaimed_.missing(layers);
@@ -38,12 +38,12 @@ LayerStack Solver::Run::claimed(const LayerStack& layers) {
   return unsure;
 }
 
-bool Solver::Run::is_vouched_for(LayerId layer) const {
+bool SolveRun::is_vouched_for(LayerId layer) const {
   const auto claim = state_.layers().claim_of(layer);
   return !claim || (options_.imports && !options_.imports->origins_of_layer(*claim).empty());
 }
 
-std::set<std::string> Solver::Run::origins_of(const LayerStack& layers) {
+std::set<std::string> SolveRun::origins_of(const LayerStack& layers) {
   std::set<std::string> out;
   if (!options_.imports) return out;
   for (const LayerId layer : claimed(layers)) {
@@ -52,7 +52,7 @@ std::set<std::string> Solver::Run::origins_of(const LayerStack& layers) {
   return out;
 }
 
-bool Solver::Run::obtainable(const LayerStack& layers) {
+bool SolveRun::obtainable(const LayerStack& layers) {
   const LayerStack unsure = [&] {
     const std::lock_guard lock(obtainable_mutex_);
     return obtainable_.missing(layers);
@@ -65,7 +65,7 @@ bool Solver::Run::obtainable(const LayerStack& layers) {
   });
 }
 
-bool Solver::Run::is_obtainable(LayerId layer) {
+bool SolveRun::is_obtainable(LayerId layer) {
   if (!is_vouched_for(layer)) return false;
   if (state_.layers().has_directory(layer) || images_.provider_of(layer)) return true;
   const auto info = state_.layers().info(layer);
@@ -76,7 +76,7 @@ bool Solver::Run::is_obtainable(LayerId layer) {
   return here || (options_.imports && options_.imports->provider_of(layer));
 }
 
-Task<void> Solver::Run::load_imports() {
+Task<void> SolveRun::load_imports() {
   auto work = [this] {
     options_.imports->load(
         [this](const std::string& text) { loop_.post([this, text] { progress_.warning(text); }); });
@@ -84,7 +84,7 @@ Task<void> Solver::Run::load_imports() {
   co_await on_thread(loop_, work);
 }
 
-Task<bool> Solver::Run::look_up_imports(uint32_t vertex, VertexKey& key) {
+Task<bool> SolveRun::look_up_imports(uint32_t vertex, VertexKey& key) {
   if (!options_.imports || key.forced) co_return false;
   // With the caches at hand, what was founded on their word may be had after all.
   const bool were_here = imports_.done();
@@ -95,7 +95,7 @@ Task<bool> Solver::Run::look_up_imports(uint32_t vertex, VertexKey& key) {
 
 /// What a cache says of the vertex, all its outputs. It is put into the local cache for other
 /// builds that read the same, and so that garbage collection keeps the layers.
-bool Solver::Run::take_import(uint32_t vertex, VertexKey& key) {
+bool SolveRun::take_import(uint32_t vertex, VertexKey& key) {
   std::vector<Digest> definitions;
   for (uint32_t output = 0; output < output_count(vertex_at(vertex).op); ++output) {
     definitions.push_back(output_digest(key.definition, output));
@@ -121,7 +121,7 @@ bool Solver::Run::take_import(uint32_t vertex, VertexKey& key) {
   return true;
 }
 
-void Solver::Run::put_import(uint32_t vertex, CacheRecord& record) {
+void SolveRun::put_import(uint32_t vertex, CacheRecord& record) {
   // A cached build writes nothing.
   const auto known = cache_.find(record.key);
   if (known && known->layers == record.layers && known->inputs.size() >= record.inputs.size()) {
@@ -132,8 +132,8 @@ void Solver::Run::put_import(uint32_t vertex, CacheRecord& record) {
   cache_.put(record);
 }
 
-Task<std::optional<CacheRecord>> Solver::Run::find_imported_content(uint32_t vertex, VertexKey key,
-                                                                    std::vector<Ref> refs) {
+Task<std::optional<CacheRecord>> SolveRun::find_imported_content(uint32_t vertex, VertexKey key,
+                                                                 std::vector<Ref> refs) {
   const Vertex& v = vertex_at(vertex);
   // Of several outputs only the definition key leads to all.
   if (!options_.imports || output_count(v.op) > 1) co_return std::nullopt;

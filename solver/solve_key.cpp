@@ -36,7 +36,7 @@ Digest output_digest(const Digest& digest, uint32_t number) {
   return Digest::of(WireWriter().text("lade output").digest(digest).number(number).str());
 }
 
-std::optional<Ref> Solver::Run::result_of(uint32_t vertex, const CacheRecord& record) {
+std::optional<Ref> SolveRun::result_of(uint32_t vertex, const CacheRecord& record) {
   Ref result{record.layers, nullptr};
   for (uint32_t output = 1; output < output_count(vertex_at(vertex).op); ++output) {
     const auto other = cache_.find(output_digest(record.key, output));
@@ -48,13 +48,13 @@ std::optional<Ref> Solver::Run::result_of(uint32_t vertex, const CacheRecord& re
   return result;
 }
 
-Task<std::shared_ptr<const Tree>> Solver::Run::local_tree(std::string name) {
+Task<std::shared_ptr<const Tree>> SolveRun::local_tree(std::string name) {
   const auto known = locals_.find(name);
   if (known != locals_.end()) return known->second;
   return locals_[name] = scan_local_tree(name);
 }
 
-Task<std::shared_ptr<const Tree>> Solver::Run::scan_local_tree(std::string name) {
+Task<std::shared_ptr<const Tree>> SolveRun::scan_local_tree(std::string name) {
   const auto options = options_.locals.find(name);
   if (options == options_.locals.end())
     throw Error("no directory was given for the context " + quoted(name));
@@ -71,7 +71,7 @@ Task<std::shared_ptr<const Tree>> Solver::Run::scan_local_tree(std::string name)
 }
 
 /// Long reading is told, with what makes it shorter.
-void Solver::Run::watch_reading(uint32_t vertex, const Tree& tree) {
+void SolveRun::watch_reading(uint32_t vertex, const Tree& tree) {
   // What is posted runs before the end of the selection does, so before this run may end.
   tree.watch_reading([this, vertex](const TreeReading& reading) {
     loop_.post([this, vertex, reading] {
@@ -90,11 +90,11 @@ void Solver::Run::watch_reading(uint32_t vertex, const Tree& tree) {
 }
 
 /// A directory has been read as far as it had to be. Told once, as it may be needed again.
-void Solver::Run::tell_read(uint32_t vertex) {
+void SolveRun::tell_read(uint32_t vertex) {
   if (!std::exchange(states_[vertex].is_read, true)) progress_.completed(number(vertex));
 }
 
-VertexKey Solver::Run::image_key(const SourceOp& op) {
+VertexKey SolveRun::image_key(const SourceOp& op) {
   VertexKey key;
   WireWriter writer;
   if (op.identifier == "scratch") {
@@ -117,7 +117,7 @@ VertexKey Solver::Run::image_key(const SourceOp& op) {
   return key;
 }
 
-Task<VertexKey> Solver::Run::remote_key(uint32_t vertex) {
+Task<VertexKey> SolveRun::remote_key(uint32_t vertex) {
   const SourceOp& op = std::get<SourceOp>(vertex_at(vertex).op);
   VertexKey key;
   try {
@@ -141,13 +141,13 @@ Task<VertexKey> Solver::Run::remote_key(uint32_t vertex) {
   co_return key;
 }
 
-bool Solver::Run::look_up(uint32_t vertex, VertexKey& key) {
+bool SolveRun::look_up(uint32_t vertex, VertexKey& key) {
   if (key.forced) return false;
   return look_up_record(vertex, key.own, key) ||
          (key.key != key.own && look_up_record(vertex, key.key, key));
 }
 
-bool Solver::Run::look_up_record(uint32_t vertex, const Digest& name, VertexKey& key) {
+bool SolveRun::look_up_record(uint32_t vertex, const Digest& name, VertexKey& key) {
   auto record = cache_.find(name);
   // Its own may stand beside what a cache says.
   if (record && !is_vouched_for(*record)) record = cache_.find_itself(name);
@@ -172,8 +172,8 @@ bool Solver::Run::look_up_record(uint32_t vertex, const Digest& name, VertexKey&
   return true;
 }
 
-void Solver::Run::take_record(uint32_t vertex, const CacheRecord& record, StepOutcome outcome,
-                              std::set<std::string> origins) {
+void SolveRun::take_record(uint32_t vertex, const CacheRecord& record, StepOutcome outcome,
+                           std::set<std::string> origins) {
   states_[vertex].record = record.key;
   states_[vertex].outcome = outcome;
   states_[vertex].origins = std::move(origins);
@@ -181,7 +181,7 @@ void Solver::Run::take_record(uint32_t vertex, const CacheRecord& record, StepOu
   if (!record.layers.empty()) created_.emplace(record.layers.back(), record.created_at);
 }
 
-Task<Digest> Solver::Run::select_locals(const Vertex& vertex, Digest op, const InputTrees& trees) {
+Task<Digest> SolveRun::select_locals(const Vertex& vertex, Digest op, const InputTrees& trees) {
   const auto given = [](const auto& tree) { return tree != nullptr; };
   const auto first = std::find_if(trees.begin(), trees.end(), given);
   if (first == trees.end()) co_return Digest();
@@ -208,7 +208,7 @@ Task<Digest> Solver::Run::select_locals(const Vertex& vertex, Digest op, const I
   co_return selection;
 }
 
-Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
+Task<VertexKey> SolveRun::compute_key(uint32_t vertex) {
   const Vertex& v = vertex_at(vertex);
   if (const auto* source = std::get_if<SourceOp>(&v.op)) {
     if (source->identifier.starts_with(kLocalScheme)) co_return VertexKey{};
@@ -268,7 +268,7 @@ Task<VertexKey> Solver::Run::compute_key(uint32_t vertex) {
 }
 
 /// Once the inputs are there, some may stand on a cache's word that their keys did not tell of.
-void Solver::Run::bind(VertexKey& key, const std::vector<Ref>& inputs) {
+void SolveRun::bind(VertexKey& key, const std::vector<Ref>& inputs) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].bond.empty()) continue;
     key.input_keys[i] = inputs[i].bond;

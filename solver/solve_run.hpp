@@ -8,11 +8,11 @@
 
 #include "base/task.hpp"
 #include "snapshotter/cache_mount.hpp"
-#include "snapshotter/layer_set.hpp"
-#include "solver/cache_store.hpp"
-#include "solver/exec_op.hpp"
-#include "solver/file_op.hpp"
-#include "solver/solve.hpp"
+#include "snapshotter/layers/layer_set.hpp"
+#include "solver/cache/cache_store.hpp"
+#include "solver/ops/exec_op.hpp"
+#include "solver/ops/file_op.hpp"
+#include "solver/solve_options.hpp"
 
 namespace lade {
 
@@ -60,10 +60,10 @@ struct VertexKey {
       inputs;  ///< selections of local inputs, filled in before the others are known
 };
 
-class Solver::Run {
+class SolveRun {
  public:
-  Run(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
-      ProgressSink& progress, SolveOptions options);
+  SolveRun(StateDir& state, EventLoop& loop, Executor* executor, ImageSources& images,
+           ProgressSink& progress, SolveOptions options);
 
   std::vector<SolveResult> solve(const Definition& definition, const std::vector<Edge>& roots);
   void cancel();

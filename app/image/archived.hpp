@@ -2,7 +2,7 @@
 #pragma once
 
 #include "exporter/exporter.hpp"
-#include "snapshotter/stored_image.hpp"
+#include "snapshotter/images/stored_image.hpp"
 
 namespace lade {
 

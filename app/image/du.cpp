@@ -6,13 +6,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "app/commands.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/image_facts.hpp"
-#include "app/listing.hpp"
+#include "app/ui/listing.hpp"
 #include "base/error.hpp"
 #include "base/shown_text.hpp"
-#include "snapshotter/gc_verify.hpp"
-#include "solver/cache_store.hpp"
+#include "snapshotter/gc/gc_verify.hpp"
+#include "solver/cache/cache_store.hpp"
 
 namespace lade {
 namespace {

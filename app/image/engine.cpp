@@ -13,12 +13,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/child_process.hpp"
 #include "base/error.hpp"
+#include "base/json/json_reader.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
-#include "snapshotter/content/json_reader.hpp"
 #include "snapshotter/content/reference.hpp"
-#include "solver/source/child_process.hpp"
 
 namespace lade {
 namespace {

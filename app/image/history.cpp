@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "app/commands.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/image_facts.hpp"
-#include "app/listing.hpp"
+#include "app/ui/listing.hpp"
 #include "base/error.hpp"
 #include "base/shown_text.hpp"
 
@@ -69,7 +69,7 @@ std::vector<nlohmann::json> rows(StateDir& state, const StoredImage& image,
 
 int run_history(const Globals& globals, const HistoryFlags& flags) {
   const auto state = StateDir::open(StateDir::default_root(globals.root));
-  const StoredImage image = find_stored_image(*state, flags.image);
+  const StoredImage image = find_stored_image(state->images(), state->content(), flags.image);
   const Platform platform =
       flags.platform.empty() ? Platform::host() : Platform::parse(flags.platform);
   const auto* manifest = image.for_platform(platform);

@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
-#include "app/listing.hpp"
+#include "app/ui/listing.hpp"
 #include "base/error.hpp"
 #include "snapshotter/content/reference.hpp"
-#include "snapshotter/gc.hpp"
+#include "snapshotter/gc/gc.hpp"
 
 namespace lade {
 

@@ -5,7 +5,7 @@
 #include "base/error.hpp"
 #include "base/pattern.hpp"
 #include "base/text.hpp"
-#include "recipe/build_values.hpp"
+#include "builder/options/build_values.hpp"
 #include "snapshotter/content/reference.hpp"
 
 namespace lade {
@@ -17,7 +17,7 @@ std::optional<Timestamp> created_at(const StoredImage& image) {
 }
 
 Timestamp creation_of(StateDir& state, const std::string& name) {
-  return created_at(find_stored_image(state, name)).value_or(Timestamp{});
+  return created_at(find_stored_image(state.images(), state.content(), name)).value_or(Timestamp{});
 }
 
 /// As docker matches them: a pattern for the name, or for the name with its tag.

@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "snapshotter/stored_image.hpp"
+#include "snapshotter/images/stored_image.hpp"
+#include "snapshotter/state.hpp"
 
 namespace lade {
 

@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "app/commands.hpp"
-#include "app/flags.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/image_facts.hpp"
 #include "app/image/image_filter.hpp"
-#include "app/listing.hpp"
+#include "app/ui/flags.hpp"
+#include "app/ui/listing.hpp"
 
 namespace lade {
 namespace {
@@ -83,7 +83,8 @@ int run_images(const Globals& globals, const ImagesFlags& flags) {
   ImageFilter filter(flags.filters, *state);
   if (!flags.reference.empty()) filter.add_reference(flags.reference);
   std::vector<nlohmann::json> rows;
-  const std::vector<StoredImage> images = list_stored_images(*state, flags.all);
+  const std::vector<StoredImage> images =
+      list_stored_images(state->images(), state->content(), flags.all);
   const std::set<Digest> named = ids_with_names(images);
   for (const auto& image : images) {
     if (!filter.accepts(image)) continue;

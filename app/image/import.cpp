@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/commands.hpp"
-#include "app/flags.hpp"
+#include "app/image/commands.hpp"
+#include "app/ui/flags.hpp"
 #include "base/error.hpp"
 #include "base/shown_text.hpp"
 #include "base/sys.hpp"
@@ -16,8 +16,8 @@
 #include "snapshotter/content/decompress.hpp"
 #include "snapshotter/content/reference.hpp"
 #include "snapshotter/state.hpp"
-#include "snapshotter/tar.hpp"
-#include "solver/lower.hpp"
+#include "snapshotter/tar/tar.hpp"
+#include "solver/lower/lower.hpp"
 
 namespace lade {
 namespace {

@@ -5,9 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "app/commands.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/image_facts.hpp"
-#include "app/template.hpp"
+#include "app/ui/print_error.hpp"
+#include "app/ui/template.hpp"
 #include "base/error.hpp"
 #include "base/shown_text.hpp"
 #include "snapshotter/content/reference.hpp"
@@ -120,7 +121,7 @@ int run_inspect(const Globals& globals, const InspectFlags& flags) {
   int code = 0;
   for (const auto& name : flags.images) {
     try {
-      const StoredImage image = find_stored_image(*state, name);
+      const StoredImage image = find_stored_image(state->images(), state->content(), name);
       const auto* manifest = image.for_platform(platform);
       if (!manifest) throw Error(lade::quoted(name) + " has no image of which the config is here");
       if (!flags.platform.empty() && !platform.accepts(manifest->config.platform.normalized())) {

@@ -5,23 +5,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/commands.hpp"
+#include "app/image/commands.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "snapshotter/content/reference.hpp"
-#include "snapshotter/image_archive.hpp"
-#include "snapshotter/stored_image.hpp"
+#include "snapshotter/images/image_archive.hpp"
+#include "snapshotter/images/stored_image.hpp"
+#include "snapshotter/state.hpp"
 
 namespace lade {
 namespace {
 
 std::vector<LoadedImage> load(StateDir& state, const std::string& input) {
   if (input.empty() || input == "-") {
-    return load_image_archive(state, std::make_unique<FdSource>(STDIN_FILENO));
+    return load_image_archive(state.images(), state.content(),
+                              std::make_unique<FdSource>(STDIN_FILENO));
   }
   UniqueFd fd = sys::open(input, O_RDONLY);
-  if (S_ISDIR(sys::fstat(fd.get()).st_mode)) return load_image_layout(state, input);
-  return load_image_archive(state, std::make_unique<FdSource>(std::move(fd)));
+  if (S_ISDIR(sys::fstat(fd.get()).st_mode))
+    return load_image_layout(state.images(), state.content(), input);
+  return load_image_archive(state.images(), state.content(),
+                            std::make_unique<FdSource>(std::move(fd)));
 }
 
 int run_load(const Globals& globals, const std::string& input, bool quiet) {

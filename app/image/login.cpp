@@ -5,11 +5,12 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "app/commands.hpp"
-#include "app/flags.hpp"
+#include "app/image/commands.hpp"
+#include "app/ui/flags.hpp"
 #include "base/error.hpp"
 #include "base/stream.hpp"
 #include "base/text.hpp"
+#include "registry/auth/credential_store.hpp"
 #include "registry/client.hpp"
 
 namespace lade {

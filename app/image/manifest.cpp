@@ -4,14 +4,14 @@
 
 #include <fmt/format.h>
 
-#include "app/commands.hpp"
-#include "app/flags.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/push.hpp"
 #include "app/image/whole_image.hpp"
+#include "app/ui/flags.hpp"
 #include "base/error.hpp"
 #include "exporter/exporter.hpp"
 #include "snapshotter/content/reference.hpp"
-#include "snapshotter/stored_image.hpp"
+#include "snapshotter/images/stored_image.hpp"
 
 namespace lade {
 namespace {
@@ -53,7 +53,7 @@ void add_images(std::vector<WrittenImage>& images, const StoredImage& image) {
 void amend(StateDir& state, const Reference& name, std::vector<WrittenImage>& images) {
   if (!state.images().find(name.str())) return;
   std::vector<WrittenImage> all;
-  add_images(all, find_stored_image(state, name.str()));
+  add_images(all, find_stored_image(state.images(), state.content(), name.str()));
   std::erase_if(all, [&](const WrittenImage& old) {
     return std::any_of(images.begin(), images.end(), [&](const WrittenImage& image) {
       return image.manifest.platform == old.manifest.platform;
@@ -87,7 +87,8 @@ int create(const Globals& globals, const ManifestFlags& flags) {
   // One transaction, so that no image goes between being found and being part of a named index.
   state->database().transaction([&] {
     std::vector<WrittenImage> images;
-    for (const auto& text : flags.images) add_images(images, find_stored_image(*state, text));
+    for (const auto& text : flags.images)
+      add_images(images, find_stored_image(state->images(), state->content(), text));
     check_platforms(images);
     if (flags.amend) amend(*state, name, images);
     if (images.empty()) throw Error("there is nothing to put into the index");
@@ -100,7 +101,7 @@ int create(const Globals& globals, const ManifestFlags& flags) {
 
 int show(const Globals& globals, const std::string& text) {
   const auto state = StateDir::open(StateDir::default_root(globals.root));
-  const StoredImage image = find_stored_image(*state, text);
+  const StoredImage image = find_stored_image(state->images(), state->content(), text);
   const std::string bytes = state->content().read_blob(image.target.digest);
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);
   std::fputc('\n', stdout);
@@ -111,7 +112,7 @@ int show(const Globals& globals, const std::string& text) {
 /// one.
 int push_index(const Globals& globals, const ManifestFlags& flags) {
   const auto state = StateDir::open(StateDir::default_root(globals.root));
-  const StoredImage image = find_stored_image(*state, flags.name);
+  const StoredImage image = find_stored_image(state->images(), state->content(), flags.name);
   if (!image.index) {
     Error error(lade::quoted(flags.name) + " is no index of images");
     error.set_hint("lade push takes single images");
@@ -119,7 +120,8 @@ int push_index(const Globals& globals, const ManifestFlags& flags) {
   }
   const int code = push_stored_image(globals, flags.name, flags.destination, flags.quiet);
   if (code == 0 && flags.purge) {
-    remove_image_names(*state, image, {Reference::parse(flags.name).str()});
+    remove_image_names(state->images(), state->content(), state->layers(), image,
+                       {Reference::parse(flags.name).str()});
   }
   return code;
 }
@@ -128,12 +130,12 @@ int push_index(const Globals& globals, const ManifestFlags& flags) {
 int remove(const Globals& globals, const ManifestFlags& flags) {
   const auto state = StateDir::open(StateDir::default_root(globals.root));
   for (const auto& text : flags.images) {
-    const StoredImage image = find_stored_image(*state, text);
+    const StoredImage image = find_stored_image(state->images(), state->content(), text);
     const auto name = name_called(image, text);
     if (!image.index || !name) {
       throw Error(lade::quoted(text) + " is no name of an index of images", ErrorKind::not_found);
     }
-    remove_image_names(*state, image, {*name});
+    remove_image_names(state->images(), state->content(), state->layers(), image, {*name});
     fmt::print("Untagged: {}\n", Reference::parse(*name).familiar());
   }
   return 0;

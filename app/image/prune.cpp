@@ -5,15 +5,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/build_storage.hpp"
-#include "app/commands.hpp"
-#include "app/flags.hpp"
-#include "app/listing.hpp"
+#include "app/image/build_storage.hpp"
+#include "app/image/commands.hpp"
+#include "app/ui/flags.hpp"
+#include "app/ui/listing.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "recipe/build_values.hpp"
-#include "snapshotter/gc.hpp"
-#include "solver/cache_store.hpp"
+#include "builder/options/build_values.hpp"
+#include "snapshotter/gc/gc.hpp"
+#include "solver/cache/cache_store.hpp"
 
 namespace lade {
 namespace {

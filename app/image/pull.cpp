@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/commands.hpp"
-#include "app/flags.hpp"
-#include "app/interrupts.hpp"
-#include "app/progress.hpp"
+#include "app/image/commands.hpp"
+#include "app/ui/flags.hpp"
+#include "app/ui/interrupts.hpp"
+#include "app/ui/progress.hpp"
 #include "base/error.hpp"
 #include "exporter/fetchers.hpp"
 #include "snapshotter/content/manifest.hpp"

@@ -9,17 +9,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/commands.hpp"
-#include "app/flags.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/push.hpp"
-#include "app/interrupts.hpp"
-#include "app/progress.hpp"
+#include "app/ui/flags.hpp"
+#include "app/ui/interrupts.hpp"
+#include "app/ui/progress.hpp"
 #include "base/error.hpp"
-#include "recipe/output.hpp"
+#include "builder/options/output.hpp"
 #include "snapshotter/content/manifest.hpp"
 #include "snapshotter/content/reference.hpp"
+#include "snapshotter/images/stored_image.hpp"
 #include "snapshotter/state.hpp"
-#include "snapshotter/stored_image.hpp"
 
 namespace lade {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "app/commands.hpp"
+#include "app/image/commands.hpp"
 
 namespace lade {
 

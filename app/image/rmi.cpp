@@ -4,8 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "app/commands.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/image_facts.hpp"
+#include "app/ui/print_error.hpp"
 #include "base/error.hpp"
 #include "snapshotter/content/reference.hpp"
 
@@ -30,7 +31,7 @@ bool forget_damaged(StateDir& state, const std::string& text) {
 
 void remove_one(StateDir& state, const std::string& text, bool force) {
   if (forget_damaged(state, text)) return;
-  const StoredImage image = find_stored_image(state, text);
+  const StoredImage image = find_stored_image(state.images(), state.content(), text);
   std::vector<std::string> names;
   if (const auto called = name_called(image, text)) {
     names.push_back(*called);
@@ -44,7 +45,8 @@ void remove_one(StateDir& state, const std::string& text, bool force) {
       throw error;
     }
   }
-  const bool gone = remove_image_names(state, image, names);
+  const bool gone =
+      remove_image_names(state.images(), state.content(), state.layers(), image, names);
   for (const auto& name : names) {
     if (is_unnamed(name)) continue;
     const ShownName shown = shown_name(name);

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/commands.hpp"
 #include "app/image/archived.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/whole_image.hpp"
 #include "base/error.hpp"
 

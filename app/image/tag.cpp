@@ -1,9 +1,9 @@
 // `lade tag`: another name for an image.
 
-#include "app/commands.hpp"
-#include "app/flags.hpp"
+#include "app/image/commands.hpp"
 #include "app/image/whole_image.hpp"
-#include "snapshotter/stored_image.hpp"
+#include "app/ui/flags.hpp"
+#include "snapshotter/images/stored_image.hpp"
 
 namespace lade {
 namespace {
@@ -14,7 +14,8 @@ int run_tag(const Globals& globals, const std::string& source, const std::string
   const StoredImage whole = find_whole_image(*state, source);
   // One transaction, so that nothing removes the image between finding and naming it.
   state->database().transaction([&] {
-    const StoredImage image = find_stored_image(*state, whole.target.digest.str());
+    const StoredImage image =
+        find_stored_image(state->images(), state->content(), whole.target.digest.str());
     state->images().put(name.str(), image.target);
     state->images().remove(unnamed_image(image.target.digest));
     state->images().remove(unnamed_image(image.id()));

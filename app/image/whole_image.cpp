@@ -4,12 +4,12 @@
 
 #include "base/sys.hpp"
 #include "exporter/exporter.hpp"
-#include "snapshotter/file_age.hpp"
+#include "snapshotter/layers/file_age.hpp"
 
 namespace lade {
 
 StoredImage find_whole_image(StateDir& state, const std::string& text) {
-  const StoredImage image = find_stored_image(state, text);
+  const StoredImage image = find_stored_image(state.images(), state.content(), text);
   const Descriptor whole = complete_image(state, image.target);
   if (whole.digest == image.target.digest) return image;
   const Descriptor old = image.target;

@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include "snapshotter/stored_image.hpp"
+#include "snapshotter/images/stored_image.hpp"
+#include "snapshotter/state.hpp"
 
 namespace lade {
 

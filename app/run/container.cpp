@@ -16,7 +16,7 @@
 #include "base/error.hpp"
 #include "base/event_loop.hpp"
 #include "base/sys.hpp"
-#include "solver/executor/protocol.hpp"
+#include "solver/executor/child/protocol.hpp"
 
 namespace lade {
 namespace {

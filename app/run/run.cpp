@@ -1,7 +1,7 @@
 // `lade run`: an image's command in the sandbox that RUN has, in the foreground.
 #include <unistd.h>
 
-#include "app/commands.hpp"
+#include "app/run/commands.hpp"
 #include "app/run/container.hpp"
 #include "app/run/run_plan.hpp"
 #include "base/error.hpp"

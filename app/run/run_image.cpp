@@ -10,7 +10,7 @@
 #include "base/text.hpp"
 #include "exporter/fetchers.hpp"
 #include "snapshotter/content/reference.hpp"
-#include "snapshotter/stored_image.hpp"
+#include "snapshotter/images/stored_image.hpp"
 
 namespace lade {
 namespace {
@@ -26,7 +26,7 @@ std::optional<FoundImage> find_here(StateDir& state, ImageSources& images,
                                     const RunRequest& request) {
   std::optional<StoredImage> image;
   try {
-    image = find_stored_image(state, request.image);
+    image = find_stored_image(state.images(), state.content(), request.image);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found) throw;
     return std::nullopt;

@@ -6,17 +6,17 @@
 
 #include <fmt/format.h>
 
-#include "app/flags.hpp"
 #include "app/run/terminal_keys.hpp"
+#include "app/ui/flags.hpp"
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
+#include "builder/options/build_values.hpp"
+#include "builder/options/csv.hpp"
+#include "builder/options/host_gateway.hpp"
 #include "parser/grammar.hpp"
-#include "recipe/build_values.hpp"
-#include "recipe/csv.hpp"
-#include "recipe/host_gateway.hpp"
-#include "registry/files.hpp"
-#include "registry/proxies.hpp"
+#include "registry/auth/files.hpp"
+#include "registry/net/proxies.hpp"
 
 namespace lade {
 namespace {

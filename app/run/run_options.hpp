@@ -8,8 +8,8 @@
 
 #include "base/command_line.hpp"
 #include "base/mount.hpp"
-#include "solver/definition.hpp"
-#include "solver/executor/network_reach.hpp"
+#include "solver/executor/network/network_reach.hpp"
+#include "solver/graph/definition.hpp"
 #include "solver/source/image.hpp"
 
 namespace lade {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "app/run/run_image.hpp"
-#include "solver/exec_op.hpp"
+#include "solver/ops/exec_op.hpp"
 
 namespace lade {
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <mutex>
 
-#include "app/signal_thread.hpp"
+#include "app/ui/signal_thread.hpp"
 
 namespace lade {
 

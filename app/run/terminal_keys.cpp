@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "recipe/usage.hpp"
+#include "builder/options/usage.hpp"
 
 namespace lade {
 namespace {

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "snapshotter/content/json_reader.hpp"
-#include "snapshotter/content/json_writer.hpp"
+#include "base/json/json_reader.hpp"
+#include "base/json/json_writer.hpp"
 #include "snapshotter/content/manifest.hpp"
 
 namespace lade {

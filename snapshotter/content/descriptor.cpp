@@ -1,7 +1,7 @@
 #include "snapshotter/content/descriptor.hpp"
 
-#include "snapshotter/content/json_reader.hpp"
-#include "snapshotter/content/json_writer.hpp"
+#include "base/json/json_reader.hpp"
+#include "base/json/json_writer.hpp"
 
 namespace lade {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "snapshotter/content/json_reader.hpp"
-#include "snapshotter/content/json_writer.hpp"
+#include "base/json/json_reader.hpp"
+#include "base/json/json_writer.hpp"
 
 namespace lade {
 namespace {

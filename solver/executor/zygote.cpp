@@ -26,14 +26,14 @@
 #include "base/close_descriptors.hpp"
 #include "base/error.hpp"
 #include "base/kernel.hpp"
+#include "base/signals.hpp"
 #include "base/sys.hpp"
-#include "solver/executor/cgroup.hpp"
-#include "solver/executor/cgroup_mounts.hpp"
-#include "solver/executor/device_guard.hpp"
-#include "solver/executor/network.hpp"
-#include "solver/executor/sandbox_child.hpp"
-#include "solver/executor/seccomp.hpp"
-#include "solver/executor/signals.hpp"
+#include "solver/executor/cgroup/cgroup.hpp"
+#include "solver/executor/cgroup/device_guard.hpp"
+#include "solver/executor/child/cgroup_mounts.hpp"
+#include "solver/executor/child/sandbox_child.hpp"
+#include "solver/executor/child/seccomp.hpp"
+#include "solver/executor/network/network.hpp"
 
 namespace lade::sandbox {
 namespace {

@@ -5,7 +5,7 @@
 // it kills all sandboxes and network helpers and waits for their end.
 #pragma once
 
-#include "solver/executor/protocol.hpp"
+#include "solver/executor/child/protocol.hpp"
 
 namespace lade::sandbox {
 

@@ -4,8 +4,8 @@
 
 #include <sys/types.h>
 
-#include "solver/executor/executor.hpp"
-#include "solver/executor/protocol.hpp"
+#include "solver/executor/child/exec_spec.hpp"
+#include "solver/executor/child/protocol.hpp"
 
 namespace lade::sandbox {
 

@@ -10,7 +10,7 @@
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
-#include "solver/lower_remote.hpp"
+#include "solver/lower/remote.hpp"
 #include "solver/source/git_repository.hpp"
 #include "solver/source/guarded_proxy.hpp"
 

@@ -18,7 +18,9 @@
 
 #include <memory>
 
-#include "solver/source/remote.hpp"
+#include "base/child_process.hpp"
+#include "snapshotter/state.hpp"
+#include "solver/source/remote_source.hpp"
 
 namespace lade {
 

@@ -10,7 +10,7 @@
 #include "base/shown_text.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
-#include "solver/lower_remote.hpp"
+#include "solver/lower/remote.hpp"
 #include "solver/source/guarded_proxy.hpp"
 
 namespace lade {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "solver/source/child_process.hpp"
-#include "solver/source/remote.hpp"
+#include "base/child_process.hpp"
+#include "solver/source/remote_source.hpp"
 
 namespace lade {
 

@@ -15,8 +15,8 @@
 #include "base/remove_tree.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
-#include "registry/http.hpp"
-#include "snapshotter/dir_scan.hpp"
+#include "registry/net/http.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
 
 namespace lade {
 namespace {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "snapshotter/layer_store.hpp"
+#include "snapshotter/layers/layer_store.hpp"
 #include "solver/source/git_command.hpp"
 
 namespace lade {

@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "base/unique_fd.hpp"
-#include "registry/address_guard.hpp"
+#include "registry/net/address_guard.hpp"
 
 namespace lade {
 

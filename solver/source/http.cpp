@@ -13,7 +13,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/wire.hpp"
-#include "solver/lower_remote.hpp"
+#include "solver/lower/remote.hpp"
 #include "solver/source/http_validators.hpp"
 
 namespace lade {

@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "solver/lower_remote.hpp"
+#include "solver/lower/remote.hpp"
 
 namespace lade {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/database.hpp"
-#include "registry/http.hpp"
+#include "registry/net/http.hpp"
 
 namespace lade {
 

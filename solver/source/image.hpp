@@ -13,7 +13,7 @@
 #include "registry/client.hpp"
 #include "snapshotter/content/manifest.hpp"
 #include "snapshotter/state.hpp"
-#include "solver/lower.hpp"
+#include "solver/lower/lower.hpp"
 
 namespace lade {
 

@@ -13,21 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "solver/tree.hpp"
+#include "solver/ops/tree.hpp"
+#include "solver/source/local_options.hpp"
 
 namespace lade {
-
-struct LocalSourceOptions {
-  std::string directory;                     ///< the user's; must exist
-  std::string name;                          ///< for messages: "the build context"
-  std::vector<std::string> ignore_patterns;  ///< .dockerignore's
-  std::string ignore_file;                   ///< its name, for hints
-  std::vector<int> ignore_lines;             ///< the line of each pattern, for hints; may be empty
-  std::string cache_dir;                     ///< existing directory for stat caches
-  /// Paths that changed between being hashed and copied when this was tried before: these are kept
-  /// as they are hashed.
-  std::set<std::string> unsteady{};
-};
 
 /// Scans; blocks on the disk. Throws Error naming the path that could not be read; also later, then
 /// a ChangedContext, for what is not to be had any more as it was. The owner of

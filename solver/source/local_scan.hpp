@@ -12,7 +12,7 @@
 #include "base/directory_chain.hpp"
 #include "base/pattern.hpp"
 #include "solver/source/filesystem.hpp"
-#include "solver/source/local.hpp"
+#include "solver/source/local_options.hpp"
 #include "solver/source/stat_cache.hpp"
 
 namespace lade {

@@ -1,5 +1,5 @@
 // The options of `lade build`, as understood.
-#include "app/build_options.hpp"
+#include "app/build/build_options.hpp"
 
 #include <cstdlib>
 

@@ -1,13 +1,13 @@
 // --call: its option, and its documents. Texts are laid out as buildx prints them.
-#include "app/call.hpp"
+#include "app/build/call.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "builder/report/call_print.hpp"
+#include "builder/report/lint_report.hpp"
 #include "parser/parse.hpp"
-#include "recipe/call_print.hpp"
-#include "recipe/lint_report.hpp"
 
 namespace lade {
 namespace {

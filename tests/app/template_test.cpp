@@ -1,10 +1,10 @@
-#include "app/template.hpp"
+#include "app/ui/template.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "app/listing.hpp"
+#include "app/ui/listing.hpp"
 #include "base/error.hpp"
 
 namespace lade {

@@ -10,7 +10,7 @@
 
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
-#include "daemon/exec_stream.hpp"
+#include "daemon/container/exec_stream.hpp"
 #include "daemon/proto/status.pb.h"
 #include "tests/support/buildkit_client.hpp"
 #include "tests/support/daemon_program.hpp"

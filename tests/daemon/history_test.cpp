@@ -1,4 +1,4 @@
-#include "daemon/history.hpp"
+#include "daemon/build/history.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Http2Connection against gRPC's own server.
-#include "daemon/http2_connection.hpp"
+#include "daemon/session/http2_connection.hpp"
 
 #include <atomic>
 #include <future>

@@ -1,4 +1,4 @@
-#include "daemon/journal.hpp"
+#include "daemon/job/journal.hpp"
 
 #include <filesystem>
 #include <thread>

@@ -1,4 +1,4 @@
-#include "daemon/options.hpp"
+#include "daemon/server/options.hpp"
 
 #include <gtest/gtest.h>
 

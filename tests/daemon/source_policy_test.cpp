@@ -1,5 +1,5 @@
 // Source policies: which rule holds, and what a source becomes.
-#include "daemon/source_policy.hpp"
+#include "daemon/job/source_policy.hpp"
 
 #include <gtest/gtest.h>
 

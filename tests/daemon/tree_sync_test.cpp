@@ -1,5 +1,5 @@
 // Directories over a session, with a client in memory.
-#include "daemon/tree_sync.hpp"
+#include "daemon/session/tree_sync.hpp"
 
 #include <condition_variable>
 #include <deque>
@@ -12,8 +12,8 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
-#include "daemon/go_stat.hpp"
 #include "daemon/proto/fsutil.pb.h"
+#include "daemon/session/go_stat.hpp"
 #include "tests/support/error_of.hpp"
 
 namespace lade {

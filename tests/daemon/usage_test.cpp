@@ -1,4 +1,4 @@
-#include "daemon/usage.hpp"
+#include "daemon/server/usage.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include "base/temp_dir.hpp"
 #include "daemon/proto/control.pb.h"
 #include "snapshotter/state.hpp"
-#include "solver/cache_store.hpp"
+#include "solver/cache/cache_store.hpp"
 #include "tests/support/error_of.hpp"
 
 namespace lade {

@@ -1,5 +1,5 @@
 // Limits in whatever cgroup hierarchies this machine has.
-#include "solver/executor/cgroup.hpp"
+#include "solver/executor/cgroup/cgroup.hpp"
 
 #include <filesystem>
 

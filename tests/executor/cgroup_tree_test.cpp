@@ -1,5 +1,5 @@
 // Groups that go as they came, whatever others do to the same tree at the same time.
-#include "solver/executor/cgroup_tree.hpp"
+#include "solver/executor/cgroup/cgroup_tree.hpp"
 
 #include <algorithm>
 #include <filesystem>

@@ -14,9 +14,9 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
-#include "solver/executor/device_guard.hpp"
-#include "solver/executor/device_rules.hpp"
-#include "solver/executor/protocol.hpp"
+#include "solver/executor/cgroup/device_guard.hpp"
+#include "solver/executor/cgroup/device_rules.hpp"
+#include "solver/executor/child/protocol.hpp"
 #include "tests/executor/sandbox_fixture.hpp"
 #include "tests/support/loop_disk.hpp"
 

@@ -1,11 +1,11 @@
-#include "solver/executor/frame_filter.hpp"
+#include "solver/executor/network/frame_filter.hpp"
 
 #include <functional>
 #include <initializer_list>
 
 #include <gtest/gtest.h>
 
-#include "solver/executor/network_link.hpp"
+#include "solver/executor/network/network_link.hpp"
 
 namespace lade::sandbox {
 namespace {

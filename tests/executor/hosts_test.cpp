@@ -1,9 +1,11 @@
+#include "solver/executor/network/hosts.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/sys.hpp"
 #include "solver/executor/executor.hpp"
-#include "solver/executor/resolv_conf.hpp"
+#include "solver/executor/network/resolv_conf.hpp"
 
 namespace lade {
 namespace {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/sys.hpp"
-#include "solver/executor/protocol.hpp"
+#include "solver/executor/child/protocol.hpp"
 #include "tests/executor/sandbox_fixture.hpp"
 
 namespace lade {

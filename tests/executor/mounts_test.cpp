@@ -1,4 +1,4 @@
-#include "solver/executor/mounts.hpp"
+#include "solver/executor/child/mounts.hpp"
 
 #include <filesystem>
 
@@ -14,7 +14,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
-#include "solver/executor/overlay.hpp"
+#include "solver/executor/child/overlay.hpp"
 #include "tests/executor/sandbox_fixture.hpp"
 
 namespace lade {

@@ -1,4 +1,4 @@
-#include "solver/executor/protocol.hpp"
+#include "solver/executor/child/protocol.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

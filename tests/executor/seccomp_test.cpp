@@ -1,5 +1,5 @@
 // The filter alone, in a forked child: which calls run, and with which error the others fail.
-#include "solver/executor/seccomp.hpp"
+#include "solver/executor/child/seccomp.hpp"
 
 #include <cerrno>
 #include <functional>

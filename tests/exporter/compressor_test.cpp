@@ -1,5 +1,3 @@
-#include "exporter/compressor.hpp"
-
 #include <cstdlib>
 #include <random>
 #include <thread>
@@ -14,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
+#include "exporter/compressors.hpp"
 
 namespace lade {
 namespace {

@@ -19,7 +19,7 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
-#include "exporter/compressor.hpp"
+#include "exporter/compressors.hpp"
 
 namespace lade {
 namespace {

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "registry/challenge.hpp"
-#include "registry/http.hpp"
+#include "registry/auth/challenge.hpp"
+#include "registry/net/http.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

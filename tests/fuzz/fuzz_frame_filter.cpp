@@ -5,8 +5,8 @@
 #include <cstring>
 #include <memory>
 
-#include "solver/executor/frame_filter.hpp"
-#include "solver/executor/network_link.hpp"
+#include "solver/executor/network/frame_filter.hpp"
+#include "solver/executor/network/network_link.hpp"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.hpp"
-#include "daemon/exports.hpp"
+#include "daemon/build/exports.hpp"
 #include "snapshotter/content/image_config.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -13,8 +13,9 @@
 #include "base/stream.hpp"
 #include "base/temp_dir.hpp"
 #include "base/text.hpp"
-#include "snapshotter/image_archive.hpp"
-#include "snapshotter/stored_image.hpp"
+#include "snapshotter/images/image_archive.hpp"
+#include "snapshotter/images/stored_image.hpp"
+#include "snapshotter/state.hpp"
 
 namespace {
 
@@ -110,8 +111,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   if ((data[0] & 1) != 0) bytes = make_archive(bytes);
   try {
-    const auto images =
-        load_image_archive(*state, std::make_unique<StringSource>(std::move(bytes)));
+    const auto images = load_image_archive(state->images(), state->content(),
+                                           std::make_unique<StringSource>(std::move(bytes)));
     if (images.empty()) std::abort();
     for (const auto& image : images) check(*state, image);
   } catch (const Error&) {

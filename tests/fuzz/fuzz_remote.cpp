@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
-#include "solver/lower_remote.hpp"
+#include "solver/lower/remote.hpp"
 #include "solver/source/http_validators.hpp"
 
 namespace {

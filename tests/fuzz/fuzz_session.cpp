@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/http2_connection.hpp"
+#include "daemon/session/http2_connection.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;

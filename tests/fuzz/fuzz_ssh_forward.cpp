@@ -15,7 +15,7 @@
 #include "base/event_loop.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
-#include "solver/ssh_forward.hpp"
+#include "solver/ops/ssh_forward.hpp"
 
 namespace {
 

@@ -17,8 +17,8 @@
 #include "base/error.hpp"
 #include "base/stream.hpp"
 #include "base/temp_dir.hpp"
-#include "snapshotter/dir_scan.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 

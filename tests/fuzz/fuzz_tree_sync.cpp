@@ -13,7 +13,7 @@
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
 #include "daemon/proto/fsutil.pb.h"
-#include "daemon/tree_sync.hpp"
+#include "daemon/session/tree_sync.hpp"
 
 namespace {
 

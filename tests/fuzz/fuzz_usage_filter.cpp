@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 #include "daemon/proto/control.pb.h"
-#include "daemon/usage_filter.hpp"
+#include "daemon/server/usage_filter.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "registry/aws_config.hpp"
-#include "registry/xml_text.hpp"
+#include "registry/s3/aws_config.hpp"
+#include "registry/s3/xml_text.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);

@@ -1,4 +1,4 @@
-#include "registry/address_guard.hpp"
+#include "registry/net/address_guard.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "registry/auth.hpp"
+#include "registry/auth/auth.hpp"
 
 #include <atomic>
 #include <thread>

@@ -6,9 +6,9 @@
 
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
-#include "registry/aws_config.hpp"
-#include "registry/aws_signature.hpp"
-#include "registry/xml_text.hpp"
+#include "registry/s3/aws_config.hpp"
+#include "registry/s3/aws_signature.hpp"
+#include "registry/s3/xml_text.hpp"
 #include "tests/support/error_of.hpp"
 
 namespace lade {

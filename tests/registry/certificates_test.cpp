@@ -1,4 +1,4 @@
-#include "registry/certificates.hpp"
+#include "registry/net/certificates.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "registry/config.hpp"
+#include "registry/auth/config.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,3 @@
-#include "registry/credentials.hpp"
-
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -10,7 +8,8 @@
 #include "base/base64.hpp"
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
-#include "registry/credential_helper.hpp"
+#include "registry/auth/credential_helper.hpp"
+#include "registry/auth/credential_store.hpp"
 #include "tests/support/error_of.hpp"
 
 namespace lade {

@@ -1,4 +1,4 @@
-#include "registry/http.hpp"
+#include "registry/net/http.hpp"
 
 #include <atomic>
 #include <cstdlib>

@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "registry/s3_cache.hpp"
+#include "registry/s3/s3_cache.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/support/http_server.hpp"
 

@@ -1,8 +1,8 @@
-#include "snapshotter/device_node.hpp"
+#include "snapshotter/tree/device_node.hpp"
 
 #include <gtest/gtest.h>
 
-#include "snapshotter/overlay_xattrs.hpp"
+#include "snapshotter/tree/overlay_xattrs.hpp"
 
 namespace lade {
 namespace {

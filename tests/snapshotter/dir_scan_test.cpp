@@ -1,4 +1,4 @@
-#include "snapshotter/dir_scan.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
 
 #include <random>
 

@@ -6,6 +6,8 @@
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "layer_store_fixture.hpp"
+#include "snapshotter/layers/layer.hpp"
+#include "snapshotter/tree/layer_index.hpp"
 #include "tar_fixture.hpp"
 #include "tests/support/error_of.hpp"
 

@@ -1,4 +1,4 @@
-#include "snapshotter/layer_index.hpp"
+#include "snapshotter/tree/layer_index.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -5,7 +5,8 @@
 
 #include "base/sys.hpp"
 #include "layer_store_fixture.hpp"
-#include "snapshotter/dir_scan.hpp"
+#include "snapshotter/layers/layer.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
 
 namespace lade {
 namespace {

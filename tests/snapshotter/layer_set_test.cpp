@@ -1,4 +1,4 @@
-#include "snapshotter/layer_set.hpp"
+#include "snapshotter/layers/layer_set.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -10,7 +10,8 @@
 
 #include "base/sys.hpp"
 #include "layer_store_fixture.hpp"
-#include "snapshotter/pins.hpp"
+#include "snapshotter/layers/layer_store.hpp"
+#include "snapshotter/layers/pins.hpp"
 
 namespace lade {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "base/error.hpp"
 #include "layers.hpp"
-#include "snapshotter/layer_store.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/layers/layer_store.hpp"
+#include "snapshotter/tar/tar.hpp"
 
 namespace lade::testing_layers {
 

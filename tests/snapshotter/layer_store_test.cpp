@@ -1,4 +1,4 @@
-#include "snapshotter/layer_store.hpp"
+#include "snapshotter/layers/layer_store.hpp"
 
 #include <thread>
 
@@ -12,8 +12,8 @@
 #include "base/error.hpp"
 #include "base/remove_tree.hpp"
 #include "layer_store_fixture.hpp"
-#include "snapshotter/dir_scan.hpp"
 #include "snapshotter/state.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
 #include "tests/support/in_processes.hpp"
 
 namespace lade {

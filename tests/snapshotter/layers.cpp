@@ -12,7 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "snapshotter/tree_writer.hpp"
+#include "snapshotter/tree/tree_writer.hpp"
 
 namespace lade::testing_layers {
 

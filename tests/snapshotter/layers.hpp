@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "snapshotter/layer_index.hpp"
+#include "snapshotter/tree/layer_index.hpp"
 
 namespace lade::testing_layers {
 

@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "base/temp_dir.hpp"
 #include "layers.hpp"
-#include "snapshotter/dir_scan.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
 
 namespace lade {
 namespace {

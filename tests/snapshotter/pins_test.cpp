@@ -1,4 +1,4 @@
-#include "snapshotter/pins.hpp"
+#include "snapshotter/layers/pins.hpp"
 
 #include <atomic>
 #include <chrono>

@@ -1,4 +1,4 @@
-#include "snapshotter/read_ahead.hpp"
+#include "snapshotter/tar/read_ahead.hpp"
 
 #include <atomic>
 

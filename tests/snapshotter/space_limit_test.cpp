@@ -1,4 +1,4 @@
-#include "snapshotter/space_limit.hpp"
+#include "snapshotter/gc/space_limit.hpp"
 
 #include <gtest/gtest.h>
 

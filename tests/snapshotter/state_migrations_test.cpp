@@ -11,9 +11,9 @@
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
 #include "base/wire.hpp"
+#include "snapshotter/content/descriptor_row.hpp"
 #include "snapshotter/content/image_config.hpp"
 #include "snapshotter/content/manifest.hpp"
-#include "snapshotter/descriptor_row.hpp"
 #include "snapshotter/state.hpp"
 
 namespace lade {

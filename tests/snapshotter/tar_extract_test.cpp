@@ -6,7 +6,8 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "snapshotter/open_beneath.hpp"
+#include "snapshotter/tree/layer_index.hpp"
+#include "snapshotter/tree/open_beneath.hpp"
 #include "tar_fixture.hpp"
 
 namespace lade {

@@ -10,8 +10,8 @@
 #include "base/sys.hpp"
 #include "base/temp_dir.hpp"
 #include "layers.hpp"
-#include "snapshotter/dir_scan.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
 
 namespace lade::testing_layers {
 

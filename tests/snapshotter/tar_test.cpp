@@ -1,4 +1,4 @@
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
 
 #include <clocale>
 #include <random>
@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/temp_dir.hpp"
 #include "tar_fixture.hpp"
 
 namespace lade {

@@ -1,4 +1,4 @@
-#include "snapshotter/users.hpp"
+#include "snapshotter/tree/users.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 // Cache records and aliases in the database.
-#include "solver/cache_store.hpp"
+#include "solver/cache/cache_store.hpp"
 
 #include <numeric>
 

@@ -1,5 +1,5 @@
 // What of an op is in its digest, and so in every cache key.
-#include "solver/definition.hpp"
+#include "solver/graph/definition.hpp"
 
 #include <functional>
 

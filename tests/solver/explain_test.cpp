@@ -1,10 +1,10 @@
 // Why steps ran: what is said of a build compared with those before it.
-#include "solver/explain.hpp"
+#include "solver/cache/explain.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "solver/cache_store.hpp"
+#include "solver/cache/cache_store.hpp"
 #include "tests/solver/solve_fixture.hpp"
 
 namespace lade {

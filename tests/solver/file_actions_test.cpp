@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
-#include "solver/diff_op.hpp"
-#include "solver/file_op.hpp"
+#include "solver/ops/diff_op.hpp"
+#include "solver/ops/file_op.hpp"
 #include "solver_fixture.hpp"
 #include "support.hpp"
 

@@ -1,4 +1,4 @@
-#include "solver/file_mode.hpp"
+#include "solver/ops/file_mode.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // COPY, ADD and WORKDIR on real layers.
-#include "solver/file_op.hpp"
+#include "solver/ops/file_op.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -12,7 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/stream.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
 #include "solver_fixture.hpp"
 #include "support.hpp"
 

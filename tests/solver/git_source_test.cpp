@@ -18,7 +18,7 @@
 #include "base/remove_tree.hpp"
 #include "base/text.hpp"
 #include "solve_fixture.hpp"
-#include "solver/lower_remote.hpp"
+#include "solver/lower/remote.hpp"
 #include "solver/source/git.hpp"
 #include "tests/support/http_server.hpp"
 

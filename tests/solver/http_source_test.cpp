@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "solve_fixture.hpp"
-#include "solver/lower_remote.hpp"
+#include "solver/lower/remote.hpp"
+#include "solver/solve_options.hpp"
 #include "solver/source/http.hpp"
 #include "solver/source/http_validators.hpp"
+#include "solver/source/remote_sources.hpp"
 #include "tests/support/http_server.hpp"
 
 namespace lade {

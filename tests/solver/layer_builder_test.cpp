@@ -1,5 +1,5 @@
 // A layer made file by file on top of a stack.
-#include "solver/layer_builder.hpp"
+#include "solver/ops/layer_builder.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
-#include "solver/file_op.hpp"
+#include "solver/ops/file_op.hpp"
 #include "solver/source/local.hpp"
 #include "solver_fixture.hpp"
 #include "support.hpp"

@@ -1,11 +1,11 @@
 // Checks that need variables, base images or .dockerignore. The messages are BuildKit's, which
 // people search for.
-#include "solver/lower_lint.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "parser/parse.hpp"
+#include "solver/lower/lint.hpp"
+#include "solver/lower/lower.hpp"
 #include "support.hpp"
 
 namespace lade {

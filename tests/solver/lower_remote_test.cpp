@@ -1,10 +1,9 @@
 // What names a remote source, and what lowering makes of it.
-#include "solver/lower_remote.hpp"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "solver/lower/remote.hpp"
 #include "support.hpp"
 
 namespace lade {

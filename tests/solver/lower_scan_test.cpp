@@ -1,9 +1,8 @@
 // SBOMs: the step that scans a result.
-#include "solver/lower_scan.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "solver/lower/scan.hpp"
 #include "support.hpp"
 
 namespace lade {

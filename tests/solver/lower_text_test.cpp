@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "solver/lower_stage.hpp"
+#include "solver/lower/stage.hpp"
 #include "support.hpp"
 
 namespace lade::lowering {

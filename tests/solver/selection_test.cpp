@@ -1,5 +1,5 @@
 // What a copy takes from a tree, and what of it counts.
-#include "solver/selection.hpp"
+#include "solver/ops/selection.hpp"
 
 #include <set>
 
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.hpp"
-#include "solver/file_op.hpp"
+#include "solver/ops/file_op.hpp"
 #include "solver_fixture.hpp"
 #include "support.hpp"
 

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "registry/client.hpp"
 #include "snapshotter/content/manifest.hpp"
-#include "snapshotter/tar.hpp"
+#include "snapshotter/tar/tar.hpp"
 #include "solve_fixture.hpp"
-#include "solver/cache_store.hpp"
+#include "solver/cache/cache_store.hpp"
+#include "solver/solve_options.hpp"
 
 namespace lade {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "solve_fixture.hpp"
-#include "solver/cache_store.hpp"
+#include "solver/cache/cache_store.hpp"
 
 namespace lade {
 namespace {

@@ -10,7 +10,9 @@
 #include "base/stream.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
-#include "snapshotter/dir_scan.hpp"
+#include "snapshotter/state.hpp"
+#include "snapshotter/tree/dir_scan.hpp"
+#include "solver/source/local_options.hpp"
 
 namespace lade::testing_solver {
 namespace {

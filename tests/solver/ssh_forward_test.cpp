@@ -1,4 +1,4 @@
-#include "solver/ssh_forward.hpp"
+#include "solver/ops/ssh_forward.hpp"
 
 #include <cstring>
 #include <thread>

@@ -1,5 +1,5 @@
 // One build runs a step, the others wait.
-#include "solver/step_lock.hpp"
+#include "solver/cache/step_lock.hpp"
 
 #include <csignal>
 #include <functional>

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "parser/parse.hpp"
+#include "solver/lower/lower.hpp"
 
 namespace lade::testing_solver {
 namespace {

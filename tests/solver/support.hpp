@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "solver/lower.hpp"
+#include "solver/lower/lower.hpp"
 #include "tests/support/error_of.hpp"
 
 namespace lade::testing_solver {

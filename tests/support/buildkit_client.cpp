@@ -20,10 +20,10 @@
 
 #include "base/error.hpp"
 #include "base/sys.hpp"
-#include "daemon/go_stat.hpp"
 #include "daemon/proto/filesync.grpc.pb.h"
 #include "daemon/proto/secrets.grpc.pb.h"
-#include "snapshotter/layer_index.hpp"
+#include "daemon/session/go_stat.hpp"
+#include "snapshotter/tree/layer_index.hpp"
 #include "tests/support/sockets.hpp"
 
 extern char** environ;
