@@ -1,4 +1,4 @@
-// Inside of the solver: one run over one graph. Included by solver/solve*.cpp only.
+// Inside of the solver: one run over one graph. Included by this folder only.
 #pragma once
 
 #include <deque>

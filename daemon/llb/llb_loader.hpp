@@ -1,4 +1,4 @@
-// Inside of load_llb(): one graph being read. Included by daemon/llb*.cpp only.
+// Inside of load_llb(): one graph being read. Included by this folder only.
 #pragma once
 
 #include <map>

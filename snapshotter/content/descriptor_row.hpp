@@ -1,4 +1,4 @@
-// Descriptors as database columns. Private to this folder.
+// Descriptors as database columns, for the stores of layers and images.
 #pragma once
 
 #include <optional>

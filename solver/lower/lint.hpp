@@ -1,6 +1,6 @@
 // The checks (parser/lint.hpp) that need to know variables, base images or .dockerignore: small
 // functions called where lowering knows what they ask about. All of them do nothing without a
-// Linter. Included by solver/lower*.cpp only.
+// Linter. Included by this folder only.
 #pragma once
 
 #include <optional>

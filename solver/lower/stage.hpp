@@ -1,5 +1,5 @@
 // Inside of lowering: the state of one stage while its instructions are gone through. Included by
-// solver/lower*.cpp only.
+// this folder only.
 #pragma once
 
 #include <functional>
@@ -151,7 +151,7 @@ struct LowerState {
   parser::ExpansionOptions expansion() const { return {.escape = file.directives.escape}; }
 };
 
-/// Finds `state.epoch` (lower_epoch.cpp), and leaves the number where its name was given.
+/// Finds `state.epoch` (epoch.cpp), and leaves the number where its name was given.
 void read_epoch(LowerState& state);
 
 inline constexpr std::string_view kScratch = "scratch";
