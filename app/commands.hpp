@@ -9,7 +9,11 @@
 
 namespace lade {
 
-/// All commands, in the order of the help.
+const char* program_description();
+/// The options that stand before a command.
+void add_global_options(CommandLine& app, Globals& globals);
+
+/// All commands, in the order of the help; then those that are not for people.
 std::span<const Command> all_commands();
 
 /// Null if there is none of that name.

@@ -21,20 +21,14 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
-constexpr const char* kDescription = "Builds container images from Dockerfiles, and runs them";
 
 /// `command`: set as soon as it is known.
 int run(const std::vector<std::string>& words, const lade::Command*& command) {
-  lade::CommandLine app(kDescription, "lade");
-  app.set_usage("[OPTIONS] COMMAND");
+  lade::CommandLine app(lade::program_description(), "lade");
+  lade::Globals globals;
+  lade::add_global_options(app, globals);
   app.set_summary(lade::commands_help());
   app.set_footer("Run 'lade COMMAND --help' for more information on a command.");
-  app.set_help_flag("-h,--help", "Print this help");
-  app.set_version_flag("--version", "lade " LADE_VERSION, "Print the version");
-  lade::Globals globals;
-  app.add_option("--root", globals.root,
-                 "State directory (default: $LADE_ROOT, /var/lib/lade, or $XDG_DATA_HOME/lade)")
-      .inherited();
   // Only the command that is named gets its options made.
   app.stop_at_first_word();
   if (!app.parse(words)) return 0;

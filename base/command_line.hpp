@@ -73,6 +73,18 @@ class CommandLine {
   std::string help() const;
   /// All that it takes, hidden or not: "--tag", "-t".
   std::vector<std::string> option_names() const;
+
+  // What pages and completions are made of, next to help().
+  const std::string& name() const { return name_; }
+  const std::string& description() const { return description_; }
+  const std::string& footer() const { return footer_; }
+  std::string usage() const;
+  const std::vector<std::unique_ptr<KnownOption>>& options() const { return options_; }
+  const std::vector<std::unique_ptr<KnownOption>>& words() const { return words_; }
+  /// Of its own or inherited, by one of its names; null if there is none.
+  KnownOption* find(std::string_view name) const;
+  /// Words that follow the first plain one are not its own.
+  bool stops() const { return stops_; }
   /// Its commands.
   std::vector<const CommandLine*> subcommands() const;
 
@@ -90,11 +102,9 @@ class CommandLine {
   class Reader;
 
   KnownOption& add(const std::string& names, const std::string& description);
-  KnownOption* find(std::string_view name) const;
   CommandLine* find_subcommand(std::string_view name) const;
   void place(const std::vector<std::string>& words);
   void check_exclusions() const;
-  std::string usage() const;
   std::string help_hint() const;
   [[noreturn]] void throw_unknown_command(const std::string& name) const;
 

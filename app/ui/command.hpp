@@ -17,7 +17,7 @@ struct Globals {
 using CommandAction = std::function<int()>;
 
 /// Where `lade --help` lists a command, as docker's does.
-enum class CommandGroup { common, management, other };
+enum class CommandGroup { common, management, other, hidden };
 
 struct Command {
   const char* name;

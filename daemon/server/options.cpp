@@ -8,6 +8,7 @@
 
 #include "base/command_line.hpp"
 #include "base/error.hpp"
+#include "base/man_page.hpp"
 #include "base/sys.hpp"
 #include "base/text.hpp"
 #include "builder/options/build_values.hpp"
@@ -90,7 +91,9 @@ void add_flags(CommandLine& app, Flags& flags) {
   app.add_option("--root", flags.root,
                  "State directory, shared with the command line (default: as lade's)");
   app.add_list("--addr", flags.addresses,
-               "Where to listen: unix:///PATH or tcp://HOST:PORT; may be given several times "
+               "Where to listen: unix:///PATH, tcp://HOST:PORT, or fd:// for systemd's sockets; "
+               "may be given "
+               "several times "
                "(default: " +
                    std::string(kDefaultAddress) +
                    ", or for an ordinary user $XDG_RUNTIME_DIR/lade/buildkitd.sock)");
@@ -246,6 +249,20 @@ DaemonOptions options_of(const Flags& flags, bool as_buildkitd) {
   return out;
 }
 
+ManPage page_of_daemon() {
+  return {.name = "lade-daemon",
+          .section = 8,
+          .version = "lade " LADE_VERSION,
+          .sections = {{"files",
+                        {"/run/lade/buildkitd.sock: where clients of root's daemon find it.",
+                         "$XDG_RUNTIME_DIR/lade/buildkitd.sock: that of an ordinary user's.",
+                         "/etc/buildkit/buildkitd.toml, ~/.config/buildkit/buildkitd.toml: the "
+                         "configuration, as buildkitd has it.",
+                         "/var/lib/lade, ~/.local/share/lade: the state directory, which the "
+                         "command line shares."}}},
+          .see_also = {"lade(1)"}};
+}
+
 }  // namespace
 
 std::optional<DaemonOptions> read_options(int argc, char** argv) {
@@ -254,8 +271,14 @@ std::optional<DaemonOptions> read_options(int argc, char** argv) {
   app.set_help_flag("-h,--help", "Print this help");
   Flags flags;
   add_flags(app, flags);
+  bool wants_page = false;
+  app.add_flag("--man-page", wants_page, "Print the manual page, for packages").hidden();
   try {
     if (!app.parse({argv + 1, argv + argc})) return std::nullopt;
+    if (wants_page) {
+      fmt::print("{}", man_page(app, page_of_daemon()));
+      return std::nullopt;
+    }
   } catch (Error& error) {
     error.set_hint("lade daemon --help lists what is supported of buildkitd's flags");
     throw;

@@ -27,6 +27,7 @@
 #include "daemon/server/collector.hpp"
 #include "daemon/server/content_service.hpp"
 #include "daemon/server/control_service.hpp"
+#include "daemon/server/inherited_sockets.hpp"
 #include "daemon/server/worker.hpp"
 #include "registry/auth/files.hpp"
 #include "registry/net/address_guard.hpp"
@@ -117,9 +118,9 @@ std::pair<std::string, std::string> grpc_address(const std::string& address) {
     return {"unix:" + path, path};
   }
   if (address.starts_with("tcp://")) return {address.substr(6), ""};
-  throw Error(
-      fmt::format("--addr {} is not supported: use unix:// or tcp://", lade::quoted(address)),
-      ErrorKind::usage);
+  throw Error(fmt::format("--addr {} is not supported: use unix://, tcp:// or fd://",
+                          lade::quoted(address)),
+              ErrorKind::usage);
 }
 
 /// certs.d for the registries of buildkitd.toml, in front of the user's.
@@ -150,6 +151,9 @@ void add_registry_tls(const DaemonOptions& options, const std::string& root,
 std::string state_root(const DaemonOptions& options) {
   return StateDir::open(options.root)->root();
 }
+
+/// Sockets of the service manager's.
+constexpr std::string_view kInherited = "fd://";
 
 class Daemon {
  public:
@@ -196,6 +200,7 @@ class Daemon {
     history_.wake();
     builds_.shut_down();
     sessions_.close_all();
+    acceptor_.reset();
     server->Shutdown(std::chrono::system_clock::now() + kGrace);
     for (const auto& path : sockets_) ::unlink(path.c_str());
     return 0;
@@ -224,6 +229,11 @@ class Daemon {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     std::vector<int> ports(options_.addresses.size(), 0);
     for (size_t i = 0; i < options_.addresses.size(); ++i) {
+      if (options_.addresses[i] == kInherited) {
+        ports[i] = 1;  // somebody listens already
+        inherited_ = take_inherited_sockets();
+        continue;
+      }
       const auto [address, path] = grpc_address(options_.addresses[i]);
       if (!path.empty()) {
         sys::make_dirs(dir_name(path), 0711);
@@ -247,6 +257,7 @@ class Daemon {
     }
     if (!server) throw Error("could not listen anywhere");
     for (const auto& path : sockets_) set_access(path, options_.group);
+    if (!inherited_.empty()) acceptor_.emplace(std::move(inherited_), *server);
     return server;
   }
 
@@ -262,6 +273,8 @@ class Daemon {
   BridgeService bridge_;
   ContentService content_;
   std::vector<std::string> sockets_;
+  std::vector<UniqueFd> inherited_;  // until acceptor_ has them
+  std::optional<SocketAcceptor> acceptor_;
 };
 
 }  // namespace

@@ -29,6 +29,10 @@ TEST(Commands, EachIsFoundByItsNameAndListedOnce) {
   for (const auto& command : all_commands()) {
     EXPECT_TRUE(names.insert(command.name).second) << command.name;
     EXPECT_EQ(find_command(command.name), &command);
+    if (command.group == CommandGroup::hidden) {
+      EXPECT_THAT(help, Not(HasSubstr(command.name)));
+      continue;
+    }
     EXPECT_THAT(help, HasSubstr("\n  " + std::string(command.name) + " "));
     EXPECT_THAT(help, HasSubstr(command.summary));
   }
