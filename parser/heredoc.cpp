@@ -35,10 +35,10 @@ std::optional<Heredoc> parse_heredoc_word(std::string_view word) {
   const auto start = heredoc_start(word);
   if (!start || start->word.empty()) return std::nullopt;
   std::vector<std::string> names;
-  std::vector<std::string> raw;
+  std::vector<std::string> as_written;
   try {
     names = words_of(start->word, false, false);
-    raw = words_of(start->word, true, false);
+    as_written = words_of(start->word, true, false);
   } catch (const Error&) {
     return std::nullopt;  // `<<"A` of `COPY <<"A B" /x`: COPY's words do not know quotes
   }
@@ -48,7 +48,8 @@ std::optional<Heredoc> parse_heredoc_word(std::string_view word) {
   heredoc.descriptor = start->descriptor;
   heredoc.strip_tabs = start->strip_tabs;
   // If quotes got lost on the way, part of the delimiter was quoted: no expansion of the content.
-  heredoc.expand = raw.size() == 1 && count_quotes(raw.front()) == count_quotes(heredoc.name);
+  heredoc.expand =
+      as_written.size() == 1 && count_quotes(as_written.front()) == count_quotes(heredoc.name);
   return heredoc;
 }
 

@@ -72,7 +72,8 @@ ImageConfig config_of_frontend(const std::string& text) {
   auto& rootfs = json["rootfs"];
   if (rootfs.is_null()) rootfs = nlohmann::json::object();
   if (rootfs.is_object()) {
-    if (rootfs["type"].is_null() || rootfs["type"] == "") rootfs["type"] = "layers";
+    auto& type = rootfs["type"];
+    if (type.is_null() || type == std::string_view()) type = "layers";
     if (rootfs["diff_ids"].is_null()) rootfs["diff_ids"] = nlohmann::json::array();
   }
   return ImageConfig::parse(json.dump());

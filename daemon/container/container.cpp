@@ -255,7 +255,7 @@ std::shared_ptr<ContainerProcess> Container::start(const gateway::InitMessage& r
 }
 
 void Container::launch(const std::shared_ptr<ContainerProcess>& process, ExecSpec spec) {
-  if (first_) spec.join = *first_;
+  if (first_) spec.join = first_;
   process->lend(spec);
   try {
     const auto id = executor_->start(

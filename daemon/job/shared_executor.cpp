@@ -177,7 +177,7 @@ struct ExecutorHost::State {
     const auto found = std::find_if(waiting.begin(), waiting.end(),
                                     [&](const auto& step) { return step->id == id; });
     if (found == waiting.end()) return;
-    const auto step = *found;
+    const auto step = std::move(*found);
     waiting.erase(found);
     ExecResult result;
     result.signal = SIGKILL;

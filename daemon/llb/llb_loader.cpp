@@ -13,6 +13,8 @@ namespace lade {
 namespace {
 
 constexpr size_t kMaxOps = 100'000;
+constexpr int kMaxNesting =
+    32;  // graphs in files that graphs make: each is read inside of the last
 constexpr int64_t kThisBuilder = -1;  // of build ops
 constexpr const char* kDefinitionFile = "buildkit.llb.definition";
 constexpr uint64_t kMaxDefinition = 64u << 20;
@@ -217,6 +219,9 @@ void LlbLoader::add_passthrough(const std::string& digest, const pb::Op& op) {
 void LlbLoader::add_build(const std::string& digest, const pb::Op& op) {
   const auto& build = op.build();
   if (build.builder() != kThisBuilder) throw Error("builders that are images are not supported");
+  if (depth_ == kMaxNesting) {
+    throw Error(fmt::format("graphs are nested more than {} deep", kMaxNesting));
+  }
   const auto source = build.inputs().find(kDefinitionFile);
   if (source == build.inputs().end()) throw Error("the build has no input with its graph");
   std::string file = kDefinitionFile;
@@ -236,7 +241,7 @@ void LlbLoader::add_build(const std::string& digest, const pb::Op& op) {
   if (!inner.ParseFromString(files.read(file, 0, 0, kMaxDefinition))) {
     throw Error(fmt::format("{} is no graph", quoted(file)));
   }
-  loaded_[digest].outputs[0] = take(load_llb(job_, inner, find_, policies_));
+  loaded_[digest].outputs[0] = take(LlbLoader(job_, inner, find_, policies_, depth_ + 1).load());
 }
 
 Edge LlbLoader::take(const JobRef& other) {

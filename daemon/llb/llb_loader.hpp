@@ -25,8 +25,8 @@ struct LoadedOp {
 class LlbLoader {
  public:
   LlbLoader(Job& job, const pb::Definition& definition, const FindResult& find,
-            const SourcePolicies& policies)
-      : job_(job), definition_(definition), find_(find), policies_(policies) {}
+            const SourcePolicies& policies, int depth = 0)
+      : job_(job), definition_(definition), find_(find), policies_(policies), depth_(depth) {}
 
   JobRef load();
 
@@ -72,6 +72,7 @@ class LlbLoader {
   const pb::Definition& definition_;
   const FindResult& find_;
   const SourcePolicies& policies_;
+  const int depth_;  ///< how many graphs hold this one
   JobRef ref_;
   std::optional<Edge> scratch_;
   std::map<std::string, LoadedOp> loaded_;

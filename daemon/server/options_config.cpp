@@ -142,7 +142,7 @@ std::optional<SpaceLimit> space_limit(Table& table, const char* old_name) {
 std::optional<int64_t> duration(Table& table, const std::string& key) {
   const auto* node = table.take(key);
   if (!node) return std::nullopt;
-  if (const auto number = node->value_exact<int64_t>()) return *number;
+  if (const auto number = node->value_exact<int64_t>()) return number;
   const auto text = node->value_exact<std::string>();
   if (!text) table.fail(key, "is no duration");
   return std::chrono::duration_cast<std::chrono::seconds>(

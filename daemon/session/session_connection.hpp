@@ -116,8 +116,7 @@ class MessageSource : public ByteSource {
       ended_ = true;
       call_->check(call_->finish(), what_);
     }
-    const size_t count = std::min(size, rest_.size());
-    std::copy_n(rest_.data(), count, buffer);
+    const size_t count = rest_.copy(buffer, size);
     rest_.remove_prefix(count);
     return count;
   }

@@ -189,15 +189,27 @@ TEST_F(LlbTest, PassthroughGivesItsInputs) {
   EXPECT_FALSE(has(tar, "first"));
 }
 
-TEST_F(LlbTest, AGraphInAFileIsBuilt) {
-  Graph inner;
-  const std::string bytes = inner.finish(inner.file("/inner", "1")).SerializeAsString();
+/// A graph that makes a file with `inner` in it, and is what that says.
+pb::Definition holder_of(const pb::Definition& inner) {
   Graph graph;
-  const auto holder = graph.file("/buildkit.llb.definition", bytes);
+  const auto holder = graph.file("/buildkit.llb.definition", inner.SerializeAsString());
   pb::Op op;
   op.mutable_build()->set_builder(-1);
   (*op.mutable_build()->mutable_inputs())["buildkit.llb.definition"].set_input(0);
-  EXPECT_TRUE(has(built(graph.finish(graph.add(op, {holder}))), "inner"));
+  return graph.finish(graph.add(op, {holder}));
+}
+
+TEST_F(LlbTest, AGraphInAFileIsBuilt) {
+  Graph inner;
+  EXPECT_TRUE(has(built(holder_of(inner.finish(inner.file("/inner", "1")))), "inner"));
+}
+
+TEST_F(LlbTest, GraphsInFilesOfGraphsInFilesEndSomewhere) {
+  Graph inner;
+  pb::Definition graph = inner.finish(inner.file("/inner", "1"));
+  for (int i = 0; i < 32; ++i) graph = holder_of(graph);
+  EXPECT_TRUE(has(built(graph), "inner"));
+  EXPECT_TRUE(has(built(holder_of(graph)), "graphs are nested more than 32 deep"));
 }
 
 TEST_F(LlbTest, WhatIsNotSupportedIsNamed) {

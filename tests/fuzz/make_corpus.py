@@ -164,6 +164,65 @@ FILTERS = [b"type==regular,inuse\n\ntext", b"description~=[^z]*nothere\n\nRUN ca
            b"shared,private\nmutable==true", b"description~=(a*)*Q\n\n" + b"a" * 50, b"description~=(?i)\\p{Greek}{2,9}|x{100}"]
 
 
+# ops.proto, as fuzz_llb.cpp describes: a Definition with metadata, then ops, whose inputs are "@N". -1 is any negative number.
+MINUS = (1 << 64) - 1
+
+
+def map_entry(key: bytes, value: bytes) -> bytes:
+    return message(f1=key, f2=value)
+
+
+def input_of(number: int, output: int = 0) -> bytes:
+    return message(f1=message(f1=b"@%d" % number, f2=output))
+
+
+def llb_source(identifier: bytes, **attrs: bytes) -> bytes:
+    pairs = b"".join(message(f2=map_entry(name.replace("_", ".", 1).encode(), value)) for name, value in attrs.items())
+    return message(f3=message(f1=identifier) + pairs)
+
+
+def llb_file(action: bytes, number: int, base: int = MINUS, other: int = MINUS, output: int = 0) -> bytes:
+    """A file op of one action: copy 4, mkfile 5, mkdir 6, rm 7, symlink 8."""
+    return message(f4=message(f2=message(f1=base, f2=other, f3=output) + message(**{f"f{number}": action})))
+
+
+def llb_exec(meta: bytes, *mounts: bytes, **fields) -> bytes:
+    return message(f2=message(f1=meta) + b"".join(message(f2=mount) for mount in mounts) + message(**fields))
+
+
+MKFILE = llb_file(message(f1=b"/f", f2=0o644, f3=b"text", f5=MINUS), 5)
+ROOT = message(f1=0, f3=b"/", f4=0)
+META = message(f1=b"sh", f2=b"A=b", f3=b"/w", f4=b"1:2") + message(
+    f5=message(f1=b"http://p", f4=b"x"), f6=message(f1=b"host", f2=b"10.0.0.1"), f7=b"name", f9=message(f1=b"nofile", f2=9, f3=9),
+    f12=3)
+MOUNTS_OF_EXEC = [message(f1=0, f2=b"sub", f3=b"/b", f4=1, f5=1), message(f1=MINUS, f3=b"/c", f4=MINUS, f6=3, f20=message(f1=b"id", f2=2)),
+                  message(f1=MINUS, f3=b"/t", f4=MINUS, f6=4, f19=message(f1=4096)),
+                  message(f1=MINUS, f3=b"/s", f4=MINUS, f6=1, f21=message(f1=b"s", f4=0o400)),
+                  message(f1=MINUS, f3=b"/a", f4=MINUS, f6=2, f22=message(f5=1))]
+ABOUT = message(f2=map_entry(b"@0", message(f1=1, f2=map_entry(b"llb.customname", b"a name"), f7=message(f1=1 << 20, f6=b"0")))) + message(
+    f3=message(f1=map_entry(b"@0", message(f1=message(f1=0, f2=message(f1=message(f1=1), f2=message(f1=2))))), f2=message(f1=b"Dockerfile", f2=b"FROM x")))
+COPY = message(f1=b"/f*", f2=b"/g", f3=message(f1=message(f2=1), f2=message(f1=message(f1=b"users"))), f4=MINUS, f5=1, f6=1, f8=1, f9=1, f11=MINUS,
+               f12=b"*.c", f13=b"x", f14=b"u+x")
+GRAPHS = [
+    (ABOUT, MKFILE, input_of(0)),
+    (ABOUT, MKFILE, input_of(0) + llb_file(COPY, 4, 0, 0), input_of(1)),
+    (b"", MKFILE, input_of(0) + llb_exec(META, ROOT, *MOUNTS_OF_EXEC, f5=message(f1=b"s", f2=b"S")), input_of(1, 1)),
+    (b"", MKFILE, input_of(0) + llb_exec(META, ROOT, f3=1), input_of(1)),
+    (b"", MKFILE, input_of(0) + message(f4=b"".join(message(f2=part) for part in (
+        message(f1=0, f2=MINUS, f3=MINUS, f6=message(f1=b"/d", f2=0o700, f3=1)), message(f1=1, f2=MINUS, f3=MINUS, f8=message(f1=b"to", f2=b"/d/l")),
+        message(f1=2, f2=MINUS, f3=0, f7=message(f1=b"/f", f3=1))))), input_of(1)),
+    (b"", MKFILE, llb_source(b"lade-result://earlier"), input_of(0) + input_of(1) + message(f6=message(f1=message(f1=0)) + message(f1=message(f1=1))),
+     input_of(0) + input_of(2) + message(f7=message(f1=message(f1=0), f2=message(f1=1))), input_of(3)),
+    (b"", MKFILE, input_of(0) + message(f8=message(f1=b"x", f2=0)), input_of(1)),
+    (b"", llb_source(b"local://context", local_includepattern=b'["a"]', local_excludepatterns=b'["*.o"]', local_followpaths=b'["l"]',
+                     local_sharedkeyhint=b"k", local_differ=b"none", local_session=b"s"), input_of(0)),
+    (b"", llb_source(b"git://example.com/x.git#main:sub", git_fullurl=b"https://example.com/x.git", git_keepgitdir=b"true", git_checksum=b"0" * 40,
+                     git_authtokensecret=b"GIT_AUTH_TOKEN"), input_of(0)),
+    (b"", llb_source(b"https://example.com/f", http_filename=b"f", http_checksum=b"sha256:" + b"0" * 64, http_perm=b"0o600", http_uid=b"1"), input_of(0)),
+    (b"", llb_source(b"docker-image://docker.io/library/x@sha256:" + b"0" * 64, image_resolvemode=b"pull") + message(f10=message(f1=b"arm64", f2=b"linux", f3=b"v8")), input_of(0)),
+]
+
+
 def write(folder: pathlib.Path, seeds) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
@@ -187,6 +246,7 @@ def main() -> None:
     write(output / "session", SESSIONS)
     write(output / "tar", [bytes([dialect]) + archive for archive in TARS for dialect in (0, 1)])
     write(output / "tree_sync", TREE_SYNCS)
+    write(output / "llb", [packets(*graph) for graph in GRAPHS])
     write(output / "ssh_forward", AGENT)
     write(output / "usage_filter", FILTERS)
     configs = [CONFIG.replace(b"@0", b"0" * 64), b'{"config":{"Env":["A=b"],"Labels":{"a":"b"}}}', b'{"rootfs":{}}', b"null",
