@@ -70,8 +70,10 @@ class Player:
         if results[0].code == 0:
             again = workspace.lade(*workspace.build_arguments(step, None), state=state)
             self.count("built again")
-            if again.code != 0 or again.ran:
-                raise Difference("reran", f"in the same build again: {again.ran}\n{again}")
+            # Of a named context the daemon takes only what is read, so that its copy is another layer.
+            ran = [name for name in again.ran if not (by_client and name.startswith("[context "))]
+            if again.code != 0 or ran:
+                raise Difference("reran", f"in the same build again: {ran}\n{again}")
 
     def check_end(self, result):
         if result.code not in (0, 1) or "[did not end]" in result.stderr:
