@@ -28,7 +28,8 @@ import compare  # noqa: E402
 import tools  # noqa: E402
 
 # Differences that are meant (see tests/conformance/generate.py): what copies bring that is there already; what a step
-# sees of the machine; the directories that are made for mounts; and links to files of earlier layers, which stay links in lade's layers only.
+# sees of the machine; the directories that are made for mounts; and links to files of earlier layers, which stay links
+# in lade's layers only.
 MEANT = re.compile(r"layer/|tree/machine |tree/(dev|proc|sys): |tree/\S* xattrs: |tree/\S*\.git/index ")
 LINKING = ("ln {} {}.linked", "chown -R", "chmod -R", "rm -f /m/a")
 # What BuildKit fails at by mistake.

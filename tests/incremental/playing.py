@@ -97,4 +97,4 @@ class Player:
                     raise Difference(error.kind, f"{str(error).partition(': ')[2]}\n{result}") from None
         if step.buildkit and workspace.peers:
             defined = workspace.peers.compare_with_buildkit(workspace, clean_step, clean.code, clean_output)
-            self.count("compared with BuildKit" if defined else "that BuildKit fails at by mistake")
+            self.count("compared with BuildKit" if defined else "that BuildKit does not define")
