@@ -195,7 +195,7 @@ class Seen:
                  if not re.search(rb"/etc/(hosts|resolv\.conf)|look|^OTEL_|^TRACEPARENT", line)]
         data = re.sub(rb"(\|directory\|\d+\|\d+:\d+\|)\d+", rb"\1-", b"\n".join(lines))
         if self.has_merges:
-            data = re.sub(rb"(\|regular file\|\d+\|\d+:\d+\|)\d+", rb"\1-", data)
+            data = re.sub(rb"(\|[a-z ]+\|\d+\|\d+:\d+\|)[\d-]+", rb"\1-", data)
         return dataclasses.replace(entry, data=re.sub(rb"(?m)^(/c\|directory\|)1777", rb"\g<1>777", data))
 
 
