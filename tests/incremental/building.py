@@ -23,7 +23,7 @@ xargs -0 stat -c '%n|%F|%a|%u:%g|%h|%s|%t:%T|%d:%i' < /tmp/.look | awk -F '|' -v
   $8 = seen[$8]
   if ($2 == "directory") $6 = "-"
   print }'
-find "$@" -type f -print0 2>/dev/null | sort -z | xargs -0 md5sum
+find "$@" -type f ! -path '*/.git/index' -print0 2>/dev/null | sort -z | xargs -0 md5sum
 find "$@" -type l -print0 2>/dev/null | sort -z | xargs -0 -n 1 readlink
 rm -f /tmp/.look
 true

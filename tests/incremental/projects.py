@@ -127,7 +127,6 @@ class Writer:
         if "git" not in source and "URL" in source:
             flags += self.maybe(0.2, "--unpack=true ") + self.maybe(0.2, "--chmod=711 ")
         elif "git" in source and rng.random() < 0.2:
-            # Where no step looks: git's index says when files were checked out.
             return f"ADD --keep-git-dir=true {flags}{source} /kept-git/"
         else:
             flags += self.maybe(0.2, "--unpack=false ")
