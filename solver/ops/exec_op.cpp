@@ -57,6 +57,13 @@ class StubDir {
     used_ = true;
   }
 
+  /// Of a directory that the image has at `target`.
+  std::optional<uint32_t> mode_of(const std::string& target) const {
+    const auto existing = root_.resolve(relative(target));
+    if (!existing || existing->entry->type != EntryType::directory) return std::nullopt;
+    return existing->entry->mode;
+  }
+
   bool used() const { return used_; }
 
   /// Directories take their look from the stub, which lies above the image: their times last.
@@ -218,7 +225,8 @@ class Preparation {
         out.kind = MountKind::tmpfs;
         out.target = mount.target;
         out.size_bytes = mount.size_bytes;
-        out.mode = 01777;  // as the kernel's own default
+        // As runc has it: that of the directory it covers, or the kernel's own default.
+        out.mode = stubs_->mode_of(mount.target).value_or(01777);
         stubs_->need(mount.target, true);
         out_.spec.mounts.push_back(std::move(out));
         break;

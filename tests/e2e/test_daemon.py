@@ -127,6 +127,20 @@ class Builds(BuildctlTest):
         self.assertEqual(len(re.findall(r"^#\d+ CACHED$", again, re.M)), 3, again)
         self.assertEqual(self.build().ran, [])
 
+    def test_names_of_files_are_any_bytes(self):
+        directory = os.fsencode(self.ws.context) + b"/d"
+        os.mkdir(directory)
+        for name in (b"o\xffd", "é".encode(), b"new\nline"):
+            with open(directory + b"/" + name, "w") as file:
+                file.write("x")
+        os.symlink(b"o\xffd", directory + b"/link\xfe")
+        tree = self.oci("FROM busybox\nCOPY d /d\n").tree()
+        self.assertEqual(tree["d/o\udcffd"].text, "x")
+        self.assertEqual(tree["d/link\udcfe"].target, "o\udcffd")
+        self.assertEqual(sorted(tree), sorted(self.image(None).tree()))
+        self.solve(None, "--output", f"type=local,dest={self.ws.out}/tree")
+        self.assertEqual((self.ws.out / "tree/d/o\udcffd").read_text(), "x")
+
     def test_results_go_into_tars_and_directories_and_layouts(self):
         self.solve("FROM busybox AS base\nRUN echo hi > /a\nFROM scratch\nCOPY --from=base /a /x/\nCOPY --from=base /bin /bin\n",
                    "--output", f"type=tar,dest={self.ws.out}/root.tar",

@@ -213,6 +213,12 @@ class SandboxHeredocs(LadeTest):
 
 
 class SandboxMounts(LadeTest):
+    def test_a_tmpfs_has_the_mode_of_the_directory_that_it_covers(self):
+        out = self.tree("FROM busybox\nRUN mkdir -m 710 /d && mkdir -m 2755 /g && ln -s d /link\n"
+                        "RUN --mount=type=tmpfs,target=/link --mount=type=tmpfs,target=/g --mount=type=tmpfs,target=/new "
+                        "stat -c '%n %a' /d /g /new > /modes\n")
+        self.assertEqual(out["modes"].text, "/d 710\n/g 2755\n/new 1777\n")
+
     def test_bind_shows_the_context_or_a_stage_and_refuses_writes(self):
         result = self.build("FROM busybox AS s\nRUN echo staged > /f\nFROM busybox\n"
                             "RUN --mount=type=bind,target=/c --mount=type=bind,from=s,source=/f,target=/g cat /c/file /g; "

@@ -23,44 +23,68 @@ xargs -0 stat -c '%n|%F|%a|%u:%g|%h|%s|%t:%T|%d:%i' < /tmp/.look | awk -F '|' -v
   $8 = seen[$8]
   if ($2 == "directory") $6 = "-"
   print }'
-find "$@" -type f -print0 2>/dev/null | sort -z | xargs -0 md5sum
+find "$@" -type f ! -path '*/.git/index' -print0 2>/dev/null | sort -z | xargs -0 md5sum
 find "$@" -type l -print0 2>/dev/null | sort -z | xargs -0 -n 1 readlink
 rm -f /tmp/.look
 true
 """
 APPLETS = ("sh ls cat stat find sort xargs awk md5sum readlink mkdir rm cp mv ln chmod chown echo printf touch mkfifo "
-           "test [ true false id env seq wc head tail tr grep sed du tar dd sleep date").split()
-# What is done to the files of each base, after those of the one before, and what its config says.
+           "test [ true false id env seq wc head tail tr grep sed du tar dd sleep date df truncate mknod rmdir").split()
+# What is done to the files of each base, after those of the one before, what its config says, and of when its files are.
 BASES = (
-    ("true", ()),
-    ("chmod 700 data; printf 'DATA\\n' > data/a; chown 12:34 data/s", ()),
-    ("cp -p data/h1 data/n; mv data/n data/h2; sed -i s/1000/1001/ etc/passwd; rm -rf data/s/b; ln -s a data/s/b", ()),
-    ("ln -f data/h1 data/s/h3", ("ENV A=base", "WORKDIR /data", "ONBUILD RUN look /data > /of-base 2>&1")),
+    ("true", (), EPOCH),
+    ("chmod 700 data; printf 'DATA\\n' > data/a; chown 12:34 data/s", (), EPOCH),
+    ("cp -p data/h1 data/n; mv data/n data/h2; sed -i s/1000/1001/ etc/passwd; rm -rf data/s/b; ln -s a data/s/b", (), EPOCH),
+    ("ln -f data/h1 data/s/h3", ("ENV A=base", "WORKDIR /data", "ONBUILD RUN look /data > /of-base 2>&1"), EPOCH),
+    ("true", ("ENV A=base", "WORKDIR /data", "LABEL of=base"), EPOCH),
+    ("true", ("ENV A=base", "WORKDIR /data", "LABEL of=base"), EPOCH - 1000),
+    ("sed -i s/me:x:1001:1001/me:x:1001:50/ etc/passwd", ("ENV PATH=/bin:/sbin", 'SHELL ["/bin/sh", "-ec"]'), EPOCH),
+    ("sed -i s/x:50/x:51/ etc/group; chmod 711 .; mkdir o; chmod 700 o; chown 12:34 o", (), EPOCH),
+    ("rmdir o; ln -s data o; mv etc/passwd data/users; ln -s ../data/users etc/passwd", ("VOLUME /v", "CMD look"), EPOCH),
 )
 # Where a context may lie; those that this kernel cannot mount go (find_places()).
-PLACES = ["here", "moved", "ext4", "vfat", "squashfs"]
-MAKE_DISK = {"ext4": ["mke2fs", "-q", "-t", "ext4", "-I", "128"], "vfat": ["mkfs.vfat"]}
+DISKS = {"ext4": ["mke2fs", "-q", "-t", "ext4", "-I", "128"], "ext2": ["mke2fs", "-q", "-t", "ext2", "-I", "256"],
+         "vfat": ["mkfs.vfat"], "tmpfs": None}
+IMAGES = {
+    "squashfs": lambda directory, image: ["mksquashfs", directory, image, "-quiet", "-no-progress", "-noI", "-noD", "-noF",
+                                          "-mkfs-time", "1700000000", "-all-time", "1700000000"],
+    "erofs": lambda directory, image: ["mkfs.erofs", "--quiet", "-T", "1700000000", image, directory],
+}
+PLACES = ["here", "moved", *DISKS, *IMAGES]
 
 
 def make_disk(place, image):
     image.unlink(missing_ok=True)
     with open(image, "wb") as file:
         file.truncate(16 << 20)
-    subprocess.run([*MAKE_DISK[place], image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if DISKS[place]:
+        subprocess.run([*DISKS[place], image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def make_squashfs(directory, image):
+def mount_disk(place, image, mounted):
+    how = ["-o", "loop", image] if DISKS[place] else ["-t", "tmpfs", "tmpfs"]
+    return subprocess.run(["mount", *how, mounted], check=False, capture_output=True)
+
+
+def make_image(place, directory, image):
     image.unlink(missing_ok=True)
-    subprocess.run(["mksquashfs", directory, image, "-quiet", "-no-progress", "-noI", "-noD", "-noF", "-mkfs-time",
-                    "1700000000", "-all-time", "1700000000"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(IMAGES[place](directory, image), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def mount_image(place, image, mounted):
+    return subprocess.run(["mount", "-t", place, "-o", "loop,ro", image, mounted], check=False, capture_output=True)
 
 
 def find_places(root):
     image, mounted = root / "probe.img", root / "probe"
     mounted.mkdir()
-    for place in ("ext4", "vfat", "squashfs"):
-        make_squashfs(mounted, image) if place == "squashfs" else make_disk(place, image)
-        done = subprocess.run(["mount", "-o", "loop", image, mounted], check=False, capture_output=True, text=True)
+    for place in (*DISKS, *IMAGES):
+        if place in IMAGES:
+            make_image(place, mounted, image)
+            done = mount_image(place, image, mounted)
+        else:
+            make_disk(place, image)
+            done = mount_disk(place, image, mounted)
         if done.returncode == 0:
             subprocess.run(["umount", mounted], check=True)
         else:
@@ -85,10 +109,10 @@ def make_templates(root):
     (tree / "data/s/b").write_text("b\n")
     (tree / "data/h1").write_text("hard\n")
     os.link(tree / "data/h1", tree / "data/h2")
-    for number, (change, config) in enumerate(BASES):
+    for number, (change, config, mtime) in enumerate(BASES):
         subprocess.run(["sh", "-c", change], cwd=tree, check=True)
         tar = root / f"base-{number}.tar"
-        subprocess.run(["tar", "-C", tree, "--sort=name", "--numeric-owner", f"--mtime=@{EPOCH}", "-cf", tar, "."],
+        subprocess.run(["tar", "-C", tree, "--sort=name", "--numeric-owner", f"--mtime=@{mtime}", "-cf", tar, "."],
                        check=True)
         # An archive says when the image was made, so that it is the same image wherever it is loaded.
         archive, state = root / f"base-{number}.oci", root / f"template-{number}"
@@ -102,8 +126,8 @@ def make_templates(root):
 
 
 class Workspace:
-    def __init__(self, root, directory):
-        self.root, self.dir = root, directory
+    def __init__(self, root, directory, peers=None):
+        self.root, self.dir, self.peers = root, directory, peers
         self.dir.mkdir(parents=True)
         self.base = 0
         self.site = Site(self.dir)
@@ -148,7 +172,7 @@ class Workspace:
     def leave(self):
         """Brings the context back to where it is a plain directory."""
         context = self.dir / "context"
-        if self.place in ("ext4", "vfat"):
+        if self.place in DISKS:
             shutil.rmtree(context, ignore_errors=True)
             subprocess.run(["cp", "-a", self.edited, context], check=False, stderr=subprocess.DEVNULL)
         if self.place == "moved":
@@ -164,26 +188,26 @@ class Workspace:
         if place == "moved":
             self.edited.rename(self.dir / "moved")
             self.edited = self.built = self.dir / "moved"
-        elif place in ("ext4", "vfat"):
+        elif place in DISKS:
             make_disk(place, self.dir / "disk.img")
-            subprocess.run(["mount", "-o", "loop", self.dir / "disk.img", mounted], check=True)
+            mount_disk(place, self.dir / "disk.img", mounted).check_returncode()
             subprocess.run(["cp", "-a", f"{self.edited}/.", mounted], check=False, stderr=subprocess.DEVNULL)
             self.edited = self.built = mounted
-        elif place == "squashfs":
+        elif place in IMAGES:
             self.built = mounted
         self.place = place
 
     def show_image(self):
         """Of a context that is a read-only image: what it is now, under the same name, with the same times."""
-        if self.place != "squashfs":
+        if self.place not in IMAGES:
             return
         mounted = self.dir / "mounted"
         if os.path.ismount(mounted):
             subprocess.run(["umount", mounted], check=True)
-        image = self.dir / "image.squashfs"
+        image = self.dir / f"image.{self.place}"
         self.edited.mkdir(exist_ok=True)
-        make_squashfs(self.edited, image)
-        subprocess.run(["mount", "-o", "loop,ro", image, mounted], check=True)
+        make_image(self.place, self.edited, image)
+        mount_image(self.place, image, mounted).check_returncode()
 
     # ----------------------------------------------------------------------------------- running
 
@@ -216,7 +240,7 @@ class Workspace:
     def build_arguments(self, build, output):
         """Of lade build, for a step of the case; without `output` nothing is written."""
         arguments = ["build", "-f", self.dir / "Dockerfile", "--build-context", f"other={self.dir}/other", "--secret",
-                     f"id=s,src={self.dir}/secret"]
+                     f"id=s,src={self.dir}/secret", "--ssh", f"default={self.root}/agent.sock"]
         arguments += [option.replace("@W@", str(self.dir)) for option in (*build.options, *build.arguments)]
         form = f"type=oci,dest={output},compression=uncompressed" if output else "type=cacheonly"
         if build.epoch:

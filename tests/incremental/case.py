@@ -73,6 +73,8 @@ class Build:
     clock: int = 0  # seconds that the builder's clock is wrong by
     machine: int = 1  # whose state directory: 1 or 2
     twice: bool = False  # two at once
+    daemon: bool = False  # by BuildKit's client and lade's daemon, where there are both
+    buildkit: bool = False  # and compared with what BuildKit makes
 
 
 @dataclasses.dataclass

@@ -40,4 +40,11 @@ def other_clock(workspace, number):
     workspace.lade(*arguments, clock=int((number - 0.5) * 4 * 86400))
 
 
-KINDS = {function.__name__: function for function in (kill, prune, prune_meanwhile, share, other_clock)}
+def no_cache(workspace, number):
+    """A build that runs steps whose results are there: all, or those of a stage."""
+    flags = ["--no-cache"] if number < 0.3 else ["--no-cache-filter", f"s{int(number * 5) - 1}"]
+    arguments = workspace.build_arguments(Build(), None)
+    workspace.lade(*arguments[:1], *flags, *arguments[1:])
+
+
+KINDS = {function.__name__: function for function in (kill, prune, prune_meanwhile, share, other_clock, no_cache)}

@@ -4,7 +4,7 @@ import os
 import re
 
 from case import Dockerfile, Shell
-from projects import (CHMODS, CHOWNS, DIRECTORY_MODES, ENCODINGS, FILES, MODES, OWNERS, TEXTS, quoted, write)
+from projects import (ACL, CHMODS, CHOWNS, DIRECTORY_MODES, ENCODINGS, FILES, IGNORED, MODES, OWNERS, TEXTS, quoted, write)
 
 
 def paths(context):
@@ -39,7 +39,8 @@ class Edits:
         at = f"$C/{quoted(path)}"
         return f"rm -rf {at}; " + self.rng.choice((
             f"echo file > {at}", f"mkdir {at}; echo in > {at}/in", f"ln -s a {at}", f"ln -s d {at}", f"mkfifo {at}",
-            f"mkdir -m 700 {at}", "true"))
+            f"mkdir -m 700 {at}", f"mknod {at} c 1 5", f"mknod {at} b 7 1", f": > {at}", f"mknod {at} c 0 0",
+            f"cd $(dirname {at}) && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"socket\")'", "true"))
 
     def mode(self, path):
         modes = DIRECTORY_MODES if self.rng.random() < 0.5 else MODES
@@ -50,7 +51,10 @@ class Edits:
 
     def xattr(self, path):
         return self.rng.choice((f"setfattr -h -n user.x -v {self.rng.randrange(3)} $C/{quoted(path)}",
-                                f"setfattr -h -x user.x $C/{quoted(path)}"))
+                                f"setfattr -h -x user.x $C/{quoted(path)}", f"setfattr -n trusted.x -v 1 $C/{quoted(path)}",
+                                f"setfattr -n system.posix_acl_access -v {ACL} $C/{quoted(path)}",
+                                f"setfattr -n system.posix_acl_default -v {ACL} $C/d",
+                                f"setfattr -x system.posix_acl_access $C/{quoted(path)}"))
 
     def link(self, path):
         """A file becomes a link of another, or a copy."""
@@ -68,7 +72,8 @@ class Edits:
 
     def rename(self, path):
         return self.rng.choice((f"mv $C/{quoted(path)} $C/d/renamed", "mv $C/d/renamed $C/b", "mv $C/d $C/dd; mv $C/dd $C/d",
-                                "mv $C/e $C/d/", "mv $C/d/e $C/"))
+                                "mv $C/e $C/d/", "mv $C/d/e $C/", "mv $C/d/a $C/d/A", "mv $C/d/A $C/d/a",
+                                "mv $C/d $C/dd; ln -s dd $C/d", "rm $C/d && mv $C/dd $C/d"))
 
     def remove(self, path):
         return f"rm -rf $C/{quoted(path)}"
@@ -78,6 +83,13 @@ class Edits:
                                 "mkdir -p $C/many; for i in $(seq 61 90); do echo $i > $C/many/$i; done", "rm -rf $C/many/2*"))
 
     def ignore(self, path):
+        kind = self.rng.random()
+        if kind < 0.2:
+            return f"printf '%s\\n' ignored {self.rng.choice(IGNORED)} > Dockerfile.dockerignore"
+        if kind < 0.4:
+            return "rm -f Dockerfile.dockerignore"
+        if kind < 0.6:
+            return f"printf '%s\\n' ignored '*.log' {self.rng.choice(IGNORED)} > $C/.dockerignore"
         return f"printf '%s\\n' ignored '*.log' {quoted(self.rng.choice(('', 'd', 'd/*', '!d/a', '**/c', 'many', '!f.log', path)))} > $C/.dockerignore"
 
     def archive(self, path):
@@ -95,12 +107,15 @@ class Edits:
             f"chmod {self.rng.choice(DIRECTORY_MODES)} $C", f"chown {self.rng.choice(OWNERS)} $C", f"rm -rf {at}; mknod {at} c 1 3",
             f"setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 {at}", "setfattr -n user.root -v 1 $C",
             f"test -f {at} && ln {at} $C/ignored/outside", "ln -f $C/ignored/f $C/b", f"truncate -s 100000 {at}",
+            f"head -c 70000 /dev/zero > {at}", "echo d > $C/d/.dockerignore", f"chmod {self.rng.randrange(0o10000):o} {at}",
+            f"setfattr -n security.capability -v 0x010000030020000000000000000000000000000000000000 {at}",
+            f"ln {at} $C/d/s/again", f"touch -d @1650000000.123456789 {at}", "ln $C/e/fifo $C/e/fifo2", "ln $C/d/l $C/d/l2",
             "mv $C/d $C/.x; mv $C/e $C/d; mv $C/.x $C/e", "rm -rf $C/d.new; cp -a $C/d $C/d.new; rm -rf $C/d; mv $C/d.new $C/d"))
 
     def elsewhere(self, path):
         return self.rng.choice((
             "echo $$ | wc -c >> www/f", "echo else > www/f", "printf 'web\\n' > www/f; touch -d @1650000000 www/f",
-            "tar -C other --mtime=@1700000000 --sort=name -cf www/f.tar ./sub",
+            "tar -C other --mtime=@1700000000 --sort=name -cf www/f.tar ./sub", "echo sub > other/.dockerignore", "chmod 711 other",
             "echo more >> repo/g; $COMMIT", "chmod 755 repo/g; $COMMIT", "rm -f repo/x; ln -s g repo/x; $COMMIT",
             "echo else > other/o", "chmod 700 other/sub", "ln -f other/o other/sub/p", "rm -f other/o2; cp other/o other/o2",
             "echo changed > secret"))

@@ -71,28 +71,39 @@ HEAD = """#!/bin/bash
 LADE=$(realpath "$1"); TOOLS=$PWD/tests/incremental; W=$(mktemp -d /tmp/lade-incremental-XXXXXX); cd "$W" || exit 1
 umask 022; export C=$W/context COMMIT=$W/commit LC_ALL=C; D=$C PORT=$((20000 + RANDOM % 20000)); echo "in $W"
 "$TOOLS/run" "$LADE" --prepare "$W/bases" && cp "$W/bases/commit" "$W/commit" || exit 1
-python3 "$TOOLS/site_server.py" "$W" $PORT & SITE=$!; trap 'kill $SITE; umount "$W/mounted" 2>/dev/null' EXIT
+python3 "$TOOLS/site_server.py" "$W" $PORT & SITE=$!; ssh-agent -D -a agent.sock >/dev/null & AGENT=$!
+trap 'kill $SITE $AGENT; umount "$W/mounted" 2>/dev/null' EXIT
 for state in state state2; do cp -a bases/template-0 $state; done; BASE=0
 mkdir context other www repo; echo secret > secret
 build() {{ # STATE EPOCH OUTPUT [OPTION]...
   state=$1 epoch=$2 output=$3; shift 3
-  set -- build -f Dockerfile --build-context other=other --secret id=s,src=secret "$@"
+  set -- build -f Dockerfile --build-context other=other --secret id=s,src=secret --ssh default=agent.sock "$@"
   if [ "$epoch" = 1 ]; then set -- "$@" --build-arg SOURCE_DATE_EPOCH={epoch}; output=$output,rewrite-timestamp=true; fi
   [ "$IMAGE" ] && image
   "$LADE" --root "$W/$state" "$@" -o "$output" "$D"
 }}
+by_daemon() {{ # STATE OUTPUT [--opt OPTION]...: the context is sent anew as a whole
+  state=$1 output=$2; shift 2; [ "$IMAGE" ] && image
+  rm -rf sent; mkdir sent; cp -a "$D" sent/context; cp Dockerfile Dockerfile.dockerignore sent 2>/dev/null
+  find sent -exec touch -h {{}} +; "$LADE" daemon --root "$W/$state" --addr "unix://$W/d.sock" --config /dev/null & DAEMON=$!
+  until [ -S d.sock ]; do sleep 0.1; done
+  "$TOOLS/../../build/peers/buildctl" --addr "unix://$W/d.sock" build --frontend dockerfile.v0 --local context=sent/context \
+    --local dockerfile=sent --local named-other=other --opt context:other=local:named-other --secret id=s,src=secret \
+    --ssh default=agent.sock "$@" --output "$output,compression=uncompressed"
+  kill $DAEMON; wait $DAEMON; rm -f d.sock; }}
 image() {{ umount mounted 2>/dev/null; rm -f image.squashfs
-  mksquashfs "$C" image.squashfs -quiet -no-progress -mkfs-time 1700000000 -all-time 1700000000 >/dev/null
+  if [ "$PLACE" = erofs ]; then mkfs.erofs --quiet -T 1700000000 image.squashfs "$C"
+  else mksquashfs "$C" image.squashfs -quiet -no-progress -mkfs-time 1700000000 -all-time 1700000000 >/dev/null; fi
   mount -o loop,ro image.squashfs mounted; }}
-leave() {{ case $PLACE in ext4 | vfat) rm -rf context; cp -a mounted context 2>/dev/null ;; moved) mv moved context ;; esac
+leave() {{ case $PLACE in ext4 | ext2 | vfat | tmpfs) rm -rf context; cp -a mounted context 2>/dev/null ;; moved) mv moved context ;; esac
   umount mounted 2>/dev/null; C=$W/context D=$W/context IMAGE= PLACE=; }}
 enter() {{ leave; mkdir -p mounted; PLACE=$1
   case $1 in
     moved) mv context moved; C=$W/moved D=$W/moved ;;
-    squashfs) D=$W/mounted IMAGE=1 ;;
-    ext4 | vfat) rm -f disk; truncate -s 16M disk
-      if [ "$1" = ext4 ]; then mke2fs -q -t ext4 -I 128 disk; else mkfs.vfat disk >/dev/null; fi
-      mount -o loop disk mounted; cp -a context/. mounted 2>/dev/null; C=$W/mounted D=$W/mounted ;;
+    squashfs | erofs) D=$W/mounted IMAGE=1 ;;
+    ext4 | ext2 | vfat | tmpfs) rm -f disk; truncate -s 16M disk
+      case $1 in ext4) mke2fs -q -t ext4 -I 128 disk ;; ext2) mke2fs -q -t ext2 -I 256 disk ;; vfat) mkfs.vfat disk >/dev/null ;; esac
+      if [ "$1" = tmpfs ]; then mount -t tmpfs tmpfs mounted; else mount -o loop disk mounted; fi; cp -a context/. mounted 2>/dev/null; C=$W/mounted D=$W/mounted ;;
   esac; }}
 """
 
@@ -117,8 +128,15 @@ def script_of(step, epoch):
                          *(("state", "state2") if step.number < 0.5 else ("state2", "state"))),
             "other_clock": f"LD_PRELOAD=$W/bases/clock.so INCREMENTAL_CLOCK={int((step.number - 0.5) * 4 * 86400)} "
                            "build state 0 type=cacheonly",
+            "no_cache": "build state 0 type=cacheonly " + (
+                "--no-cache" if step.number < 0.3 else f"--no-cache-filter s{int(step.number * 5) - 1}"),
         }[step.name]
     state, options = ("state", "state2")[step.machine - 1], " ".join(step.options + step.arguments).replace("@W@", "$W")
+    if step.daemon and not step.epoch:
+        pairs = zip(step.arguments[::2], step.arguments[1::2])
+        options = " ".join("--opt " + (f"{name[2:]}={value}" if name == "--target" else f"{name[2:]}:{value}")
+                           for name, value in pairs)
+        return f"by_daemon {state} type=oci,dest=warm.tar {options}"
     preload = f"LD_PRELOAD=$W/bases/clock.so INCREMENTAL_CLOCK={step.clock} " if step.clock else ""
     twice = f"build {state} {int(step.epoch)} type=oci,dest=other.tar {options} & " if step.twice else ""
     return f"{twice}{preload}build {state} {int(step.epoch)} type=oci,dest=warm.tar {options}" + (" ; wait $!" if twice else "")
