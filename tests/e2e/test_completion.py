@@ -100,6 +100,7 @@ class Completion(LadeTest):
 
 
 class ManPages(LadeTest):
+    @needs("groff")
     def test_each_command_has_one_that_troff_takes_without_complaint(self):
         pages = self.ws.dir / "pages"
         pages.mkdir()
