@@ -7,7 +7,9 @@
 #include "base/error.hpp"
 #include "base/shown_text.hpp"
 #include "base/text.hpp"
+#include "builder/image_export.hpp"
 #include "exporter/cache_directory.hpp"
+#include "exporter/exporter.hpp"
 
 namespace lade {
 
@@ -119,6 +121,17 @@ void BuildCache::warn_of_left_out(const std::vector<SharedRecord>& records,
     warn(*inline_,
          [&](const std::string& origin) { return inline_->reexport || goes_back(origin); });
   }
+}
+
+std::function<void(LayerId, bool)> BuildCache::export_early(StateDir& state,
+                                                            const std::vector<Output>& outputs) {
+  const auto first = std::find_if(outputs.begin(), outputs.end(), needs_blobs);
+  const ImageOptions* image = first == outputs.end() ? nullptr : &first->image;
+  if (!image && !has_exports()) return nullptr;
+  return [this, &state, image, from = provider()](LayerId layer, bool of_result) {
+    if (of_result && image) prepare_layer(state, layer, *image, from);
+    layer_made(layer, of_result);
+  };
 }
 
 VertexNumber BuildCache::export_all(const std::vector<SharedRecord>& records,

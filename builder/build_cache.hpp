@@ -1,11 +1,13 @@
 // The caches that a build shares with other machines: --cache-from and --cache-to.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "base/progress.hpp"
 #include "builder/options/cache_options.hpp"
+#include "builder/options/output.hpp"
 #include "exporter/cache_export.hpp"
 #include "solver/cache/cache_import.hpp"
 #include "solver/source/image.hpp"
@@ -44,6 +46,10 @@ class BuildCache {
       const std::vector<SharedRecord>& records) const;
   /// A step made this layer; whoever exports it begins to. Thread-safe.
   void layer_made(LayerId layer, bool of_result);
+  /// For SolveOptions::on_layer: layers are compressed for the first of `outputs` that is made of
+  /// them, and sent to caches, while later steps run. Null if there is neither. Both outlive it.
+  std::function<void(LayerId, bool)> export_early(StateDir& state,
+                                                  const std::vector<Output>& outputs);
   /// Writes all caches, each as a progress item numbered from `first`; returns the next number.
   VertexNumber export_all(const std::vector<SharedRecord>& records,
                           const std::vector<SharedMount>& mounts, ProgressSink& progress,

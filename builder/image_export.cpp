@@ -94,6 +94,27 @@ std::string export_name(const Output& output) {
   return "exporting";
 }
 
+VertexNumber export_each(const std::vector<Output>& outputs, ProgressSink& progress,
+                         VertexNumber first,
+                         const std::function<void(size_t output, VertexNumber at)>& make) {
+  VertexNumber at = first;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    progress.declared(at, export_name(outputs[i]));
+    progress.started(at);
+    try {
+      make(i, at);
+    } catch (const LostLayer&) {
+      progress.canceled(at);
+      throw;
+    } catch (const Error& error) {
+      progress.failed(at, error.message());
+      throw;
+    }
+    progress.completed(at++);
+  }
+  return at;
+}
+
 bool needs_blobs(const Output& output) {
   return output.type == OutputType::image || output.type == OutputType::oci ||
          output.type == OutputType::docker;

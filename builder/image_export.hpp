@@ -28,6 +28,12 @@ struct BuiltImage {
 /// What an output is called while it is made: "exporting to oci image format".
 std::string export_name(const Output& output);
 
+/// Makes each output by `make`, as an item of the progress numbered from `first`; returns the next
+/// number. What `make` throws fails the item, but for LostLayer: the caller solves again then.
+VertexNumber export_each(const std::vector<Output>& outputs, ProgressSink& progress,
+                         VertexNumber first,
+                         const std::function<void(size_t output, VertexNumber at)>& make);
+
 /// Whether the output is made of layers' blobs, which can be compressed while steps still run.
 bool needs_blobs(const Output& output);
 

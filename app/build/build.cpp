@@ -174,11 +174,7 @@ class Build {
     facts.started = started_;
     facts.request = provenance_request();
     if (!has_remote_input(request_)) facts.locals = {"context", "dockerfile"};
-    for (const auto& vertex : graph.vertices) {
-      const auto* source = std::get_if<SourceOp>(&vertex.op);
-      if (!source || !RemoteSources::handles(*source)) continue;
-      if (auto pin = remotes_->pin(*source)) facts.pins[*source] = std::move(*pin);
-    }
+    facts.pins = remotes_->pins(graph);
     if (input.source) pin_context(*input.source, facts);
     image.attestations.push_back(
         {[options = *options, facts = std::move(facts), &graph, root](const WrittenImage* written) {
@@ -403,16 +399,7 @@ class Build {
   std::vector<SolveResult> solve(const Definition& graph, const std::vector<Edge>& roots,
                                  const BuildInput& input) {
     SolveOptions options = solve_options(input);
-    // Layers are compressed, and sent to caches, while later steps run.
-    const auto output = std::find_if(request_.outputs.begin(), request_.outputs.end(), needs_blobs);
-    if (output != request_.outputs.end() || caches_->has_exports()) {
-      options.on_layer = [this, output](LayerId layer, bool of_result) {
-        if (of_result && output != request_.outputs.end()) {
-          prepare_layer(*state_, layer, output->image, caches_->provider());
-        }
-        caches_->layer_made(layer, of_result);
-      };
-    }
+    options.on_layer = caches_->export_early(*state_, request_.outputs);
     if (!loop_) loop_.emplace();
     Solver solver(*state_, *loop_, executor_.get(), *images_, *progress_, std::move(options));
     const CancelScope cancelable(&*interrupts_, [&] { loop_->post([&] { solver.cancel(); }); });

@@ -42,20 +42,10 @@ class Export {
 
   ExportedBuild run(std::vector<BuiltImage> images) {
     for (auto& image : images) sources_.push_back(image_source(std::move(image), provider_));
-    for (const auto& output : request_.outputs) {
-      progress_.declared(at_, export_name(output));
-      progress_.started(at_);
-      try {
-        export_one(output);
-      } catch (const LostLayer&) {
-        progress_.canceled(at_);  // the caller tries again
-        throw;
-      } catch (const Error& error) {
-        progress_.failed(at_, error.message());
-        throw;
-      }
-      progress_.completed(at_++);
-    }
+    at_ = export_each(request_.outputs, progress_, at_, [&](size_t output, VertexNumber at) {
+      at_ = at;
+      export_one(request_.outputs[output]);
+    });
     report();
     return {at_, unnamed_};
   }

@@ -112,22 +112,11 @@ class ResultExport {
     solve();
     if (!outputs_.empty()) collect_sources();
     StepProgress progress(job_.journal(), job_.id());
-    VertexNumber at = kFirstStep;
-    for (size_t i = 0; i < outputs_.size(); ++i) {
-      progress.declared(at, export_name(outputs_[i]));
-      progress.started(at);
-      try {
-        job_.check_canceled();
-        export_one(static_cast<int>(i), outputs_[i], progress, at);
-      } catch (const LostLayer&) {
-        progress.canceled(at);
-        throw;
-      } catch (const Error& error) {
-        progress.failed(at, error.message());
-        throw;
-      }
-      progress.completed(at++);
-    }
+    const VertexNumber at =
+        export_each(outputs_, progress, kFirstStep, [&](size_t output, VertexNumber item) {
+          job_.check_canceled();
+          export_one(static_cast<int>(output), outputs_[output], progress, item);
+        });
     caches_->export_all(job_.records(), job_.mounts(), progress, at);
     answer_caches();
   }
@@ -212,18 +201,7 @@ class ResultExport {
       scan(*ref, platform);
       if (ref->scan) refs.push_back(ref->scan);
     }
-    const auto output = std::find_if(outputs_.begin(), outputs_.end(), needs_blobs);
-    Job::OnLayer on_layer;
-    const LayerProvider provider = job_.provider();
-    if (output != outputs_.end() || caches_->has_exports()) {
-      on_layer = [&, output](LayerId layer, bool of_result) {
-        if (of_result && output != outputs_.end()) {
-          make_layer_blob(job_.state(), layer, output->image, provider);
-        }
-        caches_->layer_made(layer, of_result);
-      };
-    }
-    job_.evaluate(refs, on_layer);
+    job_.evaluate(refs, caches_->export_early(job_.state(), outputs_));
   }
 
   /// SOURCE_DATE_EPOCH, as the frontend (here or the client's) tells it.

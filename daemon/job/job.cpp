@@ -390,12 +390,7 @@ void Job::evaluate_once(const std::vector<std::shared_ptr<JobRef>>& refs, const 
     records = solver.shared_records();
     mounts = solver.shared_mounts();
   }
-  std::map<SourceOp, std::string> pins;
-  for (const auto& vertex : graph.vertices) {
-    const auto* source = std::get_if<SourceOp>(&vertex.op);
-    if (!source || !RemoteSources::handles(*source)) continue;
-    if (auto pin = remotes->pin(*source)) pins[*source] = std::move(*pin);
-  }
+  std::map<SourceOp, std::string> pins = remotes->pins(graph);
   const std::lock_guard lock(mutex_);
   pins_.merge(pins);
   mounts_.insert(mounts_.end(), std::make_move_iterator(mounts.begin()),

@@ -57,6 +57,16 @@ std::optional<std::string> RemoteSources::pin(const SourceOp& op) {
   return source_for(op).pin(op);
 }
 
+std::map<SourceOp, std::string> RemoteSources::pins(const Definition& graph) {
+  std::map<SourceOp, std::string> out;
+  for (const auto& vertex : graph.vertices) {
+    const auto* source = std::get_if<SourceOp>(&vertex.op);
+    if (!source || !handles(*source)) continue;
+    if (auto found = pin(*source)) out[*source] = std::move(*found);
+  }
+  return out;
+}
+
 LayerId RemoteSources::fetch(const SourceOp& op, const TransferProgress& progress) {
   return with_context([&] { return source_text(op); },
                       [&] { return source_for(op).fetch(op, progress); });

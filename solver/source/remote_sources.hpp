@@ -36,6 +36,9 @@ class RemoteSources {
   LayerId fetch(const SourceOp& op, const TransferProgress& progress);
   std::optional<std::string> pin(const SourceOp& op);
 
+  /// pin() of all that the graph reads.
+  std::map<SourceOp, std::string> pins(const Definition& graph);
+
   /// From now on all calls end soon with Error(canceled). From any thread.
   void cancel() { cancellation_.cancel(); }
 
