@@ -77,7 +77,7 @@ class IndexLock {
 Json parse_document(const std::string& path, const std::string& text) {
   Json document = parse_foreign_json(text);
   if (!document.is_object())
-    throw Error(lade::quoted(path) + " is no JSON object", ErrorKind::corrupt);
+    throw Error(lade::quoted(path) + " is not a JSON object", ErrorKind::corrupt);
   return document;
 }
 
@@ -111,7 +111,7 @@ std::string merge_index(const std::string& path, const std::optional<std::string
   Json& manifests = document["manifests"];
   if (manifests.is_null()) manifests = Json::array();
   if (!manifests.is_array()) {
-    throw Error(lade::quoted(path) + ": \"manifests\" is no array", ErrorKind::corrupt);
+    throw Error(lade::quoted(path) + ": \"manifests\" is not an array", ErrorKind::corrupt);
   }
   for (const Descriptor& entry : entries) {
     JsonWriter writer;

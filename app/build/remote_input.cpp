@@ -224,7 +224,7 @@ class Loader {
     const MergedIndex index = layers.merged(stack);
     const auto found = index.resolve(path);
     if (!found || found->entry->type != EntryType::regular) {
-      throw Error(fmt::format("{} in the context is no regular file", lade::quoted(path)));
+      throw Error(fmt::format("{} in the context is not a regular file", lade::quoted(path)));
     }
     FdSource bytes(layers.open_file(stack, *found));
     if (!head) return read_all(bytes, limit, lade::quoted(path));

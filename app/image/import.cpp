@@ -50,7 +50,7 @@ ImageConfig changed_config(const std::vector<std::string>& changes) {
     const std::string line(trim(change));
     const std::string word = to_upper(line.substr(0, line.find_first_of(" \t")));
     if (std::find(std::begin(kChanges), std::end(kChanges), word) == std::end(kChanges)) {
-      throw Error(fmt::format("--change: {} is no instruction that sets an image's config",
+      throw Error(fmt::format("--change: {} is not an instruction that sets an image's config",
                               lade::quoted(word)),
                   ErrorKind::usage);
     }

@@ -30,7 +30,7 @@ struct LoginFlags {
 std::string check_registry(const std::string& text) {
   std::string registry = registry_of_key(text);
   if (registry.empty() || registry.find('/') != std::string::npos) {
-    throw_usage(fmt::format("{} is no registry (host or host:port)", lade::quoted(text)));
+    throw_usage(fmt::format("{} is not a registry (host or host:port)", lade::quoted(text)));
   }
   return registry;
 }
@@ -89,7 +89,7 @@ Credentials read_credentials(const LoginFlags& flags) {
   }
   if ((out.user.empty() || out.password.empty()) && !flags.password_stdin) {
     if (::isatty(STDIN_FILENO) != 1) {
-      throw_usage("standard input is no terminal: give --username and --password-stdin");
+      throw_usage("standard input is not a terminal: give --username and --password-stdin");
     }
     if (out.user.empty()) out.user = read_line("Username: ");
     if (out.password.empty()) out.password = read_secret("Password: ");

@@ -114,7 +114,7 @@ int push_index(const Globals& globals, const ManifestFlags& flags) {
   const auto state = StateDir::open(StateDir::default_root(globals.root));
   const StoredImage image = find_stored_image(state->images(), state->content(), flags.name);
   if (!image.index) {
-    Error error(lade::quoted(flags.name) + " is no index of images");
+    Error error(lade::quoted(flags.name) + " is not an index of images");
     error.set_hint("lade push takes single images");
     throw error;
   }
@@ -133,7 +133,8 @@ int remove(const Globals& globals, const ManifestFlags& flags) {
     const StoredImage image = find_stored_image(state->images(), state->content(), text);
     const auto name = name_called(image, text);
     if (!image.index || !name) {
-      throw Error(lade::quoted(text) + " is no name of an index of images", ErrorKind::not_found);
+      throw Error(lade::quoted(text) + " is not a name of an index of images",
+                  ErrorKind::not_found);
     }
     remove_image_names(state->images(), state->content(), state->layers(), image, {*name});
     fmt::print("Untagged: {}\n", Reference::parse(*name).familiar());

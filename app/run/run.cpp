@@ -13,7 +13,7 @@ int run_container(const Globals& globals, const RunFlags& flags,
                   const std::vector<std::string>& words) {
   const RunRequest request = check_run_flags(flags, words);
   if (request.terminal && request.interactive && ::isatty(STDIN_FILENO) == 0) {
-    Error error("-t with -i: standard input is no terminal", ErrorKind::usage);
+    Error error("-t with -i: standard input is not a terminal", ErrorKind::usage);
     error.set_hint("drop -t to pass a file or a pipe on");
     throw error;
   }

@@ -54,7 +54,7 @@ void read_env_file(const std::string& path, std::vector<std::string>& env) {
 
 std::string container_path(const char* option, const std::string& path) {
   if (!path.starts_with('/')) {
-    throw_usage(fmt::format("{}: {} is no absolute path", option, lade::quoted(path)));
+    throw_usage(fmt::format("{}: {} is not an absolute path", option, lade::quoted(path)));
   }
   const std::string clean = clean_path(path);
   if (clean == "/") throw_usage(fmt::format("{}: nothing can be mounted on /", option));
@@ -294,7 +294,7 @@ RunRequest check_run_flags(const RunFlags& flags, const std::vector<std::string>
   }
   request.ulimits = of_option("--ulimit", [&] { return parse_ulimits(flags.ulimits); });
   if (!flags.workdir.empty() && !flags.workdir.starts_with('/')) {
-    throw_usage("--workdir: " + lade::quoted(flags.workdir) + " is no absolute path");
+    throw_usage("--workdir: " + lade::quoted(flags.workdir) + " is not an absolute path");
   }
   if (!flags.workdir.empty()) request.workdir = clean_path(flags.workdir);
   if (!flags.user.empty()) request.user = flags.user;

@@ -438,7 +438,7 @@ std::string provenance_environment(const std::string& directory) {
     const auto text = sys::read_file_at(opened->get(), name, kMaxEnvironment);
     const Json more = Json::parse(text.value_or(""), nullptr, false);
     const std::string path = lade::quoted(join_path(directory, name));
-    if (!more.is_object()) throw Error(path + " is no JSON object");
+    if (!more.is_object()) throw Error(path + " is not a JSON object");
     for (const char* key : {"buildConfig", "builderPlatform", "platform", "dockerfileVersion"}) {
       if (more.contains(key)) throw Error(fmt::format("{}: {} is lade's to say", path, key));
     }

@@ -28,7 +28,7 @@ std::string subjects_of(const Json& statement) {
 Attestation parse_statement(const std::string& text, const std::string& name) {
   const Json statement = parse_foreign_json(text);
   if (!statement.is_object() || !statement.contains("predicate")) {
-    throw Error(fmt::format("the scanner's {} is no in-toto statement", lade::quoted(name)));
+    throw Error(fmt::format("the scanner's {} is not an in-toto statement", lade::quoted(name)));
   }
   const auto type = statement.find("predicateType");
   const std::string is =

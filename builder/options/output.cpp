@@ -213,7 +213,7 @@ Output output_of(const std::string& type, const std::map<std::string, std::strin
       int64_t seconds = 0;
       const auto result = std::from_chars(value.data(), value.data() + value.size(), seconds);
       if (result.ec != std::errc() || result.ptr != value.data() + value.size()) {
-        throw_usage(fmt::format("source-date-epoch={} is no number", value));
+        throw_usage(fmt::format("source-date-epoch={} is not a number", value));
       }
       output.image.source_date_epoch = Timestamp{seconds, 0};
     } else if (key != "name" || !value.empty()) {

@@ -211,7 +211,7 @@ class ResultExport {
     int64_t seconds = 0;
     const auto result = std::from_chars(text.data(), text.data() + text.size(), seconds);
     if (result.ec != std::errc() || result.ptr != text.data() + text.size()) {
-      throw Error(fmt::format("source.date.epoch={} is no number", lade::quoted(text)));
+      throw Error(fmt::format("source.date.epoch={} is not a number", lade::quoted(text)));
     }
     return seconds;
   }

@@ -101,7 +101,7 @@ class DockerfileFrontend {
   void import_caches() {
     if (const std::string text = option("cache-imports"); !text.empty()) {
       const auto entries = parse_foreign_json(text);
-      if (!entries.is_array()) throw Error("the frontend option cache-imports is no JSON list");
+      if (!entries.is_array()) throw Error("the frontend option cache-imports is not a JSON list");
       for (const auto& entry : entries) {
         CacheEntry import;
         import.type = entry.value("Type", "");

@@ -82,7 +82,7 @@ UniqueFd LiveTree::open(const Place& file) const {
     // What it was may be something else by now, which must not make anybody wait.
     UniqueFd fd = open_beneath(upper_.get(), file.entry.path, O_RDONLY | O_NONBLOCK);
     if (S_ISREG(sys::fstat(fd.get()).st_mode)) return fd;
-    throw Error(lade::quoted("/" + file.entry.path) + " is no regular file");
+    throw Error(lade::quoted("/" + file.entry.path) + " is not a regular file");
   }
   return layers_.open_file(stack_, lower_.find(file.entry.path).value());
 }
@@ -93,7 +93,7 @@ std::vector<std::pair<std::string, Entry>> LiveTree::list(const std::string& pat
     throw Error(fmt::format("open {}: no such file or directory", path), ErrorKind::not_found);
   }
   if (place->entry.type != EntryType::directory) {
-    throw Error(fmt::format("{} is no directory", lade::quoted(path)));
+    throw Error(fmt::format("{} is not a directory", lade::quoted(path)));
   }
   std::map<std::string, Entry> out;
   if (place->in_lower) {

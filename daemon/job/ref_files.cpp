@@ -66,7 +66,7 @@ std::string RefFiles::read(const std::string& path, uint64_t offset, uint64_t le
   const auto found = find(path);
   if (!found) not_there(relative(path));
   if (found->entry->type != EntryType::regular) {
-    throw Error(fmt::format("{} is no regular file", lade::quoted("/" + relative(path))));
+    throw Error(fmt::format("{} is not a regular file", lade::quoted("/" + relative(path))));
   }
   const UniqueFd file = layers_.open_file(stack_, *found);
   return read_range(file.get(), offset, length, limit, path);
@@ -86,7 +86,7 @@ std::vector<std::pair<std::string, Found>> RefFiles::list(const std::string& pat
   const auto found = find(path);
   if (!found) not_there(relative(path));
   if (found->entry->type != EntryType::directory) {
-    throw Error(fmt::format("{} is no directory", lade::quoted("/" + relative(path))));
+    throw Error(fmt::format("{} is not a directory", lade::quoted("/" + relative(path))));
   }
   return index_.list(found->path);
 }

@@ -239,7 +239,7 @@ void LlbLoader::add_build(const std::string& digest, const pb::Op& op) {
   const RefFiles files = open_result(job_, job_.add_ref(std::move(holder)));
   pb::Definition inner;
   if (!inner.ParseFromString(files.read(file, 0, 0, kMaxDefinition))) {
-    throw Error(fmt::format("{} is no graph", quoted(file)));
+    throw Error(fmt::format("{} is not a graph", quoted(file)));
   }
   loaded_[digest].outputs[0] = take(LlbLoader(job_, inner, find_, policies_, depth_ + 1).load());
 }

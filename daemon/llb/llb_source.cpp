@@ -47,9 +47,9 @@ std::vector<std::string> list_attr(const pb::SourceOp& source, const std::string
   const std::string text = attr(source, name);
   if (text.empty()) return out;
   const auto json = parse_foreign_json(text);
-  if (!json.is_array()) throw Error(fmt::format("{} is no JSON list", name));
+  if (!json.is_array()) throw Error(fmt::format("{} is not a JSON list", name));
   for (const auto& value : json) {
-    if (!value.is_string()) throw Error(fmt::format("{} is no list of strings", name));
+    if (!value.is_string()) throw Error(fmt::format("{} is not a list of strings", name));
     out.push_back(value.get<std::string>());
   }
   return out;

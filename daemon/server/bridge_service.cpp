@@ -235,7 +235,7 @@ grpc::Status BridgeService::ReadFileContainer(grpc::ServerContext* context,
     const auto found = files.find(request->filepath());
     if (!found) no_such_file("open", request->filepath());
     if (found->entry.type != EntryType::regular) {
-      throw Error(lade::quoted(request->filepath()) + " is no regular file");
+      throw Error(lade::quoted(request->filepath()) + " is not a regular file");
     }
     const auto [offset, length] = range_of(*request);
     response->set_data(

@@ -33,7 +33,7 @@ class Table {
     const auto* node = take(key);
     if (!node) return std::nullopt;
     const auto value = node->value_exact<std::string>();
-    if (!value) fail(key, "is no string");
+    if (!value) fail(key, "is not a string");
     return value;
   }
   std::optional<bool> flag(const std::string& key) {
@@ -47,7 +47,7 @@ class Table {
     const auto* node = take(key);
     if (!node) return std::nullopt;
     const auto value = node->value_exact<int64_t>();
-    if (!value) fail(key, "is no number");
+    if (!value) fail(key, "is not a number");
     return value;
   }
   std::vector<std::string> texts(const std::string& key) {
@@ -55,10 +55,10 @@ class Table {
     const auto* node = take(key);
     if (!node) return out;
     const auto* list = node->as_array();
-    if (!list) fail(key, "is no list");
+    if (!list) fail(key, "is not a list");
     for (const auto& element : *list) {
       const auto value = element.value_exact<std::string>();
-      if (!value) fail(key, "is no list of strings");
+      if (!value) fail(key, "is not a list of strings");
       out.push_back(*value);
     }
     return out;
@@ -67,7 +67,7 @@ class Table {
     const auto* node = take(key);
     if (!node) return;
     const auto* inner = node->as_table();
-    if (!inner) fail(key, "is no table");
+    if (!inner) fail(key, "is not a table");
     Table out(*inner, name(key), file_);
     read(out);
     out.done();
@@ -76,10 +76,10 @@ class Table {
     const auto* node = take(key);
     if (!node) return;
     const auto* list = node->as_array();
-    if (!list) fail(key, "is no list of tables");
+    if (!list) fail(key, "is not a list of tables");
     for (const auto& element : *list) {
       const auto* inner = element.as_table();
-      if (!inner) fail(key, "is no list of tables");
+      if (!inner) fail(key, "is not a list of tables");
       Table out(*inner, name(key), file_);
       read(out);
       out.done();
@@ -123,7 +123,7 @@ std::optional<DiskShare> space(Table& table, const std::string& key) {
     return DiskShare{.bytes = static_cast<uint64_t>(*number * kMegabyte)};
   }
   const auto text = node->value_exact<std::string>();
-  if (!text) table.fail(key, "is no size");
+  if (!text) table.fail(key, "is not a size");
   return with_context(key, [&] { return parse_disk_share(*text); });
 }
 
@@ -144,7 +144,7 @@ std::optional<int64_t> duration(Table& table, const std::string& key) {
   if (!node) return std::nullopt;
   if (const auto number = node->value_exact<int64_t>()) return number;
   const auto text = node->value_exact<std::string>();
-  if (!text) table.fail(key, "is no duration");
+  if (!text) table.fail(key, "is not a duration");
   return std::chrono::duration_cast<std::chrono::seconds>(
              with_context(key, [&] { return parse_duration(*text); }))
       .count();

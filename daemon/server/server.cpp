@@ -81,7 +81,7 @@ void notify(const std::string& state) {
 void clear_socket(const std::string& path) {
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return;
-  if (!S_ISSOCK(info.st_mode)) throw Error(lade::quoted(path) + " exists and is no socket");
+  if (!S_ISSOCK(info.st_mode)) throw Error(lade::quoted(path) + " exists and is not a socket");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)

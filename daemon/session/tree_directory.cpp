@@ -240,7 +240,7 @@ class DirectoryReceiver : public tree::Receiver {
     const std::string target = clean_path("/" + stat.linkname()).substr(1);
     const auto known = find(target);
     if (known == entries_.end() || !has_data(*known)) {
-      refuse(stat, "is a hard link to what is no file here");
+      refuse(stat, "is a hard link to what is not a file here");
     }
     const UniqueFd from = open_directory(parent_of(target));
     const UniqueFd to = open_directory(parent_of(stat.path()));

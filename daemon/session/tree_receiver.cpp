@@ -15,16 +15,16 @@ constexpr size_t kMaxXattrs = 64u << 10;  // as the kernel's XATTR_SIZE_MAX
 
 void check_stat(const Stat& stat) {
   const std::string& path = stat.path();
-  if (path.empty() || path.size() > kMaxPath) refuse(stat, "is no path");
-  if (path.starts_with('/') || path.find('\0') != std::string::npos) refuse(stat, "is no path");
+  if (path.empty() || path.size() > kMaxPath) refuse(stat, "is not a path");
+  if (path.starts_with('/') || path.find('\0') != std::string::npos) refuse(stat, "is not a path");
   for (const auto& part : split(path, '/')) {
     if (part.empty() || part == "." || part == ".." || part.size() > 255) {
-      refuse(stat, "is no clean relative path");
+      refuse(stat, "is not a clean relative path");
     }
   }
   if (stat.size() < 0) refuse(stat, "has a negative size");
   if (stat.linkname().size() > kMaxPath || stat.linkname().find('\0') != std::string::npos) {
-    refuse(stat, "links to what is no path");
+    refuse(stat, "links to what is not a path");
   }
   size_t xattrs = 0;
   for (const auto& [name, value] : stat.xattrs()) xattrs += name.size() + value.size();

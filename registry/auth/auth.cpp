@@ -120,7 +120,7 @@ Token request_token(HttpClient& http, const TokenRequest& request) {
 void check_realm(const BearerChallenge& challenge, const std::string& base) {
   if (challenge.realm.starts_with("https://")) return;
   if (challenge.realm.starts_with("http://") && base.starts_with("http://")) return;
-  throw Error(fmt::format("{} asks for a token of {}, which is no https URL", base,
+  throw Error(fmt::format("{} asks for a token of {}, which is not an https URL", base,
                           quoted(challenge.realm)));
 }
 

@@ -60,10 +60,10 @@ void each_table(const toml::table& table, std::string_view key, const std::strin
   const toml::node* node = table.get(key);
   if (!node) return;
   const toml::array* tables = node->as_array();
-  if (!tables) fail(file, node->source().begin, fmt::format("{} is no array of tables", key));
+  if (!tables) fail(file, node->source().begin, fmt::format("{} is not an array of tables", key));
   for (const auto& element : *tables) {
     const toml::table* one = element.as_table();
-    if (!one) fail(file, element.source().begin, fmt::format("{} is no array of tables", key));
+    if (!one) fail(file, element.source().begin, fmt::format("{} is not an array of tables", key));
     body(*one);
   }
 }

@@ -121,7 +121,7 @@ class Process {
 CredentialHelper::CredentialHelper(std::string name, HelperOptions options)
     : program_("docker-credential-" + name), options_(std::move(options)) {
   if (!is_plain_name(name)) {
-    throw Error(fmt::format("{} is no name of a credential helper", quoted(name)));
+    throw Error(fmt::format("{} is not a name of a credential helper", quoted(name)));
   }
 }
 

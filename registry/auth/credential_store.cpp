@@ -39,7 +39,7 @@ std::optional<Credentials> read_entry(const JsonValue& entry) {
   if (const std::string auth = entry["auth"].string_or_empty(); !auth.empty()) {
     auto text = from_base64(auth);
     const size_t colon = text ? text->find(':') : std::string::npos;
-    if (colon == std::string::npos) entry["auth"].fail("is no base64 of USER:PASSWORD");
+    if (colon == std::string::npos) entry["auth"].fail("is not base64 of USER:PASSWORD");
     // Old versions of Docker padded it with zero bytes.
     while (text->ends_with('\0')) text->pop_back();
     out.user = text->substr(0, colon);
@@ -81,7 +81,7 @@ class DockerConfig {
     const std::string text = sys::read_file(path_, kMaxCredentials).value_or("");
     json_ = trim(text).empty() ? Json::object() : Json::parse(text, nullptr, false);
     if (!json_.is_object()) {
-      throw Error(lade::quoted(path_) + " is no JSON object", ErrorKind::corrupt);
+      throw Error(lade::quoted(path_) + " is not a JSON object", ErrorKind::corrupt);
     }
   }
 

@@ -196,7 +196,7 @@ const S3Client::Endpoint& S3Client::endpoint() {
     path = url.substr(origin.size());
     while (path.ends_with('/')) path.pop_back();
     if (!origin.starts_with("http://") && !origin.starts_with("https://")) {
-      throw Error(quoted(url) + " is no URL of an S3 server");
+      throw Error(quoted(url) + " is not a URL of an S3 server");
     }
   }
   const size_t host = origin.find("://") + 3;

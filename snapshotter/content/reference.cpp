@@ -120,7 +120,7 @@ void check_repository(std::string_view text, const std::string& repository) {
     if (component.empty()) invalid_reference(text, "the repository name has an empty component");
     if (!is_path_component(component)) {
       invalid_reference(
-          text, fmt::format("{} is no valid part of a repository name (lower-case letters and "
+          text, fmt::format("{} is not a valid part of a repository name (lower-case letters and "
                             "digits, separated by '.', '_', '__' or '-')",
                             quoted(component)));
     }
@@ -138,7 +138,7 @@ Reference Reference::parse(std::string_view text) {
   Reference out;
   std::string rest = split_registry(text, out.registry);
   if (!is_registry(out.registry)) {
-    invalid_reference(text, quoted(out.registry) + " is no valid registry (host or host:port)");
+    invalid_reference(text, quoted(out.registry) + " is not a valid registry (host or host:port)");
   }
   const std::string before_colon = rest.substr(0, rest.find(':'));
   if (to_lower(before_colon) != before_colon) {
@@ -154,7 +154,7 @@ Reference Reference::parse(std::string_view text) {
     out.tag = rest.substr(colon + 1);
     if (!is_tag(out.tag)) {
       invalid_reference(
-          text, fmt::format("{} is no valid tag (at most {} letters, digits, '_', '.' or '-')",
+          text, fmt::format("{} is not a valid tag (at most {} letters, digits, '_', '.' or '-')",
                             quoted(out.tag), kMaxTagLength));
     }
     rest.resize(colon);

@@ -175,7 +175,7 @@ class ArchiveReader {
       uint64_t at = 0;
       contents.take(path, size, [&] { return block(path, at); });
     } else if (archive_entry_filetype(entry) != AE_IFDIR) {
-      fail(lade::quoted(path) + " is no file");
+      fail(lade::quoted(path) + " is not a file");
     }
   }
 
@@ -211,7 +211,7 @@ class ArchiveReader {
   void check(int result) {
     if (failure_) std::rethrow_exception(failure_);
     if (result == ARCHIVE_OK || result == ARCHIVE_WARN) return;
-    fail("it is no tar of images: " + archive_message(archive_.get()));
+    fail("it is not a tar of images: " + archive_message(archive_.get()));
   }
 
   PlainLocale locale_;
@@ -423,7 +423,7 @@ std::vector<LoadedImage> load_image_layout(ImageStore& images, ContentStore& con
     const auto fd = sys::open_in_root(root.get(), path, O_RDONLY | O_NONBLOCK);
     if (!fd) return;
     const struct stat info = sys::fstat(fd->get());
-    if (!S_ISREG(info.st_mode)) fail(lade::quoted(path) + " is no file");
+    if (!S_ISREG(info.st_mode)) fail(lade::quoted(path) + " is not a file");
     std::vector<char> buffer(kArchiveBuffer);
     contents.take(path, static_cast<uint64_t>(info.st_size), [&] {
       return std::string_view(buffer.data(),

@@ -218,11 +218,11 @@ UniqueFd LayerStore::open_entry(LayerId layer, const Entry& entry) const {
       [&] { return fmt::format("layer {}", layer); },
       [&] {
         if (entry.type != EntryType::regular)
-          throw Error(quoted(entry.path) + " is no regular file");
+          throw Error(quoted(entry.path) + " is not a regular file");
         UniqueFd fd = open_beneath(state_->layers_dir.get(), state_->name(layer) + "/" + entry.path,
                                    O_RDONLY | O_NONBLOCK);
         if (!S_ISREG(sys::fstat(fd.get()).st_mode)) {
-          throw Error(quoted(entry.path) + " is no regular file any more", ErrorKind::corrupt);
+          throw Error(quoted(entry.path) + " is not a regular file any more", ErrorKind::corrupt);
         }
         return fd;
       });

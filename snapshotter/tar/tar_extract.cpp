@@ -460,7 +460,7 @@ class Extraction {
     if (there) make_room(path);
     const auto at = table_.find(target);
     if (!there || at == table_.end()) {
-      throw corrupt(fmt::format("bad tar: its hard link's target {} is no earlier file",
+      throw corrupt(fmt::format("bad tar: its hard link's target {} is not an earlier file",
                                 quoted("/" + target)));
     }
     Entry& original = at->second.entry;

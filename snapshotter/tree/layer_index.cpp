@@ -200,7 +200,7 @@ bool LayerIndex::link_subtrees() {
     const std::string_view parent = parent_of(path);
     if (open.empty() ? !parent.empty() : entries_[open.back()].path != parent) return false;
     if (!open.empty() && entries_[open.back()].type != EntryType::directory) {
-      throw Error("a layer holds " + quoted(path) + " below something that is no directory",
+      throw Error("a layer holds " + quoted(path) + " below something that is not a directory",
                   ErrorKind::corrupt);
     }
     open.push_back(i);

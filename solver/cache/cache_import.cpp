@@ -30,7 +30,8 @@ std::optional<CacheDocument> document_of(ContentStore& content, BlobProvider& bl
       config.media_type == media_type::kDockerConfig) {
     return read_inline_cache(fetch_document(content, blobs, config, kMaxDocument), manifest);
   }
-  throw Error(fmt::format("it is no cache of lade's: its config is {}", quoted(config.media_type)));
+  throw Error(
+      fmt::format("it is not a cache of lade's: its config is {}", quoted(config.media_type)));
 }
 
 /// The document of a cache, from the content store if it is there; of an index that of all its
@@ -62,7 +63,7 @@ std::optional<CacheDocument> read_document(ContentStore& content, CacheStorage& 
   }
   if (!out) {
     throw Error(
-        "it is no cache of lade's, but an image that was built without --cache-to "
+        "it is not a cache of lade's, but an image that was built without --cache-to "
         "type=inline");
   }
   return out;

@@ -57,7 +57,7 @@ TEST(RunOptions, VolumesAreReadInAllTheirForms) {
 TEST(RunOptions, MistakesNameTheOption) {
   RunFlags flags;
   flags.volumes = {"/a:relative"};
-  expect_refused(flags, "--volume: 'relative' is no absolute path");
+  expect_refused(flags, "--volume: 'relative' is not an absolute path");
   flags.volumes = {"/a:/b:rx"};
   expect_refused(flags, "'rx' is not one of");
   flags.volumes = {"/a:/b", "/c:/b/"};

@@ -5,7 +5,7 @@
     #: label K=V ...            #: annotation K=V ...       #: hosts NAME=ADDRESS ...
     #: ulimit NAME=SOFT:HARD    #: shm-size BYTES           #: secret ID=TEXT ...
     #: named NAME=VALUE ...     named contexts: VALUE is a function of contexts.py, layout:BASE, or a URL
-    #: remote KIND[SUFFIX]      the context with the Dockerfile in it is no directory but what remote.py makes of it
+    #: remote KIND[SUFFIX]      the context with the Dockerfile in it is not a directory but what remote.py makes of it
     #: call METHOD              a subrequest, such as outline; the texts are compared, not images
     #: ssh ID ...               an agent with a key under each of these names
     #: context FUNCTION         of contexts.py, makes the context (default: named like the topic, else an empty one)

@@ -61,7 +61,7 @@ class BadDockerfiles(BadInput):
     def test_json_forms_where_they_must_be(self):
         self.assert_fails(BASE + "SHELL /bin/sh\n", "Dockerfile:2", "SHELL", "JSON")
         self.assert_fails(BASE + 'CMD ["a", 1]\n', "Dockerfile:2")
-        # Elsewhere what is no JSON is a shell command, as it always was.
+        # Elsewhere what is not JSON is a shell command, as it always was.
         self.assertEqual(self.image(BASE + "CMD ['a', 'b']\n").config["config"]["Cmd"], ["/bin/sh", "-c", "['a', 'b']"])
 
     def test_a_range_of_lines_is_named_for_a_continued_instruction(self):

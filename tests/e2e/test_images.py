@@ -266,7 +266,7 @@ class HostileArchives(LadeTest):
         one.linkname, two.linkname = "two", "one"
         manifest = json.dumps([{"Config": "one", "Layers": []}]).encode()
         self.refuse(archive(one, two, ("manifest.json", manifest)), "'one' is not in the archive")
-        self.refuse(b"not a tar at all" * 100, "it is no tar of images")
+        self.refuse(b"not a tar at all" * 100, "it is not a tar of images")
 
 
 class Engine(socketserver.ThreadingUnixStreamServer):

@@ -136,7 +136,7 @@ class InlineCache(TwoMachines, RegistryTest):
     def test_an_image_without_one_is_said_to_have_none(self):
         name = f"{self.ws.registry().host}/app:1"
         self.build(None, "--push", "-t", name, env=self.env)
-        self.assertIn("is not used: it is no cache of lade's, but an image that was built without --cache-to type=inline",
+        self.assertIn("is not used: it is not a cache of lade's, but an image that was built without --cache-to type=inline",
                       self.build_from(name).stderr)
 
     def test_without_an_image_it_has_no_effect(self):

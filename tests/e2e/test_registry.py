@@ -159,7 +159,7 @@ class Indexes(RegistryTest):
         for arch in ("amd64", "arm64"):
             self.make(arch, arch)
         self.lade("manifest", "create", "multi", "app:amd64", "app:arm64")
-        self.assert_fails(self.lade("manifest", "push", "app:amd64", name, code=None), "is no index of images")
+        self.assert_fails(self.lade("manifest", "push", "app:amd64", name, code=None), "is not an index of images")
         pushed = self.lade("manifest", "push", "--all", "multi", name)
         self.assertRegex(pushed.stdout, rf"{name}: digest: sha256:[0-9a-f]{{64}} size: \d+\n")
         self.assertEqual(self.architectures(name), ["amd64", "arm64"])
@@ -195,7 +195,7 @@ class Indexes(RegistryTest):
         self.assertEqual(len(json.loads(self.lade("manifest", "inspect", "multi").stdout)["manifests"]), 1)
         self.assertEqual(self.lade("manifest", "rm", "multi").stdout, "Untagged: multi:latest\n")
         self.assert_fails(self.lade("manifest", "rm", "multi", code=None), "multi")
-        self.assert_fails(self.lade("manifest", "rm", "app:amd64", code=None), "is no name of an index of images")
+        self.assert_fails(self.lade("manifest", "rm", "app:amd64", code=None), "is not a name of an index of images")
 
 
 class Commands(RegistryTest):

@@ -337,7 +337,7 @@ class Terminal(LadeTest):
 
     def test_no_terminal_to_pass_on_is_said(self):
         result = self.ws.lade("run", "-it", "busybox", "true", code=None)
-        self.assert_fails(result, "standard input is no terminal", code=125)
+        self.assert_fails(result, "standard input is not a terminal", code=125)
 
 
 if __name__ == "__main__":

@@ -253,4 +253,4 @@ class SharedRegistryCache(TwoMachines, RegistryTest):
         _, proxy = self.proxied()
         self.build("FROM busybox\nRUN true\n", "--push", "-t", f"{proxy.host}/app", env=self.env)
         result = self.build(None, f"--cache-from={proxy.host}/app", env=self.env)
-        self.assertIn("is not used: it is no cache of lade's", result.stderr)
+        self.assertIn("is not used: it is not a cache of lade's", result.stderr)

@@ -21,11 +21,11 @@
 #include "base/error.hpp"
 #include "base/temp_dir.hpp"
 #include "daemon/job/job.hpp"
+#include "daemon/job/shared_executor.hpp"
 #include "daemon/llb/llb.hpp"
 #include "daemon/proto/ops.pb.h"
 #include "daemon/proto/policy.pb.h"
 #include "daemon/session/sessions.hpp"
-#include "daemon/job/shared_executor.hpp"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 

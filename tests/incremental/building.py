@@ -28,6 +28,9 @@ find "$@" -type l -print0 2>/dev/null | sort -z | xargs -0 -n 1 readlink
 rm -f /tmp/.look
 true
 """
+# Runs a script that may change the directory it is started in, and nothing else: edits go through links, too.
+CONFINED = ("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c",
+            'mount --rbind . . && mount -o remount,bind,ro / && cd "$PWD" && exec /bin/sh -c "$0"')
 APPLETS = ("sh ls cat stat find sort xargs awk md5sum readlink mkdir rm cp mv ln chmod chown echo printf touch mkfifo "
            "test [ true false id env seq wc head tail tr grep sed du tar dd sleep date df truncate mknod rmdir").split()
 # What is done to the files of each base, after those of the one before, what its config says, and of when its files are.
@@ -158,7 +161,7 @@ class Workspace:
         env = {**support.environment(), "C": str(self.edited), "COMMIT": str(self.dir / "commit"), "LC_ALL": "C"}
         # Some wait for ever where a file has become a fifo.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(["/bin/sh", "-c", "umask 022\n" + text], cwd=self.dir, env=env, stdin=subprocess.DEVNULL,
+            subprocess.run([*CONFINED, "umask 022\n" + text], cwd=self.dir, env=env, stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False)
 
     def write_dockerfile(self, text):

@@ -64,7 +64,7 @@ class Edits:
             f"test -f $C/{quoted(path)} && ln -f $C/{quoted(path)} $C/d/linked", "ln -f $C/h4 $C/d/h3"))
 
     def symlink(self, path):
-        return f"ln -sfn {self.rng.choice(('a', 'b', 'd', 'nowhere', '/etc', 'd/s'))} $C/{self.rng.choice(('link', 'd/l', 'todir'))}"
+        return f"ln -sfn {self.rng.choice(('a', 'b', 'd', 'nowhere', '/lade-has-no/such', 'd/s'))} $C/{self.rng.choice(('link', 'd/l', 'todir'))}"
 
     def swap(self, path):
         other = quoted(self.rng.choice(FILES))

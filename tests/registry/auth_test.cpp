@@ -258,7 +258,7 @@ TEST_F(AuthTest, RefusesInsecureRealmsOfSecureRegistries) {
                   answer(std::string("Bearer realm=\"") + realm + "\"", "", {},
                          "https://reg.example");
                 }),
-                HasSubstr("which is no https URL"))
+                HasSubstr("which is not an https URL"))
         << realm;
   }
 }

@@ -180,7 +180,7 @@ TEST(RegistryConfig, NamesFileAndLineOfMistakes) {
       {"[[registry]]\nlocation = \"a\"\ninsecure = \"yes\"\n", "line 3: insecure has a wrong type"},
       {"[[registry]]\nlocation = \"https://a\"\n",
        "line 2: location 'https://a' must not have a scheme"},
-      {"registry = 1\n", "line 1: registry is no array of tables"},
+      {"registry = 1\n", "line 1: registry is not an array of tables"},
       {"[[registry]]\nlocation = \"a\"\n[[registry.mirror]]\n",
        "line 3: [[registry.mirror]] needs"},
       {"[[registry]]\nlocation = \"a\"\n[[registry.mirror]]\nlocation = \"b\"\npull-from-mirror = "

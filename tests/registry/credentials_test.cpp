@@ -113,7 +113,7 @@ TEST_F(CredentialsTest, SaysNothingSecretOfDamagedFiles) {
   EXPECT_THAT(error, Not(HasSubstr("c2VjcmV0")));
   const std::string other =
       error_of([&] { find({write("c.json", R"({"auths":{"h":{"auth":"c2VjcmV0"}}})")}, "h"); });
-  EXPECT_THAT(other, HasSubstr("field 'auths.h.auth' is no base64 of USER:PASSWORD"));
+  EXPECT_THAT(other, HasSubstr("field 'auths.h.auth' is not base64 of USER:PASSWORD"));
 }
 
 TEST_F(CredentialsTest, AsksHelpersForTheirRegistries) {
@@ -144,7 +144,7 @@ TEST_F(CredentialsTest, SaysWhatIsWrongWithAHelper) {
       error_of([] { CredentialHelper("no-such-helper").get("h"); }),
       HasSubstr("the credential helper 'docker-credential-no-such-helper' is not installed"));
   EXPECT_THAT(error_of([] { CredentialHelper("../../bin/sh").get("h"); }),
-              HasSubstr("is no name of a credential helper"));
+              HasSubstr("is not a name of a credential helper"));
   helper("broken", "echo 'the keychain is locked'; exit 3");
   EXPECT_THAT(error_of([] { CredentialHelper("broken").get("h"); }),
               HasSubstr("could not get: 'the keychain is locked'"));
@@ -257,7 +257,7 @@ TEST_F(CredentialsTest, LoginLeavesAFileThatIsNoJson) {
                     path, "h",
                     {.user = "u", .password = "p", .identity_token = {}, .registry_token = {}});
               }),
-              HasSubstr("is no JSON object"));
+              HasSubstr("is not a JSON object"));
   EXPECT_EQ(read("config.json"), "precious");
 }
 

@@ -215,7 +215,8 @@ TEST_F(RegistryTest, RefusesTokensOfAnInsecureRealmOverTls) {
     client_->resolve(Reference::parse(registry.host() + "/app:1"));
     ADD_FAILURE();
   } catch (const Error& error) {
-    EXPECT_THAT(error.message(), HasSubstr("'http://127.0.0.1:1/token', which is no https URL"));
+    EXPECT_THAT(error.message(),
+                HasSubstr("'http://127.0.0.1:1/token', which is not an https URL"));
   }
 }
 

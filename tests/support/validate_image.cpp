@@ -265,7 +265,7 @@ class Validator {
 
   static Json parse(const std::string& what, const std::string& text) {
     Json document = Json::parse(text, nullptr, false);
-    if (document.is_discarded()) throw Problem{"has " + what + " that is no JSON"};
+    if (document.is_discarded()) throw Problem{"has " + what + " that is not JSON"};
     return document;
   }
 
@@ -395,7 +395,7 @@ class Validator {
     archive_read_support_format_empty(reader.get());
     archive_read_set_options(reader.get(), "hdrcharset=BINARY");
     if (archive_read_open_memory(reader.get(), tar.data(), tar.size()) != ARCHIVE_OK) {
-      throw Problem{"is no tar"};
+      throw Problem{"is not a tar"};
     }
     std::set<std::string> names;
     archive_entry* entry = nullptr;

@@ -1,3 +1,3 @@
-#: fails 3 '/h': bad tar: its hard link's target '/not-there' is no earlier file
+#: fails 3 '/h': bad tar: its hard link's target '/not-there' is not an earlier file
 FROM busybox
 ADD bad-link.tar /x/
