@@ -400,7 +400,7 @@ class Sboms(BuildctlTest):
 
     def test_what_is_no_sbom_is_an_error(self):
         for script, word in (("echo '{\"predicateType\":\"x\",\"predicate\":{}}'", "does not match required predicate type"),
-                             ("echo nothing", "no in-toto statement")):
+                             ("echo nothing", "not an in-toto statement")):
             self.build(f"FROM busybox\nCMD {script} > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json\n", "-t", "my/liar",
                        context=self.ws.dir / "liar")
             self.assertIn(word, self.build(None, "--sbom=generator=my/liar", "-o", f"type=oci,dest={self.path}", code=1).stderr)

@@ -93,7 +93,7 @@ TEST_F(TarExtractTest, SymlinksThatLeadNowhereAreRefused) {
   EXPECT_THAT(failure(member("a", '2', "", "b") + member("b", '2', "", "a") + member("a/x", '0')),
               HasSubstr("its symlinks lead nowhere"));
   EXPECT_THAT(failure(member("l", '2', "", "/etc") + member("h", '1', "", "l/passwd")),
-              HasSubstr("no earlier file"));
+              HasSubstr("not an earlier file"));
   EXPECT_THAT(failure(member("f", '0') + member("l", '2', "", "f") + member("l/x", '0')),
               HasSubstr("'/f' is not a directory"));
 }
@@ -145,9 +145,9 @@ TEST_F(TarExtractTest, HardLinksShareOneFile) {
   EXPECT_EQ(index.find("m")->hardlink_group, index.find("l")->hardlink_group);
   expect_matches_disk(index);
   EXPECT_THAT(failure(member("b", '1', "", "missing")), HasSubstr("'/missing'"));
-  EXPECT_THAT(failure(member("d/", '5') + member("b", '1', "", "d")), HasSubstr("no earlier file"));
+  EXPECT_THAT(failure(member("d/", '5') + member("b", '1', "", "d")), HasSubstr("not an earlier file"));
   EXPECT_THAT(failure(member("b", '1', "", "../etc/passwd")), HasSubstr("leaves"));
-  EXPECT_THAT(failure(member("d/a", '0') + member("d", '1', "", "d/a")), HasSubstr("no earlier"));
+  EXPECT_THAT(failure(member("d/a", '0') + member("d", '1', "", "d/a")), HasSubstr("not an earlier"));
 }
 
 TEST_F(TarExtractTest, WhiteoutsAndOpaqueMarkersBecomeOverlays) {
