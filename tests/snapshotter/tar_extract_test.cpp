@@ -145,9 +145,11 @@ TEST_F(TarExtractTest, HardLinksShareOneFile) {
   EXPECT_EQ(index.find("m")->hardlink_group, index.find("l")->hardlink_group);
   expect_matches_disk(index);
   EXPECT_THAT(failure(member("b", '1', "", "missing")), HasSubstr("'/missing'"));
-  EXPECT_THAT(failure(member("d/", '5') + member("b", '1', "", "d")), HasSubstr("not an earlier file"));
+  EXPECT_THAT(failure(member("d/", '5') + member("b", '1', "", "d")),
+              HasSubstr("not an earlier file"));
   EXPECT_THAT(failure(member("b", '1', "", "../etc/passwd")), HasSubstr("leaves"));
-  EXPECT_THAT(failure(member("d/a", '0') + member("d", '1', "", "d/a")), HasSubstr("not an earlier"));
+  EXPECT_THAT(failure(member("d/a", '0') + member("d", '1', "", "d/a")),
+              HasSubstr("not an earlier"));
 }
 
 TEST_F(TarExtractTest, WhiteoutsAndOpaqueMarkersBecomeOverlays) {
