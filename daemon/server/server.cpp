@@ -1,5 +1,6 @@
 #include "daemon/server/server.hpp"
 
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -97,11 +98,13 @@ void clear_socket(const std::string& path) {
 void set_access(const std::string& path, const std::string& group) {
   gid_t gid = ::getegid();
   if (!group.empty()) {
-    const auto number = group.find_first_not_of("0123456789") == std::string::npos;
-    const struct group* found = number ? nullptr : ::getgrnam(group.c_str());
-    if (!number && !found)
-      throw Error("there is no group " + lade::quoted(group), ErrorKind::usage);
-    gid = number ? static_cast<gid_t>(std::stoul(group)) : found->gr_gid;
+    const char* end = group.data() + group.size();
+    const auto [rest, failure] = std::from_chars(group.data(), end, gid);
+    if (failure != std::errc() || rest != end || gid == static_cast<gid_t>(-1)) {
+      const struct group* found = ::getgrnam(group.c_str());
+      if (!found) throw Error("there is no group " + lade::quoted(group), ErrorKind::usage);
+      gid = found->gr_gid;
+    }
   }
   if (::chown(path.c_str(), ::geteuid(), gid) != 0 || ::chmod(path.c_str(), 0660) != 0) {
     throw_errno("could not set who may use " + lade::quoted(path));
